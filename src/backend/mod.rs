@@ -1,0 +1,177 @@
+//! What can be asked to generate: the trait [`Backend`], and [`load`], which makes one from a profile.
+//!
+//! The load comes in here with token ids and takes out a [`Generation`], which it polls. A backend stamps
+//! nothing but what only it can know; the client stamps arrivals. Each kind of backend lives in its own file
+//! or folder; `mistralrs/` is the only place that names the engine's crate.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::clock::Clock;
+use crate::event::{BackendInfo, ClientId, CountedBy, Outcome, RequestId};
+use crate::profile::{BackendKind, Profile};
+
+#[cfg(feature = "mistralrs")]
+pub mod mistralrs;
+pub mod sim;
+
+/// What a client asks for.
+#[derive(Debug, Clone)]
+pub struct GenerateRequest {
+    pub request: RequestId,
+    pub client: ClientId,
+    /// The prompt, as token ids of the backend's vocabulary.
+    pub prompt: Arc<[u32]>,
+    /// Most tokens to generate; exactly so many if `ignore_eos`.
+    pub max_tokens: u32,
+    /// Do not let an end-of-sequence token end the generation.
+    pub ignore_eos: bool,
+}
+
+/// What a generation yields.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Item {
+    /// Work on the prompt began at this time of the run's clock. At most once, before the first chunk.
+    Prefill { at_ns: u64 },
+    /// `tokens ≥ 1` more tokens have arrived.
+    Chunk { tokens: u32, text: Option<Box<str>> },
+    /// The end, well or ill. Nothing follows.
+    End(End),
+}
+
+/// How a generation ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct End {
+    pub outcome: Outcome,
+    /// Tokens generated, exactly.
+    pub output_tokens: u32,
+    pub counted_by: CountedBy,
+    /// What went wrong, one line.
+    pub error: Option<Box<str>>,
+}
+
+/// A request under way. Dropping it cancels the request and frees its slot in the engine.
+pub trait Generation: Send {
+    /// The next item. After [`Item::End`] it must not be polled again.
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Item>;
+}
+
+impl dyn Generation + '_ {
+    /// The next item, as a future.
+    pub async fn next(&mut self) -> Item {
+        poll_fn(|cx| self.poll_item(cx)).await
+    }
+}
+
+/// Readings of the engine; `None` where the backend can't tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gauges {
+    pub running: Option<u32>,
+    pub waiting: Option<u32>,
+}
+
+/// Something that generates tokens.
+pub trait Backend: Send + Sync {
+    /// What it is; fixed once it is ready.
+    fn info(&self) -> &BackendInfo;
+
+    /// The number of different token ids that a prompt may hold: ids are `0..vocabulary()`.
+    fn vocabulary(&self) -> u32;
+
+    /// Token ids that a prompt must not hold (control tokens), sorted.
+    fn reserved_tokens(&self) -> &[u32] {
+        &[]
+    }
+
+    /// A text as token ids, with the model's own tokenizer and chat template where it has one.
+    ///
+    /// # Errors
+    /// [`BackendError::Unavailable`] where the backend has no tokenizer.
+    fn encode(&self, _text: &str) -> Result<Vec<u32>, BackendError> {
+        Err(BackendError::Unavailable(format!(
+            "workload.prompt_text needs a tokenizer, and the backend `{}` has none",
+            self.info().kind
+        )))
+    }
+
+    /// Hands a request over. Never blocks; a refusal is the generation's [`Item::End`].
+    /// Must be called inside a tokio runtime.
+    fn generate(&self, request: GenerateRequest) -> Box<dyn Generation>;
+
+    /// The engine's readings, cheaply.
+    fn gauges(&self) -> Gauges {
+        Gauges::default()
+    }
+
+    /// `Err` once the engine has died, hangs or was restarted behind our back: the run is void.
+    ///
+    /// # Errors
+    /// [`BackendError::Died`] with what is known of the cause.
+    fn health(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    /// Ends the engine and waits for its threads, a few seconds at most.
+    fn shutdown(&self) {}
+}
+
+/// Hears how far loading has come.
+pub trait Progress: Send + Sync {
+    /// A step under way; `fraction` is 0..=1 where it is known.
+    fn step(&self, step: &str, fraction: Option<f32>);
+    /// Asked now and then by long steps: give up?
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Why there is no backend, or no longer one.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BackendError {
+    /// The profile asks for what this build or machine does not have.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The model can't be used: missing, damaged, unknown, too big.
+    #[error("{0}")]
+    Model(String),
+    /// The engine failed while loading.
+    #[error("the engine failed to load the model: {0}")]
+    Load(String),
+    /// The engine died during the run.
+    #[error("the engine died: {0}")]
+    Died(String),
+    /// Loading was given up because the user asked to end.
+    #[error("loading was interrupted")]
+    Interrupted,
+}
+
+/// Makes the backend that a profile asks for. Blocks, maybe for minutes: call it on a thread of its own.
+///
+/// # Errors
+/// Says what is missing and what to do.
+pub fn load(
+    profile: &Profile,
+    clock: Clock,
+    progress: &Arc<dyn Progress>,
+) -> Result<Arc<dyn Backend>, BackendError> {
+    match profile.backend.kind {
+        BackendKind::Sim => {
+            Ok(Arc::new(sim::SimBackend::new(&profile.backend.sim, profile.backend.max_batch, clock)))
+        }
+        #[cfg(feature = "mistralrs")]
+        BackendKind::Mistralrs => mistralrs::load(profile, clock, progress),
+        #[cfg(not(feature = "mistralrs"))]
+        BackendKind::Mistralrs => {
+            let _ = progress;
+            Err(BackendError::Unavailable(
+                "this build has no embedded engine; build it with `--features mistralrs` (the default), \
+                 or set backend.kind = \"sim\""
+                    .into(),
+            ))
+        }
+        BackendKind::Openai => Err(BackendError::Unavailable(
+            "backend.kind = \"openai\" is not in this version; use \"mistralrs\" or \"sim\"".into(),
+        )),
+    }
+}

@@ -1,0 +1,1 @@
+//! The thread between the event channel and everybody who looks on.

@@ -1,0 +1,1 @@
+//! Clients, and the driver that takes a run through its phases.

@@ -1,0 +1,219 @@
+//! What a screen can know at one moment: everything is bounded, so a copy costs the same all run long.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::RequestRecord;
+use crate::event::{BackendInfo, Control, Ended, LogLine, Outcome, Phase, RequestId, Sample, StageStart};
+
+/// Requests kept for the table: the last ones.
+pub const RECENT_REQUESTS: usize = 512;
+/// Requests kept for the table: the slowest by end-to-end latency.
+pub const SLOWEST_REQUESTS: usize = 64;
+/// Seconds kept of the series.
+pub const SERIES_SECONDS: usize = 600;
+/// Spans kept a client.
+pub const LANE_SPANS: usize = 96;
+/// Log lines kept.
+pub const LOG_LINES: usize = 1000;
+/// Buckets of a mini-histogram.
+pub const MINI_BUCKETS: usize = 48;
+
+/// A picture of the run at `at_ns`.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// Time of the newest event (replay: of the play head), nanoseconds since the run's start.
+    pub at_ns: u64,
+    pub loading: Option<Loading>,
+    pub info: Option<Arc<BackendInfo>>,
+    pub stage: Option<Arc<StageStart>>,
+    pub phase: Option<Phase>,
+    /// When the present phase began.
+    pub phase_at_ns: u64,
+    /// When measuring began.
+    pub measuring_at_ns: Option<u64>,
+    /// When the last measured request ended, once the stage is done.
+    pub measured_end_ns: Option<u64>,
+    pub ended: Option<Ended>,
+    pub counts: Counts,
+    pub in_flight: InFlight,
+    /// Output tokens a second, prompt tokens a second, completed requests a second.
+    pub output_rate: Rate,
+    pub input_rate: Rate,
+    pub request_rate: Rate,
+    /// One entry a whole second, oldest first, at most [`SERIES_SECONDS`].
+    pub series: Arc<Vec<SeriesPoint>>,
+    /// Latencies of the stage's measured, completed requests.
+    pub latency: Latencies,
+    /// The newest readings.
+    pub sample: Option<Arc<Sample>>,
+    /// By client number.
+    pub lanes: Vec<Arc<Lane>>,
+    /// Newest first.
+    pub recent: Arc<Vec<Arc<RequestRecord>>>,
+    /// Slowest first, by end-to-end latency.
+    pub slowest: Arc<Vec<Arc<RequestRecord>>>,
+    /// Oldest first.
+    pub log: Arc<Vec<LogLine>>,
+    /// Interventions, oldest first: time and what.
+    pub controls: Arc<Vec<(u64, Control)>>,
+    /// Load paused just now.
+    pub paused: bool,
+    /// Events that got lost: not 0 means tainted.
+    pub lost_events: u64,
+    /// Why the client's own figures are in doubt; empty when they are not.
+    pub degraded: Vec<String>,
+}
+
+/// How far loading has come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loading {
+    pub step: Box<str>,
+    pub fraction: Option<f32>,
+}
+
+/// Requests of the stage. Warm-up is counted apart and in nothing else.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub warmup_done: u64,
+    pub warmup_planned: Option<u64>,
+    /// Measured requests sent.
+    pub sent: u64,
+    pub completed: u64,
+    pub failed: u64,
+    pub timed_out: u64,
+    pub cancelled: u64,
+    /// Output tokens that reached clients, and prompt tokens of requests with a first token.
+    pub output_tokens: u64,
+    pub input_tokens: u64,
+    /// By outcome; without `Completed`.
+    pub errors: BTreeMap<Outcome, u64>,
+    /// Tokens in the longest sequence (prompt and output) so far.
+    pub longest_tokens: u32,
+}
+
+impl Counts {
+    /// Measured requests that have ended, however.
+    pub fn ended(&self) -> u64 {
+        self.completed + self.failed + self.timed_out + self.cancelled
+    }
+}
+
+/// Requests in flight (warm-up too), by what happens to them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InFlight {
+    pub total: u32,
+    /// Without a first token; `queued + prefill` where the backend tells them apart as they happen.
+    pub before_first_token: u32,
+    /// `None` where the backend can't tell, or tells only afterwards.
+    pub queued: Option<u32>,
+    pub prefill: Option<u32>,
+    pub decode: u32,
+}
+
+/// A rate over sliding windows of whole 1-second buckets; `None` before a window's first whole bucket.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Rate {
+    /// Over the last whole second.
+    pub s1: Option<f64>,
+    /// Over the last 10 whole seconds (or as many as there are).
+    pub s10: Option<f64>,
+    /// Over the last 60 whole seconds (or as many as there are).
+    pub s60: Option<f64>,
+    /// Over the stage's measured window so far.
+    pub mean: Option<f64>,
+    /// Highest 1-second value in the measured window.
+    pub peak: Option<f64>,
+}
+
+/// One whole second of the run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SeriesPoint {
+    /// Start of the second, in seconds since the run's start.
+    pub second: u64,
+    pub output_tokens: u64,
+    pub input_tokens: u64,
+    pub completed: u64,
+    pub failed: u64,
+    /// Requests in flight at the second's end.
+    pub in_flight: u32,
+    /// Percentiles of what ended in this second, seconds.
+    pub ttft_p50_s: Option<f64>,
+    pub ttft_p99_s: Option<f64>,
+    pub itl_p50_s: Option<f64>,
+    pub itl_p99_s: Option<f64>,
+    /// The readings taken in this second.
+    pub sample: Option<Arc<Sample>>,
+    pub phase: Option<Phase>,
+}
+
+/// The latency figures of a stage.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Latencies {
+    pub ttft: Summary,
+    pub ttft_corrected: Summary,
+    pub itl: Summary,
+    pub tpot: Summary,
+    pub e2e: Summary,
+    pub e2e_corrected: Summary,
+    pub send_lag: Summary,
+}
+
+/// A distribution in a few figures, in seconds. All `None` while `count` is 0.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Summary {
+    pub count: u64,
+    pub mean: Option<f64>,
+    pub min: Option<f64>,
+    pub p50: Option<f64>,
+    pub p90: Option<f64>,
+    pub p95: Option<f64>,
+    pub p99: Option<f64>,
+    pub p999: Option<f64>,
+    pub max: Option<f64>,
+    /// Counts in [`MINI_BUCKETS`] log-spaced buckets from `min` to `max`; empty while there is nothing.
+    pub buckets: Vec<u64>,
+}
+
+/// What one client did lately.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Lane {
+    pub client: u32,
+    /// Finished spans, oldest first, at most [`LANE_SPANS`].
+    pub spans: Vec<Span>,
+    /// The request in flight.
+    pub current: Option<Open>,
+    pub completed: u64,
+    pub failed: u64,
+    /// Mean output tokens a second over its completed requests: output tokens / E2E.
+    pub tokens_per_s: Option<f64>,
+}
+
+/// A finished request on a client's lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    pub request: RequestId,
+    pub sent_ns: u64,
+    /// Where known: before it the request was queued.
+    pub prefill_ns: Option<u64>,
+    pub first_token_ns: Option<u64>,
+    pub finished_ns: u64,
+    pub outcome: Outcome,
+    pub warmup: bool,
+    pub prompt_tokens: u32,
+    pub output_tokens: u32,
+}
+
+/// A request in flight on a client's lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Open {
+    pub request: RequestId,
+    pub sent_ns: u64,
+    pub prefill_ns: Option<u64>,
+    pub first_token_ns: Option<u64>,
+    pub last_token_ns: Option<u64>,
+    pub output_tokens: u32,
+    pub max_tokens: u32,
+    pub prompt_tokens: u32,
+    pub warmup: bool,
+}

@@ -1,0 +1,66 @@
+//! Line 1 of a recording: what is needed to understand it and to repeat the run.
+
+use serde::{Deserialize, Serialize};
+
+/// The format's major version: a reader refuses what is newer.
+pub const MAJOR: u32 = 1;
+/// The format's minor version: a reader takes newer ones and skips what it doesn't know.
+pub const MINOR: u32 = 0;
+
+/// The format and its version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    pub major: u32,
+    pub minor: u32,
+}
+
+/// Line 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    pub fastgen_recording: Version,
+    /// Nanoseconds in a unit of time of all following lines.
+    pub tick_ns: u64,
+    /// The whole profile after layering, as TOML's structure.
+    pub profile: serde_json::Value,
+    pub seed: u64,
+    pub host: Host,
+    /// The backend's kind and version; more follows in the `ready` line once it is loaded.
+    pub engine: Engine,
+    /// RFC 3339.
+    pub started_at: jiff::Timestamp,
+    /// Version of fastgen-tui, and its build's features and CPU features.
+    pub program: Program,
+    /// The command line, as given.
+    pub command: Vec<String>,
+}
+
+/// Where it ran.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Host {
+    pub name: String,
+    pub os: String,
+    pub kernel: String,
+    pub cpu: String,
+    pub cores: u32,
+    pub memory_bytes: u64,
+    pub gpus: Vec<String>,
+}
+
+/// What served.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Engine {
+    pub kind: String,
+    pub version: String,
+}
+
+/// What recorded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Program {
+    pub version: String,
+    pub features: Vec<String>,
+    pub target: String,
+    pub target_features: String,
+}

@@ -1,0 +1,1 @@
+//! A recording played into the same pipe as a live run.

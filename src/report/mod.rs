@@ -1,0 +1,1 @@
+//! Exact figures from recordings: text, JSON, Markdown, CSV.

@@ -1,0 +1,90 @@
+//! The dashboard: terminal guard, frame loop, state, keymap → command → update, views, widgets, themes.
+//!
+//! It sees [`crate::metrics::Snapshot`] through a [`Session`] and nothing of the load, the backends or the
+//! files. A live run and a replay are both sessions, so both are shown by the very same screens.
+
+use std::sync::Arc;
+
+use crate::metrics::Snapshot;
+
+/// What the dashboard looks at.
+pub trait Session: Send + Sync {
+    /// The newest picture; cheap.
+    fn snapshot(&self) -> Arc<Snapshot>;
+    /// Names for the header, fixed for the run.
+    fn title(&self) -> Title;
+    /// State of the recording, for the header.
+    fn recording(&self) -> Recording;
+    /// Where a replay stands; `None` for a live run.
+    fn transport(&self) -> Option<Transport> {
+        None
+    }
+    /// Hands an action over; never blocks.
+    fn act(&self, action: Action);
+    /// While frozen nobody looks: the session may stop taking snapshots. The load goes on.
+    fn freeze(&self, frozen: bool);
+    /// `true` once the run is over and everything is written; the live dashboard then shows its last picture
+    /// until a key ends it.
+    fn over(&self) -> bool;
+}
+
+/// Names for the header.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Title {
+    pub profile: String,
+    /// E.g. `mistralrs`; refined by the snapshot's `info` once that is there.
+    pub backend: String,
+    pub model: String,
+}
+
+/// State of the recording.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Recording {
+    /// Nothing is recorded.
+    #[default]
+    Off,
+    /// It is being written.
+    Writing { path: String, bytes: u64 },
+    /// It could not be written further; why.
+    Failed { path: String, reason: String },
+    /// It is complete.
+    Closed { path: String, bytes: u64 },
+    /// This is a replay of it.
+    Replay { path: String },
+}
+
+/// Where a replay stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Transport {
+    pub at_ns: u64,
+    pub length_ns: u64,
+    pub playing: bool,
+    pub speed: f64,
+}
+
+/// What a user asks of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// End gracefully: drain.
+    Stop,
+    /// End at once: cancel what is in flight, close the recording.
+    Abort,
+    /// Pause or resume the load (live), or the play head (replay).
+    TogglePause,
+    /// More or fewer clients.
+    AddClients(i32),
+    /// A mark with a note.
+    Mark(String),
+    /// Write CSV files of the recording so far, beside it.
+    Export,
+    /// Replay: speed as a factor of real time.
+    Speed(f64),
+    /// Replay: move the play head to this time.
+    Seek(u64),
+    /// Replay: move by so many nanoseconds.
+    SeekBy(i64),
+    /// Replay: to the next (`true`) or previous end of a request.
+    Step(bool),
+    /// Replay: to the next or previous mark or phase.
+    Jump(bool),
+}
