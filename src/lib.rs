@@ -12,11 +12,13 @@
 //!
 //! | room | what it is for |
 //! |---|---|
+//! | [`cpu`] | was this binary built for this CPU? |
 //! | [`cli`] | arguments, and one small file a command |
 //! | [`profile`] | TOML profiles: schema, layers, validation that points at line and column |
 //! | [`model`] | where weights come from: files, hub ids, random weights of a named shape |
 //! | [`workload`] | what is asked and when: lengths, prompts as token ids, arrivals |
 //! | [`backend`] | the trait `Backend` and its makers: the embedded engine, the simulated one |
+//! | [`logging`] | where messages go: the log file and the Log screen, never the terminal |
 //! | [`load`] | clients and the driver that takes a run through its phases |
 //! | [`collector`] | the thread between the event channel and everybody who looks on |
 //! | [`event`] | the one vocabulary: live run, recording and replay are streams of `Event` |
@@ -30,9 +32,11 @@
 pub mod backend;
 pub mod cli;
 pub mod clock;
+pub mod cpu;
 pub mod collector;
 pub mod event;
 pub mod load;
+pub mod logging;
 pub mod metrics;
 pub mod model;
 pub mod profile;

@@ -1,0 +1,176 @@
+//! One simulated client: warm up, meet at the barrier, then take turns until there are none.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::control::{StopLevel, Wish};
+use super::driver::Stage;
+use super::turns::{Gate, Turn};
+use crate::backend::{End, GenerateRequest, Generation, Item};
+use crate::event::{ClientId, CountedBy, Event, Finished, Outcome, RequestId, Sent};
+use crate::workload::Ask;
+
+/// Most bytes of generated text kept of one request.
+const TEXT_LIMIT: usize = 64 * 1024;
+/// A client whose requests fail one after another waits before the next: this, doubled each time…
+const BACKOFF: Duration = Duration::from_millis(10);
+/// …up to this, so that a dead server isn't asked a million times a second.
+const BACKOFF_LIMIT: Duration = Duration::from_secs(1);
+
+/// A client's task.
+pub(super) struct Client {
+    pub stage: Arc<Stage>,
+    pub id: ClientId,
+    pub wish: watch::Receiver<Wish>,
+    failures: u32,
+}
+
+impl Client {
+    pub fn new(stage: Arc<Stage>, id: ClientId, wish: watch::Receiver<Wish>) -> Self {
+        Self { stage, id, wish, failures: 0 }
+    }
+
+    /// The whole life of a client that is there from the start.
+    pub async fn run(mut self) {
+        self.warm_up().await;
+        self.stage.at_barrier();
+        let Some(opened_ns) = self.stage.turns.opened().await else { return };
+        let start = self.stage.clock.instant(opened_ns) + self.stage.jitter(self.id);
+        tokio::time::sleep_until(start.into()).await;
+        self.take_turns().await;
+    }
+
+    /// A client that came in while the stage was running: no warm-up, no jitter.
+    pub async fn run_late(mut self) {
+        self.take_turns().await;
+    }
+
+    async fn warm_up(&mut self) {
+        let each = u64::from(self.stage.load.warmup_requests_per_client);
+        for i in 0..each {
+            if self.wish.borrow().stop > StopLevel::Run {
+                return;
+            }
+            let ask = self.stage.workload.warmup(u64::from(self.id) * each + i);
+            let scheduled_ns = self.stage.clock.now_ns();
+            self.request(ask, scheduled_ns, true).await;
+        }
+    }
+
+    async fn take_turns(&mut self) {
+        loop {
+            let turn = self.stage.turns.next(self.id, &mut self.wish, self.stage.clock).await;
+            let Some(Turn { number, scheduled_ns }) = turn else { return };
+            let ask = self.stage.workload.measured(number);
+            self.request(ask, scheduled_ns, false).await;
+        }
+    }
+
+    async fn request(&mut self, ask: Ask, scheduled_ns: u64, warmup: bool) {
+        let stage = self.stage.clone();
+        let request = stage.next_request();
+        let prompt: Arc<[u32]> = ask.prompt.into();
+        let sent_ns = stage.clock.now_ns();
+        stage.sink.send(Event::Sent(Sent {
+            at_ns: sent_ns,
+            scheduled_ns,
+            request,
+            client: self.id,
+            stage: stage.number,
+            prompt_tokens: prompt.len() as u32,
+            max_tokens: ask.max_tokens,
+            warmup,
+        }));
+        let generation = stage.backend.generate(GenerateRequest {
+            request,
+            client: self.id,
+            prompt,
+            max_tokens: ask.max_tokens,
+            ignore_eos: stage.ignore_eos,
+        });
+        let (end, text) = Follow { stage: &stage, request, sent_ns }.to_the_end(generation).await;
+        let failed = end.outcome.is_failure();
+        stage.sink.send(Event::Finished(Box::new(Finished {
+            at_ns: stage.clock.now_ns(),
+            request,
+            outcome: end.outcome,
+            output_tokens: end.output_tokens,
+            counted_by: end.counted_by,
+            error: end.error,
+            text: (!text.is_empty()).then(|| text.into()),
+        })));
+        if failed {
+            self.after_failure().await;
+        } else {
+            self.failures = 0;
+        }
+    }
+
+    async fn after_failure(&mut self) {
+        self.stage.something_failed();
+        let wait = BACKOFF.saturating_mul(1 << self.failures.min(10)).min(BACKOFF_LIMIT);
+        self.failures += 1;
+        let mut gate = self.stage.turns.gate();
+        let ends = gate.wait_for(|gate| matches!(gate, Gate::Draining | Gate::Cancelling));
+        let _ = tokio::time::timeout(wait, ends).await;
+    }
+}
+
+/// Follows one generation: stamps what comes, and gives up where the profile or the user says so.
+struct Follow<'a> {
+    stage: &'a Stage,
+    request: RequestId,
+    sent_ns: u64,
+}
+
+impl Follow<'_> {
+    async fn to_the_end(&self, mut generation: Box<dyn Generation>) -> (End, String) {
+        let mut text = String::new();
+        let mut output_tokens = 0;
+        let mut gate = self.stage.turns.gate();
+        let cancelled = gate.wait_for(|gate| *gate == Gate::Cancelling);
+        tokio::pin!(cancelled);
+        let total = self.deadline(self.stage.load.request_timeout);
+        let first = self.deadline(self.stage.load.ttft_timeout);
+        tokio::pin!(total, first);
+        loop {
+            let outcome = tokio::select! {
+                biased;
+                item = generation.next() => match item {
+                    Item::Chunk { tokens, text: piece } => {
+                        let at_ns = self.stage.clock.now_ns();
+                        self.stage.sink.send(Event::Token { at_ns, request: self.request, tokens });
+                        output_tokens += tokens;
+                        if let Some(piece) = piece && text.len() + piece.len() <= TEXT_LIMIT {
+                            text.push_str(&piece);
+                        }
+                        continue;
+                    }
+                    Item::Prefill { at_ns } => {
+                        self.stage.sink.send(Event::Prefill { at_ns, request: self.request });
+                        continue;
+                    }
+                    Item::End(end) => return (end, text),
+                },
+                _ = &mut cancelled => Outcome::Cancelled,
+                () = &mut total => Outcome::TimedOutTotal,
+                () = &mut first, if output_tokens == 0 => Outcome::TimedOutTtft,
+            };
+            // Dropping the generation, on return, frees its slot in the engine.
+            return (End { outcome, output_tokens, counted_by: CountedBy::Chunks, error: None }, text);
+        }
+    }
+
+    async fn deadline(&self, limit: Option<Duration>) {
+        match limit {
+            Some(limit) => {
+                let until = self.stage.clock.instant(self.sent_ns) + limit;
+                tokio::time::sleep_until(until.into()).await;
+            }
+            None => pending().await,
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Takes a run through its stages, and each stage through its phases: warm-up, barrier, measuring, draining.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use super::client::Client;
+use super::control::{Controls, StopLevel, Wish};
+use super::pulse::Pulse;
+use super::turns::{Gate, Turns};
+use crate::backend::Backend;
+use crate::clock::Clock;
+use crate::collector::EventSink;
+use crate::event::{ClientId, Ended, Event, Phase, RequestId, StageId, StageStart};
+use crate::profile::{Drain, Load, Stop};
+use crate::workload::Workload;
+
+/// How often the engine's health is asked for.
+const HEALTH_EVERY: Duration = Duration::from_millis(200);
+/// How long requests in flight may take to notice that they were cancelled.
+const CANCEL_GRACE: Duration = Duration::from_secs(5);
+
+/// One stage, ready to run.
+pub struct StageRun {
+    pub name: String,
+    pub sweep: Vec<(String, serde_json::Value)>,
+    pub load: Load,
+    pub stop: Stop,
+    pub workload: Workload,
+    pub ignore_eos: bool,
+}
+
+/// Everything the driver needs.
+#[derive(Clone)]
+pub struct Driver {
+    pub backend: Arc<dyn Backend>,
+    pub sink: EventSink,
+    pub clock: Clock,
+    pub controls: Controls,
+    pub pulse: Pulse,
+}
+
+/// What a stage's clients share.
+pub(super) struct Stage {
+    pub number: StageId,
+    pub backend: Arc<dyn Backend>,
+    pub sink: EventSink,
+    pub clock: Clock,
+    pub turns: Turns,
+    pub load: Load,
+    pub workload: Workload,
+    pub ignore_eos: bool,
+    requests: Arc<AtomicU64>,
+    warming_up: AtomicU32,
+    all_at_barrier: Notify,
+    failed: Notify,
+}
+
+impl Stage {
+    pub fn next_request(&self) -> RequestId {
+        self.requests.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub fn at_barrier(&self) {
+        if self.warming_up.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.all_at_barrier.notify_one();
+        }
+    }
+
+    /// A request failed: the driver looks at the engine's health at once.
+    pub fn something_failed(&self) {
+        self.failed.notify_one();
+    }
+
+    pub fn jitter(&self, client: ClientId) -> Duration {
+        self.workload.jitter(&self.load.start_jitter, self.load.clients, client)
+    }
+
+    fn phase(&self, phase: Phase) -> u64 {
+        let at_ns = self.clock.now_ns();
+        self.sink.send(Event::Phase { at_ns, stage: self.number, phase });
+        at_ns
+    }
+}
+
+impl Driver {
+    /// Runs the stages in order; tells how the run ended. Events go to the sink all along.
+    pub async fn run(&self, stages: Vec<StageRun>) -> Ended {
+        let pulse = tokio::spawn(self.pulse.clone().beat(self.clock));
+        let requests = Arc::new(AtomicU64::new(0));
+        let mut ended = Ended::Complete;
+        for (number, stage) in stages.into_iter().enumerate() {
+            ended = self.stage(number as StageId, stage, requests.clone()).await;
+            if ended != Ended::Complete {
+                break;
+            }
+        }
+        pulse.abort();
+        ended
+    }
+
+    async fn stage(&self, number: StageId, run: StageRun, requests: Arc<AtomicU64>) -> Ended {
+        let clients = run.load.clients;
+        let planned = run.stop.requests.map(|formula| formula.value(clients));
+        self.sink.send(Event::Stage(Box::new(StageStart {
+            at_ns: self.clock.now_ns(),
+            stage: number,
+            name: run.name,
+            sweep: run.sweep,
+            clients: Some(clients),
+            planned_requests: planned,
+            planned_ns: run.stop.duration.map(|d| d.as_nanos() as u64),
+        })));
+        let stop = run.stop;
+        let stage = Arc::new(Stage {
+            number,
+            backend: self.backend.clone(),
+            sink: self.sink.clone(),
+            clock: self.clock,
+            turns: Turns::new(planned, clients),
+            load: run.load,
+            workload: run.workload,
+            ignore_eos: run.ignore_eos,
+            requests,
+            warming_up: AtomicU32::new(clients),
+            all_at_barrier: Notify::new(),
+            failed: Notify::new(),
+        });
+        let mut running =
+            Running { stage, wish: self.controls.watch(), tasks: JoinSet::new(), spawned: 0, stop, announced: false };
+        let ended = running.through_the_phases().await;
+        running.stage.phase(Phase::Done);
+        ended
+    }
+}
+
+/// A stage under way.
+struct Running {
+    stage: Arc<Stage>,
+    wish: watch::Receiver<Wish>,
+    tasks: JoinSet<()>,
+    spawned: u32,
+    stop: Stop,
+    announced: bool,
+}
+
+/// Why the driver woke.
+enum Woke {
+    BarrierReached,
+    TimeUp,
+    /// The gate moved, or a client is through.
+    GateMoved,
+    ClientsDone,
+    WishChanged,
+    Failure(String),
+}
+
+impl Running {
+    async fn through_the_phases(&mut self) -> Ended {
+        self.stage.phase(Phase::Warmup);
+        for _ in 0..self.stage.load.clients {
+            self.spawn(false);
+        }
+        let mut deadline: Option<std::time::Instant> = None;
+        let mut interrupted = false;
+        loop {
+            let woke = self.wait(deadline).await;
+            self.announce_draining();
+            match woke {
+                Woke::BarrierReached => deadline = self.open_barrier(),
+                Woke::TimeUp => {
+                    deadline = None;
+                    self.close(self.stop.drain);
+                }
+                Woke::GateMoved => {}
+                Woke::ClientsDone => break,
+                Woke::WishChanged => interrupted |= self.follow_wish(),
+                Woke::Failure(reason) => {
+                    self.cancel_all().await;
+                    return Ended::Failed { reason };
+                }
+            }
+        }
+        if interrupted { Ended::Interrupted } else { Ended::Complete }
+    }
+
+    fn spawn(&mut self, late: bool) {
+        let client = Client::new(self.stage.clone(), self.spawned, self.wish.clone());
+        self.spawned += 1;
+        if late {
+            self.tasks.spawn(client.run_late());
+        } else {
+            self.tasks.spawn(client.run());
+        }
+    }
+
+    async fn wait(&mut self, deadline: Option<std::time::Instant>) -> Woke {
+        let mut gate = self.stage.turns.gate();
+        let at_gate = *gate.borrow_and_update();
+        let time_up = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let stage = self.stage.clone();
+        let sick = async {
+            loop {
+                let _ = tokio::time::timeout(HEALTH_EVERY, stage.failed.notified()).await;
+                if let Err(error) = stage.backend.health() {
+                    return error.to_string();
+                }
+            }
+        };
+        tokio::select! {
+            reason = sick => Woke::Failure(reason),
+            () = self.stage.all_at_barrier.notified(), if at_gate == Gate::Warmup => Woke::BarrierReached,
+            () = time_up => Woke::TimeUp,
+            changed = self.wish.changed() => match changed {
+                Ok(()) => Woke::WishChanged,
+                Err(_) => Woke::Failure("the run's controls are gone".into()),
+            },
+            _ = gate.changed() => Woke::GateMoved,
+            done = self.tasks.join_next() => match done {
+                None => Woke::ClientsDone,
+                Some(Ok(())) => Woke::GateMoved,
+                Some(Err(error)) => Woke::Failure(format!("a client's task failed: {error}")),
+            },
+        }
+    }
+
+    fn open_barrier(&self) -> Option<std::time::Instant> {
+        let since_ns = self.stage.phase(Phase::Measuring);
+        self.stage.turns.set_gate(Gate::Open { since_ns });
+        self.stop.duration.map(|duration| self.stage.clock.instant(since_ns) + duration)
+    }
+
+    /// Ends the sending, and says what becomes of the requests in flight.
+    fn close(&self, drain: Drain) {
+        let (gate, note) = match drain {
+            Drain::Finish => (Gate::Draining, "requests in flight are finished"),
+            Drain::Cancel => (Gate::Cancelling, "requests in flight are cancelled"),
+        };
+        if self.stage.turns.set_gate(gate) {
+            tracing::info!("no more requests are sent; {note}");
+        }
+    }
+
+    /// Tells once that the gate has closed, whoever closed it: the clock, the count, the user.
+    fn announce_draining(&mut self) {
+        let closed = matches!(*self.stage.turns.gate().borrow(), Gate::Draining | Gate::Cancelling);
+        if closed && !std::mem::replace(&mut self.announced, true) {
+            self.stage.phase(Phase::Draining);
+        }
+    }
+
+    /// Does what the user wishes; tells whether that is to end.
+    fn follow_wish(&mut self) -> bool {
+        let wish = *self.wish.borrow_and_update();
+        match wish.stop {
+            StopLevel::Abort => self.close(Drain::Cancel),
+            StopLevel::Drain => self.close(self.stop.drain),
+            StopLevel::Run => {
+                let open = matches!(*self.stage.turns.gate().borrow(), Gate::Open { .. });
+                while open && self.spawned < wish.clients.unwrap_or(0) {
+                    self.spawn(true);
+                }
+            }
+        }
+        wish.stop > StopLevel::Run
+    }
+
+    async fn cancel_all(&mut self) {
+        self.close(Drain::Cancel);
+        self.announce_draining();
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(CANCEL_GRACE, all).await.is_err() {
+            tracing::warn!("some requests did not end within {CANCEL_GRACE:?} and were left");
+            self.tasks.shutdown().await;
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Whose turn is it, and with which request? The one place that decides when a stage stops sending.
+//!
+//! In a closed loop a client's turn comes whenever it is free. An open loop hands out the arrival process's
+//! times through the same [`Turn`], whose `scheduled_ns` then lies where the process put it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::watch;
+
+use super::control::{StopLevel, Wish};
+use crate::clock::Clock;
+use crate::event::ClientId;
+
+/// Where a stage is, as its clients see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// Warm-up: the barrier is closed.
+    Warmup,
+    /// The barrier is open since this time.
+    Open { since_ns: u64 },
+    /// Nothing new is sent; what is in flight is finished.
+    Draining,
+    /// What is in flight is cancelled.
+    Cancelling,
+}
+
+/// One request to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// Number of the measured request within its stage: picks prompt and length.
+    pub number: u64,
+    /// When it was meant to be sent.
+    pub scheduled_ns: u64,
+}
+
+/// Hands out turns until the stage's count is reached or its gate closes.
+#[derive(Debug)]
+pub(super) struct Turns {
+    next: AtomicU64,
+    /// Measured requests in all; `u64::MAX` where only time or the user ends the stage.
+    planned: u64,
+    gate: watch::Sender<Gate>,
+    clients: u32,
+}
+
+impl Turns {
+    pub fn new(planned: Option<u64>, clients: u32) -> Self {
+        Self {
+            next: AtomicU64::new(0),
+            planned: planned.unwrap_or(u64::MAX),
+            gate: watch::Sender::new(Gate::Warmup),
+            clients,
+        }
+    }
+
+    pub fn gate(&self) -> watch::Receiver<Gate> {
+        self.gate.subscribe()
+    }
+
+    /// Moves the gate on; it never goes back. Tells whether it moved.
+    pub fn set_gate(&self, to: Gate) -> bool {
+        fn rank(gate: Gate) -> u8 {
+            match gate {
+                Gate::Warmup => 0,
+                Gate::Open { .. } => 1,
+                Gate::Draining => 2,
+                Gate::Cancelling => 3,
+            }
+        }
+        self.gate.send_if_modified(|gate| {
+            let moves = rank(to) > rank(*gate);
+            if moves {
+                *gate = to;
+            }
+            moves
+        })
+    }
+
+    /// Waits for the barrier; `None` if the stage ends before it opens.
+    pub async fn opened(&self) -> Option<u64> {
+        let mut gate = self.gate();
+        let seen = gate.wait_for(|gate| *gate != Gate::Warmup).await.ok()?;
+        match *seen {
+            Gate::Open { since_ns } => Some(since_ns),
+            _ => None,
+        }
+    }
+
+    /// The client's next turn in a closed loop: as soon as it is free and allowed; `None` ends the client.
+    pub async fn next(
+        &self,
+        client: ClientId,
+        wish: &mut watch::Receiver<Wish>,
+        clock: Clock,
+    ) -> Option<Turn> {
+        let mut gate = self.gate();
+        let mut scheduled_ns = clock.now_ns();
+        loop {
+            if !matches!(*gate.borrow_and_update(), Gate::Open { .. }) {
+                return None;
+            }
+            let now = *wish.borrow_and_update();
+            if now.stop > StopLevel::Run {
+                return None;
+            }
+            if !now.paused && client < now.clients.unwrap_or(self.clients) {
+                break;
+            }
+            tokio::select! {
+                changed = wish.changed() => changed.ok()?,
+                changed = gate.changed() => changed.ok()?,
+            }
+            // A client that was held back becomes free when it is let go, not when it was stopped.
+            scheduled_ns = clock.now_ns();
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        if number >= self.planned {
+            self.set_gate(Gate::Draining);
+            return None;
+        }
+        Some(Turn { number, scheduled_ns })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn turns_end_at_the_count_and_close_the_gate() {
+        let turns = Turns::new(Some(2), 1);
+        let wish = watch::Sender::new(Wish::default());
+        let mut watching = wish.subscribe();
+        assert!(turns.set_gate(Gate::Open { since_ns: 0 }));
+        let clock = Clock::start();
+        assert_eq!(turns.next(0, &mut watching, clock).await.map(|t| t.number), Some(0));
+        assert_eq!(turns.next(0, &mut watching, clock).await.map(|t| t.number), Some(1));
+        assert_eq!(turns.next(0, &mut watching, clock).await, None);
+        assert_eq!(*turns.gate().borrow(), Gate::Draining);
+        assert!(!turns.set_gate(Gate::Open { since_ns: 1 }), "a closed gate must not open again");
+    }
+
+    #[tokio::test]
+    async fn a_paused_client_waits_and_is_scheduled_when_it_is_let_go() {
+        let turns = Turns::new(None, 1);
+        let wish = watch::Sender::new(Wish { paused: true, ..Wish::default() });
+        let mut watching = wish.subscribe();
+        turns.set_gate(Gate::Open { since_ns: 0 });
+        let clock = Clock::start();
+        let waiting = turns.next(0, &mut watching, clock);
+        tokio::pin!(waiting);
+        let early = tokio::time::timeout(std::time::Duration::from_millis(20), &mut waiting).await;
+        assert!(early.is_err(), "a paused client must not get a turn");
+        let resumed_ns = clock.now_ns();
+        wish.send_modify(|w| w.paused = false);
+        let turn = waiting.await.expect("a resumed client gets its turn");
+        assert!(turn.scheduled_ns >= resumed_ns);
+    }
+
+    #[tokio::test]
+    async fn a_client_beyond_the_wished_number_waits() {
+        let turns = Turns::new(None, 4);
+        let wish = watch::Sender::new(Wish { clients: Some(2), ..Wish::default() });
+        let mut watching = wish.subscribe();
+        turns.set_gate(Gate::Open { since_ns: 0 });
+        let clock = Clock::start();
+        assert!(turns.next(1, &mut watching, clock).await.is_some());
+        let held = tokio::time::timeout(
+            std::time::Duration::from_millis(20),
+            turns.next(2, &mut watching, clock),
+        );
+        assert!(held.await.is_err());
+    }
+}
