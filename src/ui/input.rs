@@ -8,9 +8,7 @@ use std::fs::File;
 use std::io::Read as _;
 
 use crossbeam_channel::{Receiver, bounded};
-use crossterm::event::{
-    Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
-};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 /// Events that may wait to be handled; a reader that is faster than that waits.
 const QUEUE: usize = 256;

@@ -194,8 +194,7 @@ impl<'a> Dashboard<'a> {
             _ => None,
         };
         if let Some(command) = command {
-            let sight =
-                Sight { snap: &self.snap, transport: self.shown_rest.0, over: self.shown_rest.2 };
+            let sight = Sight { snap: &self.snap, transport: self.shown_rest.0, over: self.shown_rest.2 };
             let effects = update(&mut self.ui, &command, sight);
             self.carry_out(effects);
         }

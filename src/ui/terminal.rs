@@ -37,13 +37,7 @@ pub fn restore_all() {
     };
     if let Some(mut saved) = saved {
         // Nothing can be done about a terminal that is gone.
-        let _ = execute!(
-            saved.tty,
-            EndSynchronizedUpdate,
-            DisableMouseCapture,
-            LeaveAlternateScreen,
-            Show
-        );
+        let _ = execute!(saved.tty, EndSynchronizedUpdate, DisableMouseCapture, LeaveAlternateScreen, Show);
         let _ = tcsetattr(&saved.tty, OptionalActions::Flush, &saved.modes);
     }
 }
@@ -117,13 +111,6 @@ impl Terminal {
         io::Write::flush(&mut self.backend)?;
         self.shown = frame;
         Ok(())
-    }
-
-    /// Forgets what is shown, so that the next frame is drawn whole.
-    pub fn forget(&mut self) -> io::Result<()> {
-        self.backend.clear()?;
-        self.shown = Buffer::empty(self.shown.area);
-        self.tty.flush()
     }
 }
 

@@ -91,11 +91,9 @@ pub fn update(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effe
             vec![Effect::Act(Action::Export), Effect::Say("exporting CSV files beside the recording".into())]
         }
         Command::Pause | Command::AddClients(_) | Command::Mark => intervene(ui, command, sight),
-        Command::Seek(_)
-        | Command::SeekTo(_)
-        | Command::Faster(_)
-        | Command::Step(_)
-        | Command::Jump(_) => transport(command, sight),
+        Command::Seek(_) | Command::SeekTo(_) | Command::Faster(_) | Command::Step(_) | Command::Jump(_) => {
+            transport(command, sight)
+        }
         _ => {
             look(ui, command, sight.snap);
             Vec::new()

@@ -278,7 +278,10 @@ mod tests {
             move |key: &str| pairs.iter().find(|(k, _)| *k == key).map(|(_, v)| (*v).to_owned())
         };
         let end = Path::new("fastgen-tui/themes");
-        assert_eq!(user_folder(env(&[("XDG_CONFIG_HOME", "/x"), ("HOME", "/h")])), Some(Path::new("/x").join(end)));
+        assert_eq!(
+            user_folder(env(&[("XDG_CONFIG_HOME", "/x"), ("HOME", "/h")])),
+            Some(Path::new("/x").join(end))
+        );
         assert_eq!(user_folder(env(&[("HOME", "/h")])), Some(Path::new("/h/.config").join(end)));
         assert_eq!(user_folder(env(&[])), None);
     }

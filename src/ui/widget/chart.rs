@@ -39,12 +39,7 @@ impl Chart<'_> {
         if area.width <= GUTTER + 2 || area.height < 2 {
             return;
         }
-        let plot = Rect {
-            x: area.x + GUTTER,
-            width: area.width - GUTTER,
-            height: area.height - 1,
-            ..area
-        };
+        let plot = Rect { x: area.x + GUTTER, width: area.width - GUTTER, height: area.height - 1, ..area };
         let most = self.points.iter().filter_map(|(_, y)| *y).fold(0.0, f64::max);
         let step = round_step(most.max(1e-3) * 1.02, usize::from(plot.height / 2).clamp(1, 5));
         let top = (most * 1.02 / step).ceil().max(1.0) * step;
@@ -156,8 +151,7 @@ fn trim(number: &str) -> &str {
 
 /// A step of time that people count in, so that at most `most` fit.
 pub fn time_step(span_s: f64, most: usize) -> f64 {
-    const STEPS: [f64; 12] =
-        [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0];
+    const STEPS: [f64; 12] = [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0];
     let rough = span_s / most.max(1) as f64;
     STEPS.iter().copied().find(|s| *s >= rough).unwrap_or(rough.max(1.0))
 }

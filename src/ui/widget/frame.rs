@@ -43,7 +43,8 @@ pub fn panel(buf: &mut Buffer, area: Rect, title: &str, values: Line<'_>, theme:
             text(buf, area, (0, y), "│", style);
             text(buf, area, (area.width - 1, y), "│", style);
         }
-        let corners = [("╭", 0, 0), ("╮", area.width - 1, 0), ("╰", 0, bottom), ("╯", area.width - 1, bottom)];
+        let corners =
+            [("╭", 0, 0), ("╮", area.width - 1, 0), ("╰", 0, bottom), ("╯", area.width - 1, bottom)];
         for (corner, x, y) in corners {
             text(buf, area, (x, y), corner, style);
         }
@@ -56,10 +57,5 @@ pub fn panel(buf: &mut Buffer, area: Rect, title: &str, values: Line<'_>, theme:
         buf.set_line(area.x + from + 1, area.y, &values, width);
     }
     let side = u16::from(boxed);
-    Rect {
-        x: area.x + side,
-        y: area.y + 1,
-        width: area.width - 2 * side,
-        height: area.height - 1 - side,
-    }
+    Rect { x: area.x + side, y: area.y + 1, width: area.width - 2 * side, height: area.height - 1 - side }
 }

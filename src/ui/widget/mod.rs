@@ -6,6 +6,6 @@ mod digits;
 mod frame;
 
 pub use bars::{histogram, meter, stacked};
-pub use chart::{Chart, Mark};
+pub use chart::{Chart, Mark, time_step};
 pub use digits::{big_number, big_width};
 pub use frame::{panel, text, text_right};
