@@ -20,13 +20,7 @@ use sample::Sampled;
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 
 fn picture(s: &Sampled) -> Picture<'_> {
-    Picture {
-        snap: &s.snap,
-        title: &s.title,
-        recording: &s.recording,
-        transport: s.transport,
-        over: s.over,
-    }
+    Picture { snap: &s.snap, title: &s.title, recording: &s.recording, transport: s.transport, over: s.over }
 }
 
 fn frame(s: &Sampled, ui: &UiState, size: (u16, u16), depth: Depth) -> (Buffer, Hits) {
@@ -59,7 +53,8 @@ fn text(buffer: &Buffer) -> String {
 fn styles(buffer: &Buffer) -> String {
     let mut out = String::new();
     let name = |s: Style| {
-        let color = |c: Option<ratatui::style::Color>| c.map_or("-".to_owned(), |c| c.to_string().to_lowercase());
+        let color =
+            |c: Option<ratatui::style::Color>| c.map_or("-".to_owned(), |c| c.to_string().to_lowercase());
         let extra = s.add_modifier;
         let words = if extra.is_empty() { String::new() } else { format!(" {extra:?}") };
         format!("{} on {}{words}", color(s.fg), color(s.bg))
@@ -189,7 +184,12 @@ fn nothing_that_an_engine_says_reaches_the_terminal_raw() {
         for open in [None, Some(Arc::clone(&s.snap.recent[0])), Some(Arc::clone(&s.snap.recent[3]))] {
             ui.requests.open = open;
             let (buffer, _) = frame(&s, &ui, (200, 60), Depth::True);
-            assert!(buffer.content().iter().all(|c| !c.symbol().chars().any(|c| c.is_control() || c == '\u{202e}')));
+            assert!(
+                buffer
+                    .content()
+                    .iter()
+                    .all(|c| !c.symbol().chars().any(|c| c.is_control() || c == '\u{202e}'))
+            );
         }
     }
 }

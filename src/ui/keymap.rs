@@ -71,9 +71,8 @@ const fn bind(keys: &'static str, hint: &'static str, about: &'static str, place
 }
 
 /// Every key, in the order of the help.
-pub const BINDINGS: [Binding; 28] = [
-    bind("1 3 4 7", "", "show Live, Clients, Requests, Log", Place::Everywhere),
-    bind("Tab S-Tab", "", "next and previous screen", Place::Everywhere),
+pub const BINDINGS: [Binding; 26] = [
+    bind("1 3 4 7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
     bind("?", "help", "this help", Place::Everywhere),
     bind("q ^C", "quit", "end gracefully; again: at once", Place::Everywhere),
     bind("t", "theme", "next theme", Place::Everywhere),
@@ -97,8 +96,7 @@ pub const BINDINGS: [Binding; 28] = [
     bind("/", "filter", "filter by outcome, client=N, #id or text", Place::On(Screen::Requests)),
     bind("f", "level", "least level shown", Place::On(Screen::Log)),
     bind("/", "filter", "filter lines by text", Place::On(Screen::Log)),
-    bind("↑ ↓ j k", "", "move by one", Place::Lists),
-    bind("PgUp PgDn", "", "move by a page", Place::Lists),
+    bind("↑ ↓ j k PgUp PgDn", "", "move by one, by a page", Place::Lists),
     bind("Home End", "", "first and last", Place::Lists),
 ];
 

@@ -147,7 +147,7 @@ pub struct LogState {
 }
 
 /// Spans of time that lanes and charts can show, in seconds; the first is chosen by itself.
-pub const ZOOMS: [u32; 6] = [0, 10, 30, 60, 120, 600];
+pub const ZOOMS: [u32; 7] = [0, 5, 10, 30, 60, 120, 600];
 
 /// Everything the dashboard remembers.
 #[derive(Debug, Clone)]
@@ -194,11 +194,11 @@ impl Default for UiState {
 }
 
 impl UiState {
-    /// Seconds of time that lanes and charts show, when `elapsed_s` have gone by.
-    pub fn span_s(&self, elapsed_s: f64, most: u32) -> u32 {
-        let fitting = ZOOMS[1..].iter().find(|z| f64::from(**z) >= elapsed_s).copied();
+    /// Seconds of time that lanes and charts show: as chosen, or else the least that holds `wanted_s`.
+    pub fn span_s(&self, wanted_s: f64) -> u32 {
+        let fitting = ZOOMS[1..].iter().find(|z| f64::from(**z) >= wanted_s).copied();
         match ZOOMS[self.zoom.min(ZOOMS.len() - 1)] {
-            0 => fitting.unwrap_or(ZOOMS[ZOOMS.len() - 1]).min(most),
+            0 => fitting.unwrap_or(ZOOMS[ZOOMS.len() - 1]),
             chosen => chosen,
         }
     }

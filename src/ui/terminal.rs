@@ -5,7 +5,7 @@
 //! act, done once.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter};
 use std::sync::Mutex;
 
 use crossterm::cursor::{Hide, Show};
@@ -17,6 +17,7 @@ use crossterm::{execute, queue};
 use ratatui::backend::{Backend as _, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use rustix::fs::OFlags;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 /// What it takes to give the terminal back.
@@ -75,12 +76,16 @@ impl Terminal {
         Ok(terminal)
     }
 
-    /// Where keys and the mouse come from: the controlling terminal, or else the one that is drawn on.
+    /// Where keys and the mouse come from: the terminal that is drawn on, or the controlling one if the
+    /// descriptor of the first is for writing only.
     ///
     /// # Errors
     /// When neither can be read.
     pub fn input(&self) -> io::Result<File> {
-        File::open("/dev/tty").or_else(|_| self.tty.try_clone())
+        match rustix::fs::fcntl_getfl(&self.tty)? & OFlags::ACCMODE {
+            OFlags::WRONLY => File::open("/dev/tty"),
+            _ => self.tty.try_clone(),
+        }
     }
 
     /// The terminal's size; an error once it is gone.

@@ -1,5 +1,7 @@
 //! Rich pictures of sessions for tests and benches, made from a seed: no clock, no chance.
 
+#![allow(dead_code, reason = "each test and bench uses a part of it")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -79,8 +81,7 @@ pub fn running(clients: u32) -> Sampled {
     let mut dice = Dice(42);
     let at = 41 * S + 300 * MS;
     let mut s = empty();
-    s.recording =
-        Recording::Writing { path: "recordings/demo.jsonl.zst".into(), bytes: 187_400 };
+    s.recording = Recording::Writing { path: "recordings/demo.jsonl.zst".into(), bytes: 187_400 };
     s.snap = Snapshot {
         at_ns: at,
         info: Some(Arc::new(info())),
@@ -131,8 +132,7 @@ pub fn done() -> Sampled {
 pub fn replay() -> Sampled {
     let mut s = running(8);
     s.recording = Recording::Replay { path: "recordings/demo-2026-01-02.jsonl.zst".into() };
-    s.transport =
-        Some(Transport { at_ns: s.snap.at_ns, length_ns: 64 * S, playing: true, speed: 2.0 });
+    s.transport = Some(Transport { at_ns: s.snap.at_ns, length_ns: 64 * S, playing: true, speed: 2.0 });
     s.snap.in_flight.queued = None;
     s.snap.in_flight.prefill = None;
     for lane in &mut s.snap.lanes {

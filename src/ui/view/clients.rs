@@ -37,10 +37,11 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
         return;
     }
     let listed = Rect { y: inner.y + 1, height: inner.height - 2, ..inner };
-    let rows = usize::from(listed.height);
+    // A blank row between lanes where there is room for one.
+    let stride = if lanes.len() * 2 <= usize::from(listed.height) { 2 } else { 1 };
+    let rows = usize::from(listed.height / stride);
     let strip_area = Rect { x: listed.x + TABLE, width: listed.width - TABLE - 1, ..listed };
-    let elapsed = cx.snap.at_ns as f64 / 1e9;
-    let span_s = cx.ui.span_s(elapsed, 30);
+    let span_s = cx.ui.span_s(readable_span_s(lanes, strip_area.width));
     let window = strip::Window::ending(cx.snap.at_ns, u64::from(span_s) * 1_000_000_000, strip_area.width);
     heads(buf, inner, theme);
     let (selected, offset) = match selection {
@@ -48,14 +49,15 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
             let offset = scroll(cx.ui.client_offset, selected, rows, lanes.len());
             hits.page = rows;
             hits.offset = offset;
-            let shown = Rect { height: (lanes.len().saturating_sub(offset)).min(rows) as u16, ..listed };
-            hits.add(shown, Target::Rows(offset));
+            for (y, i) in (0..listed.height).step_by(stride.into()).zip(offset..lanes.len()) {
+                hits.add(Rect { y: listed.y + y, height: 1, ..listed }, Target::Rows(i));
+            }
             (Some(selected), offset)
         }
         None => (None, 0),
     };
     for (y, (i, lane)) in (0u16..).zip(lanes.iter().enumerate().skip(offset).take(rows)) {
-        let row = Rect { y: listed.y + y, height: 1, ..listed };
+        let row = Rect { y: listed.y + y * stride, height: 1, ..listed };
         if selected == Some(i) {
             // Only the table's part is lit: the lane keeps its own colours.
             buf.set_style(Rect { width: TABLE - 1, ..row }, theme.bg(Role::Selection));
@@ -72,6 +74,23 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
         format!("{} clients", lanes.len())
     };
     text(buf, inner, (1, inner.height - 1), &place, theme.fg(Role::Muted));
+}
+
+/// Cells that a request should take on its lane to be told from its neighbours.
+const CELLS_A_REQUEST: f64 = 9.0;
+
+/// Seconds over which the lanes' latest requests are wide enough to be read.
+fn readable_span_s(lanes: &[std::sync::Arc<Lane>], width: u16) -> f64 {
+    let last: Vec<f64> = lanes
+        .iter()
+        .filter_map(|l| l.spans.last())
+        .map(|s| s.finished_ns.saturating_sub(s.sent_ns) as f64 / 1e9)
+        .collect();
+    if last.is_empty() {
+        return 10.0;
+    }
+    // A little less will do: the next longer stretch would halve them.
+    last.iter().sum::<f64>() / last.len() as f64 * f64::from(width) / CELLS_A_REQUEST * 0.7
 }
 
 fn heads(buf: &mut Buffer, inner: Rect, theme: &crate::ui::theme::Theme) {

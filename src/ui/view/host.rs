@@ -96,7 +96,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
         text(buf, inner, (1, y), &label, theme.fg(Role::Muted));
         let bar = Rect { x: inner.x + 8, y: inner.y + y, width, height: 1 };
         if let Some(part) = part {
-            let role = if part > 0.97 { Role::Warn } else { Role::Accent };
+            let role = if part > 0.97 && label.ends_with("memory") { Role::Warn } else { Role::Accent };
             meter(buf, bar, part, theme.fg(role), theme.fg(Role::Border));
         }
         text(buf, inner, (9 + width, y), &words, theme.fg(Role::Text));

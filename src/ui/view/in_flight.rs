@@ -11,7 +11,7 @@ use crate::ui::theme::Role;
 use crate::ui::widget::{panel, stacked, text};
 
 /// Glyphs of the stages of a request, the same on every screen.
-pub(super) const QUEUED: &str = "·";
+pub(super) const QUEUED: &str = "▪";
 pub(super) const WAITING: &str = "░";
 pub(super) const PREFILL: &str = "▒";
 pub(super) const DECODE: &str = "█";
@@ -26,7 +26,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let inner = panel(buf, area, "In flight", title, theme);
     let mut parts: Vec<(&str, u32, &str, Style)> = match (flight.queued, flight.prefill) {
         (Some(queued), Some(prefill)) => vec![
-            ("queued", queued, "▪", theme.fg(Role::Queued)),
+            ("queued", queued, QUEUED, theme.fg(Role::Queued)),
             ("prefill", prefill, PREFILL, theme.fg(Role::Prefill)),
         ],
         _ => vec![("before 1st token", flight.before_first_token, WAITING, theme.fg(Role::Waiting))],
@@ -36,11 +36,13 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let bar = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     let drawn: Vec<_> = parts.iter().map(|(_, n, glyph, style)| (f64::from(*n), *glyph, *style)).collect();
     stacked(buf, bar, whole, &drawn, theme.fg(Role::Border));
+    // The counts keep their columns for as many clients as there are.
+    let digits = clients.unwrap_or(0).max(flight.total).to_string().len();
     let mut x = 0;
     for (name, n, glyph, style) in &parts {
         x = text(buf, bar, (x, 1), glyph, *style);
-        x = text(buf, bar, (x, 1), &format!("{n:>4} "), theme.bold(Role::Text));
-        x = text(buf, bar, (x, 1), name, theme.fg(Role::Muted)) + 2;
+        x = text(buf, bar, (x, 1), &format!(" {n:>digits$} "), theme.bold(Role::Text));
+        x = text(buf, bar, (x, 1), name, theme.fg(Role::Muted)) + 1;
     }
     if let Some(sample) = &cx.snap.sample {
         if let (Some(running), Some(waiting)) = (sample.running, sample.waiting) {

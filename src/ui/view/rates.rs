@@ -98,7 +98,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, which: Which, big: bool, cx: &C
     let points = smoothed(&cx.snap.series, which, cx.ui.window.seconds());
     let to_s = cx.snap.series.last().map_or(0.0, |p| (p.second + 1) as f64);
     let start = cx.snap.series.first().map_or(0.0, |p| p.second as f64);
-    let span = f64::from(cx.ui.span_s(to_s - start, 600));
+    let span = f64::from(cx.ui.span_s(to_s - start));
     let from_s = (to_s - span).max(start.min(to_s));
     let visible = points.partition_point(|(t, _)| *t < from_s);
     let marks: Vec<Mark> =

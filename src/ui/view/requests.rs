@@ -18,15 +18,15 @@ use crate::ui::widget::{panel, text, text_right};
 
 /// Columns: head, what it sorts by, right edge.
 const COLUMNS: [(&str, Column, u16); 9] = [
-    ("request", Column::Id, 9),
-    ("client", Column::Client, 17),
-    ("sent at", Column::Natural, 28),
-    ("prompt", Column::Prompt, 36),
-    ("output", Column::Output, 44),
-    ("TTFT", Column::Ttft, 53),
-    ("TPOT", Column::Tpot, 62),
-    ("E2E", Column::E2e, 71),
-    ("send lag", Column::Lag, 81),
+    ("request", Column::Id, 7),
+    ("client", Column::Client, 14),
+    ("sent at", Column::Natural, 24),
+    ("prompt", Column::Prompt, 31),
+    ("output", Column::Output, 38),
+    ("TTFT", Column::Ttft, 46),
+    ("TPOT", Column::Tpot, 54),
+    ("E2E", Column::E2e, 62),
+    ("send lag", Column::Lag, 71),
 ];
 
 pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
@@ -75,7 +75,7 @@ fn values(shown: usize, cx: &Cx<'_>) -> Line<'static> {
 
 /// `send lag` is left out where the table is too narrow, never the outcome.
 fn fits(right: u16, width: u16) -> bool {
-    right + 12 <= width
+    right + 14 <= width
 }
 
 fn heads(buf: &mut Buffer, inner: Rect, cx: &Cx<'_>) {

@@ -39,12 +39,17 @@ impl Chart<'_> {
         if area.width <= GUTTER + 2 || area.height < 2 {
             return;
         }
+        // Where there are few rows the line has them all, and the time axis is left to a larger neighbour.
+        let axis = u16::from(area.height >= 5);
+        let area = Rect { height: area.height + 1 - axis, ..area };
         let plot = Rect { x: area.x + GUTTER, width: area.width - GUTTER, height: area.height - 1, ..area };
         let most = self.points.iter().filter_map(|(_, y)| *y).fold(0.0, f64::max);
         let step = round_step(most.max(1e-3) * 1.02, usize::from(plot.height / 2).clamp(1, 5));
         let top = (most * 1.02 / step).ceil().max(1.0) * step;
         Self::draw_y(buf, area, (top, step), theme);
-        self.draw_x(buf, area, theme);
+        if axis > 0 {
+            self.draw_x(buf, area, theme);
+        }
         self.draw_marks(buf, plot);
         self.draw_line(buf, plot, top);
     }
@@ -57,7 +62,9 @@ impl Chart<'_> {
         }
         for i in 0..=(top / step).round() as u32 {
             let value = f64::from(i) * step;
-            let y = ((1.0 - value / top) * f64::from(rows)).floor().clamp(0.0, f64::from(rows - 1)) as u16;
+            // The row that holds the dot of this value.
+            let dot = (1.0 - value / top) * f64::from(rows * 4 - 1);
+            let y = (dot / 4.0) as u16;
             let label = if value >= 9999.5 {
                 format!("{}k", trim(&digits(value / 1000.0)))
             } else {
