@@ -1,5 +1,7 @@
 //! Every screen as a picture: sizes, depths of colour, states of a session; and sizes that nobody should have.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 #[path = "support/sample.rs"]
 mod sample;
 

@@ -1,5 +1,7 @@
 //! The dashboard in a real pseudo-terminal, with a session of our own: frames, keys, resize, restoring.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 #[path = "support/sample.rs"]
 mod sample;
 

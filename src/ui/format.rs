@@ -67,11 +67,11 @@ pub fn count(value: u64) -> String {
 
 /// Bytes in powers of 1024: `512 B`, `1.23 GiB`.
 pub fn bytes(value: Option<u64>) -> String {
+    const K: f64 = 1024.0;
     let Some(value) = value else { return UNKNOWN.to_owned() };
     if value < 1024 {
         return format!("{value} B");
     }
-    const K: f64 = 1024.0;
     let units = [(K, "KiB"), (K * K, "MiB"), (K * K * K, "GiB"), (K * K * K * K, "TiB")];
     let (number, unit) = scaled(value as f64, &units);
     format!("{number} {unit}")

@@ -66,6 +66,7 @@ pub fn decode(bytes: &mut Vec<u8>) -> Vec<Event> {
     events
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "every caller gives maybe an event")]
 fn key(code: KeyCode, modifiers: KeyModifiers) -> Option<Event> {
     Some(Event::Key(KeyEvent::new(code, modifiers)))
 }
@@ -99,13 +100,12 @@ fn plain(bytes: &[u8]) -> (usize, Option<Event>) {
 /// A sequence that begins with ESC.
 fn escape(bytes: &[u8]) -> (usize, Option<Event>) {
     match bytes.get(1) {
-        None => (1, key(KeyCode::Esc, KeyModifiers::NONE)),
+        None | Some(0x1b) => (1, key(KeyCode::Esc, KeyModifiers::NONE)),
         Some(b'[') => control_sequence(bytes),
         Some(b'O') => match bytes.get(2) {
             Some(last) => (3, named(*last, &[])),
             None => (0, None),
         },
-        Some(0x1b) => (1, key(KeyCode::Esc, KeyModifiers::NONE)),
         Some(_) => {
             let (used, event) = plain(&bytes[1..]);
             let event = event.map(|e| match e {

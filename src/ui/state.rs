@@ -40,6 +40,7 @@ impl Screen {
     }
 
     /// The screen `by` tabs further, around the end.
+    #[must_use]
     pub fn cycle(self, by: isize) -> Self {
         let at = Self::ALL.iter().position(|s| *s == self).unwrap_or(0);
         let n = Self::ALL.len();
@@ -67,6 +68,7 @@ impl Window {
     }
 
     /// The next one.
+    #[must_use]
     pub fn next(self) -> Self {
         match self {
             Self::S1 => Self::S10,

@@ -145,8 +145,7 @@ fn look(ui: &mut UiState, command: &Command, snap: &Snapshot) {
         Command::PreviousScreen => ui.screen = ui.screen.cycle(-1),
         Command::Window => ui.window = ui.window.next(),
         Command::Zoom(by) => {
-            let last = ZOOMS.len() as isize - 1;
-            ui.zoom = (ui.zoom.cast_signed() + isize::from(*by)).clamp(0, last).cast_unsigned();
+            ui.zoom = ui.zoom.saturating_add_signed(isize::from(*by)).min(ZOOMS.len() - 1);
         }
         Command::Help => ui.help = true,
         Command::Close => ui.requests.open = None,

@@ -60,13 +60,12 @@ fn distance(a: Rgb, b: Rgb) -> u32 {
 const CUBE: [u8; 6] = [0, 95, 135, 175, 215, 255];
 
 fn nearest_256(rgb: Rgb) -> u8 {
-    let entry = |i: u8| match i {
-        16..=231 => {
+    let entry = |i: u8| {
+        if let 16..=231 = i {
             let i = i - 16;
             let at = |n: u8| CUBE[usize::from(n % 6)];
             Rgb(at(i / 36), at(i / 6), at(i))
-        }
-        _ => {
+        } else {
             let grey = 8 + 10 * (i - 232);
             Rgb(grey, grey, grey)
         }

@@ -204,14 +204,13 @@ pub fn source(name: &str, user: Option<&Path>) -> Result<(String, String), Theme
         let hint = did_you_mean(name, names.iter().copied());
         return Err(ThemeError::Unknown { name: name.to_owned(), hint, all: names.join(", ") });
     };
-    match &found.path {
-        Some(path) => std::fs::read_to_string(path)
+    if let Some(path) = &found.path {
+        std::fs::read_to_string(path)
             .map(|text| (text, path.display().to_string()))
-            .map_err(|source| ThemeError::Read { path: path.clone(), source }),
-        None => {
-            let text = BUNDLED.iter().find(|(n, _)| *n == name).map_or("", |(_, text)| text);
-            Ok((text.to_owned(), format!("themes/{name}.toml")))
-        }
+            .map_err(|source| ThemeError::Read { path: path.clone(), source })
+    } else {
+        let text = BUNDLED.iter().find(|(n, _)| *n == name).map_or("", |(_, text)| text);
+        Ok((text.to_owned(), format!("themes/{name}.toml")))
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
 pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: Option<(usize, &mut Hits)>) {
     let theme = cx.theme;
     let lanes = &cx.snap.lanes;
-    let inner = panel(buf, area, "Clients", legend(cx), theme);
+    let inner = panel(buf, area, "Clients", &legend(cx), theme);
     if inner.height < 3 || inner.width < TABLE + 10 {
         return;
     }
@@ -149,7 +149,7 @@ fn draw_selected(buf: &mut Buffer, area: Rect, selected: usize, cx: &Cx<'_>) {
     let theme = cx.theme;
     let Some(lane) = cx.snap.lanes.get(selected) else { return };
     let hint = Line::styled("Enter: all its requests", theme.fg(Role::Muted));
-    let inner = panel(buf, area, &format!("Client {}", lane.client), hint, theme);
+    let inner = panel(buf, area, &format!("Client {}", lane.client), &hint, theme);
     let mut y = 0;
     if let Some(open) = &lane.current {
         let (state, role) = state(Some(open));

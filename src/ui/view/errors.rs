@@ -24,7 +24,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
         format!("{} of {} ({share:.1} %)", count(all), count(counts.ended())),
         theme.bold(Role::Bad),
     );
-    let inner = panel(buf, area, "Not completed", title, theme);
+    let inner = panel(buf, area, "Not completed", &title, theme);
     let mut kinds: Vec<_> = counts.errors.iter().collect();
     kinds.sort_by(|a, b| b.1.cmp(a.1));
     for (y, (outcome, n)) in (0u16..).zip(kinds).take(usize::from(inner.height)) {

@@ -11,7 +11,7 @@ use crate::ui::widget::{panel, text};
 
 pub(super) fn draw(buf: &mut Buffer, area: Rect, reason: &str, cx: &Cx<'_>) {
     let theme = cx.theme;
-    let inner = panel(buf, area, "The run could not begin", Line::default(), theme);
+    let inner = panel(buf, area, "The run could not begin", &Line::default(), theme);
     let width = usize::from(inner.width.saturating_sub(4).min(100));
     let lines = sanitize::wrap(reason, width);
     let mut y = 1;

@@ -44,7 +44,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     buf.set_style(over, cx.theme.base());
     buf.set_style(over, cx.theme.bg(Role::Surface));
     let close = Line::styled("any key closes", cx.theme.fg(Role::Muted));
-    let inner = panel(buf, over, "Keys", close, cx.theme);
+    let inner = panel(buf, over, "Keys", &close, cx.theme);
     let wide = inner.width / across as u16;
     for (i, (keys, about)) in lines.iter().enumerate() {
         let column = Rect { x: inner.x + (i / rows) as u16 * wide, width: wide, ..inner };

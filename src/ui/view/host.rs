@@ -88,7 +88,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let theme = cx.theme;
     let name = cx.snap.sample.as_ref().and_then(|s| s.gpus.first()).map_or("", |g| g.name.as_str());
     let title = Line::styled(sanitize::line(name), theme.fg(Role::Muted));
-    let inner = panel(buf, area, "Host", title, theme);
+    let inner = panel(buf, area, "Host", &title, theme);
     let unknown = Sample::default();
     let sample = cx.snap.sample.as_deref().unwrap_or(&unknown);
     let width = if inner.width >= 62 { 20 } else { 8 };

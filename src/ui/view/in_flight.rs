@@ -23,7 +23,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let clients = clients.or((!cx.snap.lanes.is_empty()).then_some(cx.snap.lanes.len() as u32));
     let of = clients.map_or_else(|| UNKNOWN.to_owned(), |c| c.to_string());
     let title = Line::styled(format!("{} of {of} clients", flight.total), theme.bold(Role::Text));
-    let inner = panel(buf, area, "In flight", title, theme);
+    let inner = panel(buf, area, "In flight", &title, theme);
     let mut parts: Vec<(&str, u32, &str, Style)> = match (flight.queued, flight.prefill) {
         (Some(queued), Some(prefill)) => vec![
             ("queued", queued, QUEUED, theme.fg(Role::Queued)),
@@ -44,10 +44,9 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
         x = text(buf, bar, (x, 1), &format!(" {n:>digits$} "), theme.bold(Role::Text));
         x = text(buf, bar, (x, 1), name, theme.fg(Role::Muted)) + 1;
     }
-    if let Some(sample) = &cx.snap.sample {
-        if let (Some(running), Some(waiting)) = (sample.running, sample.waiting) {
-            let engine = format!("engine: {running} running, {waiting} waiting");
-            text(buf, bar, (0, 2), &engine, theme.fg(Role::Muted));
-        }
+    let engine = cx.snap.sample.as_ref().and_then(|s| Some((s.running?, s.waiting?)));
+    if let Some((running, waiting)) = engine {
+        let words = format!("engine: {running} running, {waiting} waiting");
+        text(buf, bar, (0, 2), &words, theme.fg(Role::Muted));
     }
 }

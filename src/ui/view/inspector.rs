@@ -26,7 +26,7 @@ fn draw_times(buf: &mut Buffer, area: Rect, record: &RequestRecord, cx: &Cx<'_>)
     let (mark, role) = verdict(record.outcome);
     let outcome = Line::styled(format!("{mark} {}", record.outcome.name()), theme.bold(role));
     let title = format!("Request #{} of client {}", record.request, record.client);
-    let inner = panel(buf, area, &title, outcome, theme);
+    let inner = panel(buf, area, &title, &outcome, theme);
     let at = |ns: Option<u64>| ns.map_or_else(|| UNKNOWN.to_owned(), clock_ms);
     let by = match record.counted_by {
         CountedBy::Engine => "engine",
@@ -82,7 +82,7 @@ fn draw_gaps(buf: &mut Buffer, area: Rect, record: &RequestRecord, cx: &Cx<'_>) 
         ),
         None => "fewer than two chunks".to_owned(),
     };
-    let inner = panel(buf, area, "Gaps, chunk by chunk", Line::styled(title, theme.fg(Role::Muted)), theme);
+    let inner = panel(buf, area, "Gaps, chunk by chunk", &Line::styled(title, theme.fg(Role::Muted)), theme);
     let (Some(longest), true) = (longest, inner.height >= 2 && inner.width > 12) else { return };
     let top = gaps[longest].max(1e-9);
     let plot = Rect { x: inner.x + 9, width: inner.width - 10, height: inner.height - 1, ..inner };
@@ -112,20 +112,17 @@ fn column(buf: &mut Buffer, plot: Rect, x: u16, part: f64, style: ratatui::style
 fn draw_text(buf: &mut Buffer, area: Rect, record: &RequestRecord, cx: &Cx<'_>, hits: &mut Hits) {
     let theme = cx.theme;
     let hint = Line::styled("Esc closes", theme.fg(Role::Muted));
-    let inner = panel(buf, area, "Text", hint, theme);
+    let inner = panel(buf, area, "Text", &hint, theme);
     let width = usize::from(inner.width.saturating_sub(2));
     let mut lines = Vec::new();
     if let Some(error) = &record.error {
         lines.extend(sanitize::wrap(error, width).into_iter().map(|l| (l, theme.bold(Role::Bad))));
     }
-    match &record.text {
-        Some(words) => {
-            lines.extend(sanitize::wrap(words, width).into_iter().map(|l| (l, theme.fg(Role::Text))));
-        }
-        None => {
-            let why = "not kept: set record.text = true to see what was generated".to_owned();
-            lines.push((why, theme.fg(Role::Muted)));
-        }
+    if let Some(words) = &record.text {
+        lines.extend(sanitize::wrap(words, width).into_iter().map(|l| (l, theme.fg(Role::Text))));
+    } else {
+        let why = "not kept: set record.text = true to see what was generated".to_owned();
+        lines.push((why, theme.fg(Role::Muted)));
     }
     let page = usize::from(inner.height);
     let offset = cx.ui.requests.scroll.min(lines.len().saturating_sub(page));

@@ -43,7 +43,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let theme = cx.theme;
     let muted = theme.fg(Role::Muted);
     let requests = format!("{} completed requests", count(cx.snap.latency.e2e.count));
-    let inner = panel(buf, area, "Latency", Line::styled(requests, muted), theme);
+    let inner = panel(buf, area, "Latency", &Line::styled(requests, muted), theme);
     if inner.height < 2 {
         return;
     }

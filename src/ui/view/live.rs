@@ -67,7 +67,8 @@ fn comfortable(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
 /// 200×60: everything, and the clients' lanes below.
 fn rich(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let wrong = errors::wanted(cx);
-    let lanes = (cx.snap.lanes.len() as u16 + 4).clamp(6, area.height / 3);
+    let beside = 5 + if wrong > 0 { wrong + 2 } else { 0 } + host::wanted(cx) + 2;
+    let lanes = (cx.snap.lanes.len().min(100) as u16 + 4).max(beside).min(area.height * 2 / 5);
     let table = 10;
     let [top, middle, last] = rows(area, [area.height - table - lanes, table, lanes]);
     let side = (area.width / 3).clamp(50, 90);

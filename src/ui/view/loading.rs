@@ -13,7 +13,7 @@ use crate::ui::widget::{meter, panel, text};
 pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let theme = cx.theme;
     let since = Line::styled(clock(cx.snap.at_ns), theme.fg(Role::Muted));
-    let inner = panel(buf, area, "Loading", since, theme);
+    let inner = panel(buf, area, "Loading", &since, theme);
     let width = inner.width.saturating_sub(8).min(72);
     let log_rows = (cx.snap.log.len() as u16).min(inner.height.saturating_sub(6));
     let at = Rect {

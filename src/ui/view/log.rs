@@ -36,7 +36,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     if state.up > 0 {
         title.push(Span::styled("  End follows", theme.bold(Role::Warn)));
     }
-    let inner = panel(buf, area, "Log", Line::from(title), theme);
+    let inner = panel(buf, area, "Log", &Line::from(title), theme);
     let page = usize::from(inner.height);
     hits.page = page;
     let up = state.up.min(lines.len().saturating_sub(page));

@@ -81,7 +81,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, which: Which, big: bool, cx: &C
     let theme = cx.theme;
     let rates = which.rate(cx);
     let now = windowed(rates, cx.ui.window);
-    let inner = panel(buf, area, which.title(), values(rates, now, area.width, which, cx), theme);
+    let inner = panel(buf, area, which.title(), &values(rates, now, area.width, which, cx), theme);
     let ink = theme.fg(which.role());
     let number = rate(now);
     let mut plot = inner;

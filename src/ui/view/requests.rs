@@ -34,7 +34,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     let state = &cx.ui.requests;
     let rows = rows::requests(cx.snap, state);
     let title = if state.slowest { "Slowest requests" } else { "Newest requests" };
-    let inner = panel(buf, area, title, values(rows.len(), cx), theme);
+    let inner = panel(buf, area, title, &values(rows.len(), cx), theme);
     if inner.height < 2 {
         return;
     }

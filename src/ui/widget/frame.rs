@@ -28,7 +28,7 @@ pub fn text_right(buf: &mut Buffer, area: Rect, at: (u16, u16), content: &str, s
 
 /// A panel: a rule with a title at the left and values at the right; with room enough a whole frame.
 /// Gives the area within.
-pub fn panel(buf: &mut Buffer, area: Rect, title: &str, values: Line<'_>, theme: &Theme) -> Rect {
+pub fn panel(buf: &mut Buffer, area: Rect, title: &str, values: &Line<'_>, theme: &Theme) -> Rect {
     if area.is_empty() {
         return area;
     }
@@ -54,7 +54,7 @@ pub fn panel(buf: &mut Buffer, area: Rect, title: &str, values: Line<'_>, theme:
     let from = area.width.saturating_sub(width + 4);
     if width > 0 && from > end {
         text(buf, area, (from, 0), &" ".repeat(usize::from(width) + 2), style);
-        buf.set_line(area.x + from + 1, area.y, &values, width);
+        buf.set_line(area.x + from + 1, area.y, values, width);
     }
     let side = u16::from(boxed);
     Rect { x: area.x + side, y: area.y + 1, width: area.width - 2 * side, height: area.height - 1 - side }

@@ -102,6 +102,9 @@ fn pieces(times: (u64, Option<u64>, Option<u64>, u64), window: Window, mut each:
     }
 }
 
+/// Blocks filled from the left, in eighths.
+const LEFT: [&str; 9] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
+
 /// Fills the cells of a piece. A decode's edges are cut in eighths; other kinds take the cells that they
 /// cover by half or more, and one at least.
 fn fill(buf: &mut Buffer, row: Rect, piece: Piece, theme: &Theme) {
@@ -117,7 +120,6 @@ fn fill(buf: &mut Buffer, row: Rect, piece: Piece, theme: &Theme) {
         }
         return;
     }
-    const LEFT: [&str; 9] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
     let (first, last) = (piece.from as u16, (piece.to.ceil() as u16).saturating_sub(1));
     for x in first..=last {
         let from = ((piece.from - f64::from(x)).clamp(0.0, 1.0) * 8.0).round() as usize;
