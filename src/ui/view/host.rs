@@ -91,7 +91,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let inner = panel(buf, area, "Host", &title, theme);
     let unknown = Sample::default();
     let sample = cx.snap.sample.as_deref().unwrap_or(&unknown);
-    let width = if inner.width >= 62 { 20 } else { 8 };
+    let width = if inner.width >= 70 { 20 } else { 8 };
     for (y, (label, part, words)) in (0u16..).zip(readings(sample)).take(usize::from(inner.height)) {
         text(buf, inner, (1, y), &label, theme.fg(Role::Muted));
         let bar = Rect { x: inner.x + 8, y: inner.y + y, width, height: 1 };
