@@ -3,9 +3,28 @@
 //! It sees [`crate::metrics::Snapshot`] through a [`Session`] and nothing of the load, the backends or the
 //! files. A live run and a replay are both sessions, so both are shown by the very same screens.
 
+mod format;
+mod input;
+mod keymap;
+mod rows;
+mod run;
+mod sanitize;
+pub mod state;
+mod svg;
+mod terminal;
+pub mod theme;
+mod update;
+pub mod view;
+mod widget;
+
 use std::sync::Arc;
 
 use crate::metrics::Snapshot;
+
+pub use run::{Options, UiError, run};
+pub use sanitize::line as harmless;
+pub use svg::{buffer_to_svg, draw_to_svg};
+pub use terminal::restore_all;
 
 /// What the dashboard looks at.
 pub trait Session: Send + Sync {

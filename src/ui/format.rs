@@ -1,0 +1,142 @@
+//! Numbers as text of a fixed width, with their units. What isn't known is `–`.
+
+/// What stands where a value isn't known.
+pub const UNKNOWN: &str = "–";
+
+/// Three significant digits, at most 4 characters for `0 ≤ value < 9999.5`: `0.52`, `12.3`, `312`, `1250`.
+pub fn digits(value: f64) -> String {
+    if value < 9.995 {
+        format!("{value:.2}")
+    } else if value < 99.95 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.0}")
+    }
+}
+
+/// A value and its unit's scale, from the smallest unit up; the value is shown in the largest that fits.
+fn scaled(value: f64, units: &[(f64, &'static str)]) -> (String, &'static str) {
+    let fitting = units.iter().rev().find(|(scale, _)| value >= scale * 0.9995).or(units.first());
+    match fitting {
+        Some((scale, unit)) => (digits(value / scale), unit),
+        None => (digits(value), ""),
+    }
+}
+
+/// Seconds as 7 characters, number and unit each in their own column: ` 850 µs`, `12.3 ms`, `1.23 s `.
+pub fn seconds(value: Option<f64>) -> String {
+    match value.filter(|v| v.is_finite() && *v >= 0.0) {
+        Some(v) if v < 1e-6 => "   0 µs".to_owned(),
+        Some(v) => {
+            let (number, unit) = scaled(v, &[(1e-6, "µs"), (1e-3, "ms"), (1.0, "s"), (3600.0, "h")]);
+            format!("{number:>4} {unit:<2}")
+        }
+        None => format!("{UNKNOWN:>4}   "),
+    }
+}
+
+/// Nanoseconds, as [`seconds`].
+pub fn nanos(value: Option<u64>) -> String {
+    seconds(value.map(|ns| ns as f64 / 1e9))
+}
+
+/// A rate as 5 characters: ` 0.52`, ` 12.3`, `  312`, `12.5k`. Its unit stands in the title or the column's head.
+pub fn rate(value: Option<f64>) -> String {
+    match value.filter(|v| v.is_finite() && *v >= 0.0) {
+        Some(v) if v < 999.5 => format!("{:>5}", digits(v)),
+        Some(v) => {
+            let (number, unit) = scaled(v, &[(1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T")]);
+            format!("{:>5}", format!("{number}{unit}"))
+        }
+        None => format!("{UNKNOWN:>5}"),
+    }
+}
+
+/// A count with its thousands apart: `1,234,567`.
+pub fn count(value: u64) -> String {
+    let plain = value.to_string();
+    let mut out = String::with_capacity(plain.len() + plain.len() / 3);
+    for (i, digit) in plain.chars().enumerate() {
+        if i > 0 && (plain.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Bytes in powers of 1024: `512 B`, `1.23 GiB`.
+pub fn bytes(value: Option<u64>) -> String {
+    const K: f64 = 1024.0;
+    let Some(value) = value else { return UNKNOWN.to_owned() };
+    if value < 1024 {
+        return format!("{value} B");
+    }
+    let units = [(K, "KiB"), (K * K, "MiB"), (K * K * K, "GiB"), (K * K * K * K, "TiB")];
+    let (number, unit) = scaled(value as f64, &units);
+    format!("{number} {unit}")
+}
+
+/// A share of 100 as `  7 %`, 5 characters up to 999 %.
+pub fn percent(value: Option<f32>) -> String {
+    match value.filter(|v| v.is_finite()) {
+        Some(v) => format!("{v:>3.0} %"),
+        None => format!("{UNKNOWN:>3}  "),
+    }
+}
+
+/// Time on the run's clock: `1:23`, `1:02:03`.
+pub fn clock(ns: u64) -> String {
+    let s = ns / 1_000_000_000;
+    let (h, m, s) = (s / 3600, s / 60 % 60, s % 60);
+    if h > 0 { format!("{h}:{m:02}:{s:02}") } else { format!("{m}:{s:02}") }
+}
+
+/// Time on the run's clock with milliseconds: `1:23.456`.
+pub fn clock_ms(ns: u64) -> String {
+    format!("{}.{:03}", clock(ns), ns / 1_000_000 % 1000)
+}
+
+/// Round values between 0 and `top`, at most `most` steps of 1, 2 or 5 times a power of ten; also the step.
+pub fn round_step(top: f64, most: usize) -> f64 {
+    let rough = (top / most.max(1) as f64).max(1e-9);
+    let power = 10f64.powf(rough.log10().floor());
+    [1.0, 2.0, 5.0, 10.0].iter().map(|m| m * power).find(|s| *s >= rough * 0.999_999).unwrap_or(10.0 * power)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn values_have_their_units() {
+        assert_eq!(seconds(Some(0.000_85)), " 850 µs");
+        assert_eq!(seconds(Some(0.0123)), "12.3 ms");
+        assert_eq!(seconds(Some(0.999_9)), "1.00 s ");
+        assert_eq!(seconds(Some(61.0)), "61.0 s ");
+        assert_eq!(seconds(None), "   –   ");
+        assert_eq!(rate(Some(312.4)), "  312");
+        assert_eq!(rate(Some(999.7)), "1.00k");
+        assert_eq!(rate(Some(12_500.0)), "12.5k");
+        assert_eq!(rate(None), "    –");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(count(12), "12");
+        assert_eq!(bytes(Some(1_320_000_000)), "1.23 GiB");
+        assert_eq!(bytes(None), "–");
+        assert_eq!(percent(Some(7.4)), "  7 %");
+        assert_eq!(clock(3_723_000_000_000), "1:02:03");
+        assert_eq!(clock_ms(83_456_000_000), "1:23.456");
+        assert!((round_step(437.0, 4) - 200.0).abs() < 1e-9);
+    }
+
+    proptest! {
+        #[test]
+        fn columns_keep_their_width(v in 0.0f64..1e7) {
+            let at_most_week = v.min(600_000.0);
+            prop_assert_eq!(seconds(Some(at_most_week)).chars().count(), 7);
+            prop_assert_eq!(rate(Some(v)).chars().count(), 5);
+        }
+    }
+}

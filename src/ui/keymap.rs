@@ -1,0 +1,212 @@
+//! Keys → commands. The one table is what the keys do, what the footer hints at and what help shows.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::state::Screen;
+
+/// What a user can ask for, by key or mouse.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    Show(Screen),
+    NextScreen,
+    PreviousScreen,
+    Up(usize),
+    Down(usize),
+    PageUp,
+    PageDown,
+    Top,
+    Bottom,
+    /// Left or right: seeks in a replay.
+    Seek(i64),
+    Open,
+    Close,
+    Filter,
+    Sort,
+    Reverse,
+    Freeze,
+    Pause,
+    AddClients(i32),
+    Theme,
+    Mark,
+    Export,
+    Window,
+    Zoom(i8),
+    Slowest,
+    Level,
+    Help,
+    Quit,
+    /// Replay: speed by this factor.
+    Faster(f64),
+    Step(bool),
+    Jump(bool),
+    /// Mouse: a row of the list on screen, counted from the list's beginning.
+    SelectRow(usize),
+    /// Mouse: a place on the transport bar, 0..=1.
+    SeekTo(f64),
+}
+
+/// Where a key is of use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Everywhere,
+    On(Screen),
+    /// Where a list can be moved in: everywhere but Live.
+    Lists,
+    LiveRun,
+    Replay,
+}
+
+/// One line of the table.
+pub struct Binding {
+    /// The keys as shown.
+    pub keys: &'static str,
+    pub about: &'static str,
+    /// A word for the footer; empty keeps it out.
+    pub hint: &'static str,
+    pub place: Place,
+}
+
+const fn bind(keys: &'static str, hint: &'static str, about: &'static str, place: Place) -> Binding {
+    Binding { keys, about, hint, place }
+}
+
+/// Every key, in the order of the help.
+pub const BINDINGS: [Binding; 26] = [
+    bind("1 3 4 7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
+    bind("?", "help", "this help", Place::Everywhere),
+    bind("q ^C", "quit", "end gracefully; again: at once", Place::Everywhere),
+    bind("t", "theme", "next theme", Place::Everywhere),
+    bind("p", "freeze", "freeze the view; the load goes on", Place::Everywhere),
+    bind("m", "mark", "set a mark with a note", Place::LiveRun),
+    bind("e", "export", "write CSV files of the recording now", Place::Everywhere),
+    bind("space", "pause", "pause and resume the load (marked)", Place::LiveRun),
+    bind("+ -", "clients", "one client more or fewer (marked)", Place::LiveRun),
+    bind("space", "play", "play and pause", Place::Replay),
+    bind("< >", "speed", "half and double speed", Place::Replay),
+    bind(", .", "step", "previous and next end of a request", Place::Replay),
+    bind("← →", "seek", "5 s back and forth", Place::Replay),
+    bind("{ }", "jump", "previous and next mark or phase", Place::Replay),
+    bind("w", "window", "rates over 1, 10 or 60 s", Place::On(Screen::Live)),
+    bind("z Z", "zoom", "a longer and a shorter stretch of time", Place::On(Screen::Live)),
+    bind("z Z", "zoom", "a longer and a shorter stretch of time", Place::On(Screen::Clients)),
+    bind("Enter", "requests", "the selected client's requests", Place::On(Screen::Clients)),
+    bind("Enter", "open", "open the selected request; Esc closes", Place::On(Screen::Requests)),
+    bind("v", "slowest", "newest or slowest requests", Place::On(Screen::Requests)),
+    bind("s S", "sort", "sort by the next column; reverse", Place::On(Screen::Requests)),
+    bind("/", "filter", "filter by outcome, client=N, #id or text", Place::On(Screen::Requests)),
+    bind("f", "level", "least level shown", Place::On(Screen::Log)),
+    bind("/", "filter", "filter lines by text", Place::On(Screen::Log)),
+    bind("↑ ↓ j k PgUp PgDn", "", "move by one, by a page", Place::Lists),
+    bind("Home End", "", "first and last", Place::Lists),
+];
+
+/// Five seconds, what an arrow seeks by.
+const ARROW_SEEK_NS: i64 = 5_000_000_000;
+
+/// The command of a key while nothing is being typed.
+pub fn command(key: KeyEvent) -> Option<Command> {
+    if key.modifiers.contains(KeyModifiers::CONTROL) {
+        return (key.code == KeyCode::Char('c')).then_some(Command::Quit);
+    }
+    Some(match key.code {
+        KeyCode::Char(c) => return letter(c),
+        KeyCode::Tab => Command::NextScreen,
+        KeyCode::BackTab => Command::PreviousScreen,
+        KeyCode::Up => Command::Up(1),
+        KeyCode::Down => Command::Down(1),
+        KeyCode::PageUp => Command::PageUp,
+        KeyCode::PageDown => Command::PageDown,
+        KeyCode::Home => Command::Top,
+        KeyCode::End => Command::Bottom,
+        KeyCode::Left => Command::Seek(-ARROW_SEEK_NS),
+        KeyCode::Right => Command::Seek(ARROW_SEEK_NS),
+        KeyCode::Enter => Command::Open,
+        KeyCode::Esc => Command::Close,
+        _ => return None,
+    })
+}
+
+fn letter(c: char) -> Option<Command> {
+    Some(match c {
+        '1' => Command::Show(Screen::Live),
+        '3' => Command::Show(Screen::Clients),
+        '4' => Command::Show(Screen::Requests),
+        '7' => Command::Show(Screen::Log),
+        'j' => Command::Down(1),
+        'k' => Command::Up(1),
+        '/' => Command::Filter,
+        's' => Command::Sort,
+        'S' => Command::Reverse,
+        'p' => Command::Freeze,
+        ' ' => Command::Pause,
+        '+' | '=' => Command::AddClients(1),
+        '-' => Command::AddClients(-1),
+        't' => Command::Theme,
+        'm' => Command::Mark,
+        'e' => Command::Export,
+        'w' => Command::Window,
+        'z' => Command::Zoom(1),
+        'Z' => Command::Zoom(-1),
+        'v' => Command::Slowest,
+        'f' => Command::Level,
+        '?' => Command::Help,
+        'q' => Command::Quit,
+        '<' => Command::Faster(0.5),
+        '>' => Command::Faster(2.0),
+        ',' => Command::Step(false),
+        '.' => Command::Step(true),
+        '{' => Command::Jump(false),
+        '}' => Command::Jump(true),
+        _ => return None,
+    })
+}
+
+/// The bindings of use on a screen.
+pub fn bindings(screen: Screen, replay: bool) -> impl Iterator<Item = &'static Binding> {
+    BINDINGS.iter().filter(move |b| match b.place {
+        Place::Everywhere => true,
+        Place::On(s) => s == screen,
+        Place::Lists => screen != Screen::Live,
+        Place::LiveRun => !replay,
+        Place::Replay => replay,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_in_the_help_does_something() {
+        for binding in &BINDINGS {
+            for name in binding.keys.split(' ') {
+                let (code, modifiers) = match name {
+                    "Tab" => (KeyCode::Tab, KeyModifiers::NONE),
+                    "S-Tab" => (KeyCode::BackTab, KeyModifiers::NONE),
+                    "space" => (KeyCode::Char(' '), KeyModifiers::NONE),
+                    "^C" => (KeyCode::Char('c'), KeyModifiers::CONTROL),
+                    "←" => (KeyCode::Left, KeyModifiers::NONE),
+                    "→" => (KeyCode::Right, KeyModifiers::NONE),
+                    "↑" => (KeyCode::Up, KeyModifiers::NONE),
+                    "↓" => (KeyCode::Down, KeyModifiers::NONE),
+                    "Enter" => (KeyCode::Enter, KeyModifiers::NONE),
+                    "PgUp" => (KeyCode::PageUp, KeyModifiers::NONE),
+                    "PgDn" => (KeyCode::PageDown, KeyModifiers::NONE),
+                    "Home" => (KeyCode::Home, KeyModifiers::NONE),
+                    "End" => (KeyCode::End, KeyModifiers::NONE),
+                    one => (KeyCode::Char(one.chars().next().unwrap()), KeyModifiers::NONE),
+                };
+                assert!(command(KeyEvent::new(code, modifiers)).is_some(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn screens_are_reached_by_their_numbers() {
+        for screen in Screen::ALL {
+            let digit = char::from_digit(screen.number().into(), 10).unwrap();
+            let key = KeyEvent::new(KeyCode::Char(digit), KeyModifiers::NONE);
+            assert_eq!(command(key), Some(Command::Show(screen)));
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What the dashboard itself remembers: screen, selection, filters, prompts. Changed only in [`super::update`].
+
+use std::sync::Arc;
+
+use crate::event::{Level, RequestId};
+use crate::metrics::RequestRecord;
+
+/// A screen; its number is its key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Screen {
+    #[default]
+    Live,
+    Clients,
+    Requests,
+    Log,
+}
+
+impl Screen {
+    /// All screens, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Live, Self::Clients, Self::Requests, Self::Log];
+
+    /// The number that selects it.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Live => 1,
+            Self::Clients => 3,
+            Self::Requests => 4,
+            Self::Log => 7,
+        }
+    }
+
+    /// Its name on the tab.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "Live",
+            Self::Clients => "Clients",
+            Self::Requests => "Requests",
+            Self::Log => "Log",
+        }
+    }
+
+    /// The screen `by` tabs further, around the end.
+    #[must_use]
+    pub fn cycle(self, by: isize) -> Self {
+        let at = Self::ALL.iter().position(|s| *s == self).unwrap_or(0);
+        let n = Self::ALL.len();
+        Self::ALL[at.saturating_add_signed(by.rem_euclid(n.cast_signed())) % n]
+    }
+}
+
+/// The sliding window that rates are shown over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Window {
+    #[default]
+    S1,
+    S10,
+    S60,
+}
+
+impl Window {
+    /// Its length in seconds.
+    pub fn seconds(self) -> usize {
+        match self {
+            Self::S1 => 1,
+            Self::S10 => 10,
+            Self::S60 => 60,
+        }
+    }
+
+    /// The next one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::S1 => Self::S10,
+            Self::S10 => Self::S60,
+            Self::S60 => Self::S1,
+        }
+    }
+}
+
+/// What is being typed in the footer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    pub kind: PromptKind,
+    pub text: String,
+}
+
+/// What a prompt is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromptKind {
+    Filter,
+    Mark,
+}
+
+/// Columns of the requests table that it can be sorted by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Column {
+    /// The order it comes in: newest, or slowest, first.
+    #[default]
+    Natural,
+    Id,
+    Client,
+    Prompt,
+    Output,
+    Ttft,
+    Tpot,
+    E2e,
+    Lag,
+}
+
+impl Column {
+    /// All columns, in the order `s` goes through them.
+    pub const ALL: [Self; 9] = [
+        Self::Natural,
+        Self::Id,
+        Self::Client,
+        Self::Prompt,
+        Self::Output,
+        Self::Ttft,
+        Self::Tpot,
+        Self::E2e,
+        Self::Lag,
+    ];
+}
+
+/// The requests screen.
+#[derive(Debug, Clone, Default)]
+pub struct RequestsState {
+    /// The slowest instead of the newest.
+    pub slowest: bool,
+    pub sort: Column,
+    pub reversed: bool,
+    pub filter: String,
+    /// `None`: the first row, whichever it is.
+    pub selected: Option<RequestId>,
+    pub offset: usize,
+    /// The request that is open.
+    pub open: Option<Arc<RequestRecord>>,
+    pub scroll: usize,
+}
+
+/// The log screen.
+#[derive(Debug, Clone)]
+pub struct LogState {
+    pub least: Level,
+    pub filter: String,
+    /// Lines up from the newest; 0 follows.
+    pub up: usize,
+}
+
+/// Spans of time that lanes and charts can show, in seconds; the first is chosen by itself.
+pub const ZOOMS: [u32; 7] = [0, 5, 10, 30, 60, 120, 600];
+
+/// Everything the dashboard remembers.
+#[derive(Debug, Clone)]
+pub struct UiState {
+    pub screen: Screen,
+    pub window: Window,
+    /// Index into [`ZOOMS`].
+    pub zoom: usize,
+    /// The view is frozen; the load goes on.
+    pub frozen: bool,
+    pub prompt: Option<Prompt>,
+    pub help: bool,
+    /// Row and first visible row of the clients screen.
+    pub client: usize,
+    pub client_offset: usize,
+    pub requests: RequestsState,
+    pub log: LogState,
+    /// How often the end was asked for.
+    pub stops: u8,
+    /// A short word in the footer, until this time of the clock.
+    pub flash: Option<(String, u64)>,
+    /// Rows of the list on screen, from the last frame: what a page is.
+    pub page: usize,
+}
+
+impl Default for UiState {
+    fn default() -> Self {
+        Self {
+            screen: Screen::default(),
+            window: Window::default(),
+            zoom: 0,
+            frozen: false,
+            prompt: None,
+            help: false,
+            client: 0,
+            client_offset: 0,
+            requests: RequestsState::default(),
+            log: LogState { least: Level::Info, filter: String::new(), up: 0 },
+            stops: 0,
+            flash: None,
+            page: 10,
+        }
+    }
+}
+
+impl UiState {
+    /// Seconds of time that lanes and charts show: as chosen, or else the least that holds `wanted_s`.
+    pub fn span_s(&self, wanted_s: f64) -> u32 {
+        let fitting = ZOOMS[1..].iter().find(|z| f64::from(**z) >= wanted_s).copied();
+        match ZOOMS[self.zoom.min(ZOOMS.len() - 1)] {
+            0 => fitting.unwrap_or(ZOOMS[ZOOMS.len() - 1]),
+            chosen => chosen,
+        }
+    }
+}
+
+/// The first visible row, so that `selected` is visible and moves the picture as little as can be.
+pub fn scroll(offset: usize, selected: usize, rows: usize, len: usize) -> usize {
+    let rows = rows.max(1);
+    let least = (selected + 1).saturating_sub(rows);
+    offset.clamp(least, selected.max(least)).min(len.saturating_sub(rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tabs_go_around() {
+        assert_eq!(Screen::Live.cycle(-1), Screen::Log);
+        assert_eq!(Screen::Log.cycle(1), Screen::Live);
+        assert_eq!(Screen::Clients.cycle(1), Screen::Requests);
+    }
+
+    #[test]
+    fn the_selection_stays_visible() {
+        assert_eq!(scroll(0, 9, 5, 20), 5);
+        assert_eq!(scroll(7, 3, 5, 20), 3);
+        assert_eq!(scroll(4, 6, 5, 20), 4);
+        assert_eq!(scroll(18, 19, 5, 20), 15);
+        assert_eq!(scroll(0, 0, 0, 0), 0);
+    }
+}

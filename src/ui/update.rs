@@ -1,0 +1,303 @@
+//! Commands change the state, here and nowhere else, and ask for effects.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::keymap::Command;
+use super::state::{Column, Prompt, PromptKind, Screen, UiState, ZOOMS};
+use super::{Action, Transport, rows};
+use crate::event::Level;
+use crate::metrics::Snapshot;
+
+/// What a command may look at.
+#[derive(Clone, Copy)]
+pub struct Sight<'a> {
+    pub snap: &'a Snapshot,
+    pub transport: Option<Transport>,
+    /// The run is over and everything is written.
+    pub over: bool,
+}
+
+/// What a command asks of the loop.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    Act(Action),
+    Freeze(bool),
+    NextTheme,
+    /// A word in the footer.
+    Say(String),
+    Quit,
+}
+
+/// A key while a prompt is open: typed, taken or given up.
+pub fn typed(ui: &mut UiState, key: KeyEvent) -> Vec<Effect> {
+    let Some(mut prompt) = ui.prompt.take() else { return Vec::new() };
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    match key.code {
+        KeyCode::Esc => {
+            if prompt.kind == PromptKind::Filter {
+                set_filter(ui, String::new());
+            }
+            return Vec::new();
+        }
+        KeyCode::Char('c') if control => return Vec::new(),
+        KeyCode::Enter => {
+            if prompt.kind == PromptKind::Mark {
+                let said = Effect::Say(format!("marked: {}", super::sanitize::line(&prompt.text)));
+                return vec![Effect::Act(Action::Mark(prompt.text)), said];
+            }
+            return Vec::new();
+        }
+        KeyCode::Char('u') if control => prompt.text.clear(),
+        KeyCode::Backspace => drop(prompt.text.pop()),
+        KeyCode::Char(c) if !control && prompt.text.chars().count() < 200 => prompt.text.push(c),
+        _ => {}
+    }
+    if prompt.kind == PromptKind::Filter {
+        set_filter(ui, prompt.text.clone());
+    }
+    ui.prompt = Some(prompt);
+    Vec::new()
+}
+
+fn set_filter(ui: &mut UiState, text: String) {
+    match ui.screen {
+        Screen::Log => {
+            ui.log.filter = text;
+            ui.log.up = 0;
+        }
+        _ => ui.requests.filter = text,
+    }
+}
+
+/// Carries a command out.
+pub fn update(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effect> {
+    if ui.help {
+        ui.help = false;
+        if *command != Command::Quit {
+            return Vec::new();
+        }
+    }
+    match command {
+        Command::Quit => quit(ui, sight),
+        Command::Close if sight.over && sight.transport.is_none() && ui.requests.open.is_none() => {
+            vec![Effect::Quit]
+        }
+        Command::Freeze => {
+            ui.frozen = !ui.frozen;
+            vec![Effect::Freeze(ui.frozen)]
+        }
+        Command::Theme => vec![Effect::NextTheme],
+        Command::Export => {
+            vec![Effect::Act(Action::Export), Effect::Say("exporting CSV files beside the recording".into())]
+        }
+        Command::Pause | Command::AddClients(_) | Command::Mark => intervene(ui, command, sight),
+        Command::Seek(_) | Command::SeekTo(_) | Command::Faster(_) | Command::Step(_) | Command::Jump(_) => {
+            transport(command, sight)
+        }
+        _ => {
+            look(ui, command, sight.snap);
+            Vec::new()
+        }
+    }
+}
+
+/// The first asks for a graceful end, the second for an end at once, the third leaves.
+fn quit(ui: &mut UiState, sight: Sight<'_>) -> Vec<Effect> {
+    if sight.over || sight.transport.is_some() || ui.stops >= 2 {
+        return vec![Effect::Quit];
+    }
+    ui.stops += 1;
+    let action = if ui.stops == 1 { Action::Stop } else { Action::Abort };
+    vec![Effect::Act(action)]
+}
+
+/// Commands that change the load of a live run; a replay takes only the pause.
+fn intervene(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effect> {
+    match command {
+        Command::Pause => vec![Effect::Act(Action::TogglePause)],
+        _ if sight.transport.is_some() || sight.over => Vec::new(),
+        Command::AddClients(n) => vec![Effect::Act(Action::AddClients(*n))],
+        _ => {
+            ui.prompt = Some(Prompt { kind: PromptKind::Mark, text: String::new() });
+            Vec::new()
+        }
+    }
+}
+
+fn transport(command: &Command, sight: Sight<'_>) -> Vec<Effect> {
+    let Some(transport) = sight.transport else { return Vec::new() };
+    let action = match command {
+        Command::Seek(by) => Action::SeekBy(*by),
+        Command::SeekTo(part) => Action::Seek((part.clamp(0.0, 1.0) * transport.length_ns as f64) as u64),
+        Command::Faster(factor) => Action::Speed((transport.speed * factor).clamp(0.25, 64.0)),
+        Command::Step(forward) => Action::Step(*forward),
+        Command::Jump(forward) => Action::Jump(*forward),
+        _ => return Vec::new(),
+    };
+    vec![Effect::Act(action)]
+}
+
+/// Commands that change only what is seen.
+fn look(ui: &mut UiState, command: &Command, snap: &Snapshot) {
+    match command {
+        Command::Show(screen) => ui.screen = *screen,
+        Command::NextScreen => ui.screen = ui.screen.cycle(1),
+        Command::PreviousScreen => ui.screen = ui.screen.cycle(-1),
+        Command::Window => ui.window = ui.window.next(),
+        Command::Zoom(by) => {
+            ui.zoom = ui.zoom.saturating_add_signed(isize::from(*by)).min(ZOOMS.len() - 1);
+        }
+        Command::Help => ui.help = true,
+        Command::Close => ui.requests.open = None,
+        Command::Filter if matches!(ui.screen, Screen::Requests | Screen::Log) => {
+            let text = if ui.screen == Screen::Log { &ui.log.filter } else { &ui.requests.filter };
+            ui.prompt = Some(Prompt { kind: PromptKind::Filter, text: text.clone() });
+        }
+        Command::Slowest => ui.requests.slowest = !ui.requests.slowest,
+        Command::Sort => {
+            let at = Column::ALL.iter().position(|c| *c == ui.requests.sort).unwrap_or(0);
+            ui.requests.sort = Column::ALL[(at + 1) % Column::ALL.len()];
+        }
+        Command::Reverse => ui.requests.reversed = !ui.requests.reversed,
+        Command::Level => {
+            ui.log.least = match ui.log.least {
+                Level::Debug => Level::Info,
+                Level::Info => Level::Warn,
+                Level::Warn => Level::Error,
+                Level::Error => Level::Debug,
+            };
+            ui.log.up = 0;
+        }
+        Command::Open => open(ui, snap),
+        _ => shift(ui, command, snap),
+    }
+}
+
+fn open(ui: &mut UiState, snap: &Snapshot) {
+    match ui.screen {
+        Screen::Clients => {
+            if let Some(lane) = snap.lanes.get(ui.client) {
+                ui.requests.filter = format!("client={}", lane.client);
+                ui.requests.open = None;
+                ui.screen = Screen::Requests;
+            }
+        }
+        Screen::Requests if ui.requests.open.is_some() => ui.requests.open = None,
+        Screen::Requests => {
+            let rows = rows::requests(snap, &ui.requests);
+            let at = rows::selected(&rows, &ui.requests);
+            let record = rows.get(at).map(|r| (*r).clone());
+            ui.requests.open = record;
+            ui.requests.scroll = 0;
+        }
+        Screen::Live | Screen::Log => {}
+    }
+}
+
+/// How a movement command changes a place in a list of `len`.
+fn moved(at: usize, command: &Command, page: usize, len: usize) -> usize {
+    let to = match command {
+        Command::Up(n) => at.saturating_sub(*n),
+        Command::Down(n) => at.saturating_add(*n),
+        Command::PageUp => at.saturating_sub(page),
+        Command::PageDown => at.saturating_add(page),
+        Command::Top => 0,
+        Command::Bottom => usize::MAX,
+        Command::SelectRow(row) => *row,
+        _ => at,
+    };
+    to.min(len.saturating_sub(1))
+}
+
+fn shift(ui: &mut UiState, command: &Command, snap: &Snapshot) {
+    let page = ui.page.max(1);
+    match ui.screen {
+        Screen::Live => {}
+        Screen::Clients => ui.client = moved(ui.client, command, page, snap.lanes.len()),
+        Screen::Requests if ui.requests.open.is_some() => {
+            // The inspector's page clamps what is beyond its text.
+            ui.requests.scroll = moved(ui.requests.scroll, command, page, 10_000);
+        }
+        Screen::Requests => {
+            let rows = rows::requests(snap, &ui.requests);
+            let at = moved(rows::selected(&rows, &ui.requests), command, page, rows.len());
+            // On the first row the selection follows whatever is first.
+            ui.requests.selected = rows.get(at).filter(|_| at > 0).map(|r| r.request);
+        }
+        Screen::Log => {
+            let len = rows::log(snap, &ui.log).len();
+            let most = len.saturating_sub(page);
+            let flipped = match command {
+                Command::Up(n) => Command::Down(*n),
+                Command::Down(n) => Command::Up(*n),
+                Command::PageUp => Command::PageDown,
+                Command::PageDown => Command::PageUp,
+                Command::Top => Command::Bottom,
+                Command::Bottom => Command::Top,
+                _ => return,
+            };
+            ui.log.up = moved(ui.log.up.min(most), &flipped, page, most + 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sight(snap: &Snapshot, replay: bool, over: bool) -> Sight<'_> {
+        let transport =
+            replay.then_some(Transport { at_ns: 0, length_ns: 10_000, playing: true, speed: 1.0 });
+        Sight { snap, transport, over }
+    }
+
+    #[test]
+    fn the_end_is_asked_for_gently_then_at_once_then_left() {
+        let (mut ui, snap) = (UiState::default(), Snapshot::default());
+        let see = sight(&snap, false, false);
+        assert_eq!(update(&mut ui, &Command::Quit, see), [Effect::Act(Action::Stop)]);
+        assert_eq!(update(&mut ui, &Command::Quit, see), [Effect::Act(Action::Abort)]);
+        assert_eq!(update(&mut ui, &Command::Quit, see), [Effect::Quit]);
+        let mut fresh = UiState::default();
+        assert_eq!(update(&mut fresh, &Command::Quit, sight(&snap, true, false)), [Effect::Quit]);
+        assert_eq!(update(&mut fresh, &Command::Close, sight(&snap, false, true)), [Effect::Quit]);
+        assert_eq!(update(&mut fresh, &Command::Close, see), []);
+    }
+
+    #[test]
+    fn a_replay_is_sought_and_not_loaded() {
+        let (mut ui, snap) = (UiState::default(), Snapshot::default());
+        let see = sight(&snap, true, false);
+        assert_eq!(update(&mut ui, &Command::SeekTo(0.5), see), [Effect::Act(Action::Seek(5000))]);
+        assert_eq!(update(&mut ui, &Command::Faster(128.0), see), [Effect::Act(Action::Speed(64.0))]);
+        assert_eq!(update(&mut ui, &Command::AddClients(1), see), []);
+        assert_eq!(update(&mut ui, &Command::Seek(5), sight(&snap, false, false)), []);
+    }
+
+    #[test]
+    fn a_mark_is_typed_and_a_filter_works_while_typed() {
+        let (mut ui, snap) = (UiState::default(), Snapshot::default());
+        let key = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE);
+        update(&mut ui, &Command::Mark, sight(&snap, false, false));
+        typed(&mut ui, key('q'));
+        let done = typed(&mut ui, KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
+        assert_eq!(done[0], Effect::Act(Action::Mark("q".into())));
+        ui.screen = Screen::Log;
+        update(&mut ui, &Command::Filter, sight(&snap, false, false));
+        typed(&mut ui, key('x'));
+        assert_eq!(ui.log.filter, "x");
+        typed(&mut ui, KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
+        assert_eq!((ui.log.filter.as_str(), ui.prompt), ("", None));
+    }
+
+    #[test]
+    fn the_window_and_the_zoom_stay_in_their_ranges() {
+        let (mut ui, snap) = (UiState::default(), Snapshot::default());
+        for _ in 0..20 {
+            update(&mut ui, &Command::Zoom(1), sight(&snap, false, false));
+        }
+        assert_eq!(ui.zoom, ZOOMS.len() - 1);
+        update(&mut ui, &Command::Window, sight(&snap, false, false));
+        assert_eq!(ui.window.seconds(), 10);
+    }
+}

@@ -1,0 +1,47 @@
+//! The footer: what is being typed, a passing word, or the keys of this screen.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr as _;
+
+use super::Cx;
+use crate::ui::keymap::bindings;
+use crate::ui::sanitize;
+use crate::ui::state::PromptKind;
+use crate::ui::theme::Role;
+use crate::ui::widget::text;
+
+pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
+    let theme = cx.theme;
+    buf.set_style(area, theme.bg(Role::Surface));
+    if let Some(prompt) = &cx.ui.prompt {
+        let label = match prompt.kind {
+            PromptKind::Filter => "filter: ",
+            PromptKind::Mark => "mark, with a note: ",
+        };
+        let x = text(buf, area, (1, 0), label, theme.bold(Role::Accent));
+        let x = text(buf, area, (x, 0), &sanitize::line(&prompt.text), theme.fg(Role::Text));
+        let x = text(buf, area, (x, 0), "▏", theme.bold(Role::Accent));
+        text(buf, area, (x + 2, 0), "Enter takes · Esc gives up", theme.fg(Role::Muted));
+        return;
+    }
+    if let Some((word, _)) = &cx.ui.flash {
+        text(buf, area, (1, 0), &sanitize::line(word), theme.bold(Role::Accent));
+        return;
+    }
+    // The screen's own keys first: those a newcomer can't guess.
+    let all: Vec<_> =
+        bindings(cx.ui.screen, cx.pic.transport.is_some()).filter(|b| !b.hint.is_empty()).collect();
+    let own = |b: &&&crate::ui::keymap::Binding| matches!(b.place, crate::ui::keymap::Place::On(_));
+    let ordered =
+        all.iter().take(2).chain(all.iter().filter(own)).chain(all.iter().skip(2).filter(|b| !own(b)));
+    let mut x = 1;
+    for binding in ordered {
+        let width = (binding.keys.width() + binding.hint.width() + 1) as u16;
+        if x + width > area.width {
+            break;
+        }
+        x = text(buf, area, (x, 0), binding.keys, theme.bold(Role::Accent));
+        x = text(buf, area, (x + 1, 0), binding.hint, theme.fg(Role::Muted)) + 2;
+    }
+}

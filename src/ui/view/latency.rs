@@ -1,0 +1,86 @@
+//! The latency table: percentiles a row, and the distribution's shape.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+
+use super::Cx;
+use crate::metrics::Summary;
+use crate::ui::format::{count, seconds};
+use crate::ui::theme::Role;
+use crate::ui::widget::{histogram, panel, text, text_right};
+
+/// Rows: label, what it is, plain or corrected.
+fn summaries<'a>(cx: &Cx<'a>, room: usize) -> Vec<(&'static str, &'a Summary)> {
+    let l = &cx.snap.latency;
+    let mut rows = vec![
+        ("TTFT", &l.ttft),
+        ("TTFT corrected", &l.ttft_corrected),
+        ("ITL", &l.itl),
+        ("TPOT", &l.tpot),
+        ("E2E", &l.e2e),
+        ("E2E corrected", &l.e2e_corrected),
+        ("send lag", &l.send_lag),
+    ];
+    if rows.len() > room {
+        rows.pop();
+    }
+    if rows.len() > room {
+        // Corrected rows that say the same as the plain ones make room.
+        let same = |a: &Summary, b: &Summary| a.p50 == b.p50 && a.p99 == b.p99 && a.max == b.max;
+        let (ttft, e2e) = (same(&l.ttft, &l.ttft_corrected), same(&l.e2e, &l.e2e_corrected));
+        rows.retain(|(name, _)| !(ttft && *name == "TTFT corrected" || e2e && *name == "E2E corrected"));
+    }
+    rows.truncate(room);
+    rows
+}
+
+/// Width of a column of times, with the space before it.
+const CELL: u16 = 9;
+const LABEL: u16 = 15;
+
+pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
+    let theme = cx.theme;
+    let muted = theme.fg(Role::Muted);
+    let requests = format!("{} completed requests", count(cx.snap.latency.e2e.count));
+    let inner = panel(buf, area, "Latency", &Line::styled(requests, muted), theme);
+    if inner.height < 2 {
+        return;
+    }
+    let heads = ["p50", "p90", "p95", "p99", "max"];
+    for (x, head) in (0u16..).zip(heads) {
+        text_right(buf, inner, (LABEL + CELL * (x + 1) - 3, 0), head, muted);
+    }
+    let shape = LABEL + CELL * 5 + 2;
+    let room = inner.width.saturating_sub(shape);
+    // Ends of the histogram are labelled where there is room for both and a shape between.
+    let labelled = room >= 36;
+    if room >= 8 {
+        let head = if labelled { "    min  distribution (log scale)" } else { "log scale" };
+        text(buf, inner, (shape, 0), head, muted);
+        if labelled {
+            text_right(buf, inner, (inner.width - 4, 0), "max", muted);
+        }
+    }
+    for (y, (name, s)) in (1u16..).zip(summaries(cx, usize::from(inner.height - 1))) {
+        let style = if name.contains(' ') { muted } else { theme.bold(Role::Text) };
+        text(buf, inner, (1, y), name, style);
+        for (x, value) in (0u16..).zip([s.p50, s.p90, s.p95, s.p99, s.max]) {
+            let style = if x == 0 { theme.bold(Role::Text) } else { theme.fg(Role::Text) };
+            text_right(buf, inner, (LABEL + CELL * (x + 1), y), &seconds(value), style);
+        }
+        if room < 8 || s.buckets.is_empty() {
+            continue;
+        }
+        let ink = theme.fg(Role::Output);
+        let bar = Rect { x: inner.x + shape, y: inner.y + y, width: room.saturating_sub(1), height: 1 };
+        if labelled {
+            text(buf, inner, (shape, y), &seconds(s.min), muted);
+            text_right(buf, inner, (inner.width - 1, y), &seconds(s.max), muted);
+            let width = (room - 19).min(72);
+            histogram(buf, Rect { x: bar.x + 9, width, ..bar }, &s.buckets, ink);
+        } else {
+            histogram(buf, bar, &s.buckets, ink);
+        }
+    }
+}

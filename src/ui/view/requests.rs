@@ -1,0 +1,137 @@
+//! Screen 4: the last requests or the slowest, sorted and filtered.
+
+use std::sync::Arc;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::{Cx, Hits, Target};
+use crate::event::Outcome;
+use crate::metrics::RequestRecord;
+use crate::ui::format::{clock_ms, nanos};
+use crate::ui::rows;
+use crate::ui::sanitize;
+use crate::ui::state::{Column, scroll};
+use crate::ui::theme::Role;
+use crate::ui::widget::{panel, text, text_right};
+
+/// Columns: head, what it sorts by, right edge.
+const COLUMNS: [(&str, Column, u16); 9] = [
+    ("request", Column::Id, 7),
+    ("client", Column::Client, 14),
+    ("sent at", Column::Natural, 24),
+    ("prompt", Column::Prompt, 31),
+    ("output", Column::Output, 38),
+    ("TTFT", Column::Ttft, 46),
+    ("TPOT", Column::Tpot, 54),
+    ("E2E", Column::E2e, 62),
+    ("send lag", Column::Lag, 71),
+];
+
+pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
+    let theme = cx.theme;
+    let state = &cx.ui.requests;
+    let rows = rows::requests(cx.snap, state);
+    let title = if state.slowest { "Slowest requests" } else { "Newest requests" };
+    let inner = panel(buf, area, title, &values(rows.len(), cx), theme);
+    if inner.height < 2 {
+        return;
+    }
+    heads(buf, inner, cx);
+    let list = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
+    let page = usize::from(list.height);
+    let selected = rows::selected(&rows, state);
+    let offset = scroll(state.offset, selected, page, rows.len());
+    hits.page = page;
+    hits.offset = offset;
+    let shown = rows.len().saturating_sub(offset).min(page) as u16;
+    hits.add(Rect { height: shown, ..list }, Target::Rows(offset));
+    for (y, (i, record)) in (0u16..).zip(rows.iter().enumerate().skip(offset).take(page)) {
+        let row = Rect { y: list.y + y, height: 1, ..list };
+        if i == selected {
+            buf.set_style(row, theme.bg(Role::Selection));
+        }
+        draw_row(buf, row, record, cx);
+    }
+    if rows.is_empty() {
+        let why = if state.filter.is_empty() { "no request has ended yet" } else { "no request matches" };
+        text(buf, list, (2, 1), why, theme.fg(Role::Muted));
+    }
+}
+
+fn values(shown: usize, cx: &Cx<'_>) -> Line<'static> {
+    let state = &cx.ui.requests;
+    let muted = cx.theme.fg(Role::Muted);
+    let kept = if state.slowest { cx.snap.slowest.len() } else { cx.snap.recent.len() };
+    let mut spans = Vec::new();
+    if !state.filter.is_empty() {
+        let filter = format!("filter {}  ", sanitize::line(&state.filter));
+        spans.push(Span::styled(filter, cx.theme.bold(Role::Warn)));
+    }
+    spans.push(Span::styled(format!("{shown} of the {kept} kept"), muted));
+    Line::from(spans)
+}
+
+/// `send lag` is left out where the table is too narrow, never the outcome.
+fn fits(right: u16, width: u16) -> bool {
+    right + 14 <= width
+}
+
+fn heads(buf: &mut Buffer, inner: Rect, cx: &Cx<'_>) {
+    let state = &cx.ui.requests;
+    let width = inner.width;
+    let mut end = 0;
+    for (head, column, right) in COLUMNS.into_iter().filter(|(_, _, right)| fits(*right, width)) {
+        let chosen = column == state.sort && column != Column::Natural;
+        let style = cx.theme.fg(if chosen { Role::Accent } else { Role::Muted });
+        let arrow = if state.reversed { "▲" } else { "▼" };
+        let label = if chosen { format!("{arrow}{head}") } else { head.to_owned() };
+        text_right(buf, inner, (right, 0), &label, style);
+        end = right;
+    }
+    text(buf, inner, (end + 2, 0), "outcome", cx.theme.fg(Role::Muted));
+}
+
+fn draw_row(buf: &mut Buffer, row: Rect, record: &Arc<RequestRecord>, cx: &Cx<'_>) {
+    let theme = cx.theme;
+    let cells = [
+        format!("#{}", record.request),
+        record.client.to_string(),
+        clock_ms(record.sent_ns),
+        record.prompt_tokens.to_string(),
+        record.output_tokens.to_string(),
+        nanos(record.ttft_ns()),
+        nanos(record.tpot_ns().map(|v| v as u64)),
+        nanos(record.e2e_ns()),
+        nanos(Some(record.send_lag_ns())),
+    ];
+    let mut end = 0;
+    for ((_, column, right), cell) in
+        COLUMNS.into_iter().zip(cells).filter(|((.., r), _)| fits(*r, row.width))
+    {
+        let style = match column {
+            Column::Natural | Column::Client => theme.fg(Role::Muted),
+            _ => theme.fg(Role::Text),
+        };
+        text_right(buf, row, (right, 0), &cell, style);
+        end = right;
+    }
+    let (mark, role) = verdict(record.outcome);
+    let x = text(buf, row, (end + 2, 0), mark, theme.bold(role));
+    let warmup = if record.warmup { " warm-up" } else { "" };
+    let x = text(buf, row, (x + 1, 0), &format!("{}{warmup}", record.outcome.name()), theme.fg(role));
+    if let Some(error) = &record.error {
+        text(buf, row, (x + 2, 0), &sanitize::line(error), theme.fg(Role::Muted));
+    }
+}
+
+/// How an outcome is marked: legible without colour.
+pub(super) fn verdict(outcome: Outcome) -> (&'static str, Role) {
+    match outcome {
+        Outcome::Completed => ("✓", Role::Muted),
+        Outcome::Cancelled => ("–", Role::Warn),
+        o if o.is_timeout() => ("◷", Role::Warn),
+        _ => ("✗", Role::Bad),
+    }
+}

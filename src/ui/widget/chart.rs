@@ -1,0 +1,164 @@
+//! A line over time in braille dots, with round ticks, a filled foot and vertical marks.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::{text, text_right};
+use crate::ui::format::{clock, digits, round_step};
+use crate::ui::theme::{Role, Theme};
+
+/// A vertical tick on the time axis.
+#[derive(Debug, Clone)]
+pub struct Mark {
+    pub at_s: f64,
+    pub glyph: &'static str,
+    pub style: Style,
+}
+
+/// A line over time.
+pub struct Chart<'a> {
+    /// Time in seconds, ascending, and value ≥ 0; `None` breaks the line.
+    pub points: &'a [(f64, Option<f64>)],
+    /// Seconds at the left and the right edge.
+    pub from_s: f64,
+    pub to_s: f64,
+    pub marks: &'a [Mark],
+    pub ink: Style,
+}
+
+/// Columns that the ticks' numbers take, with the axis.
+const GUTTER: u16 = 6;
+
+/// Bits of a braille cell by column and row.
+const DOTS: [[u8; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
+
+impl Chart<'_> {
+    /// Draws axes and line.
+    pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+        if area.width <= GUTTER + 2 || area.height < 2 {
+            return;
+        }
+        // Where there are few rows the line has them all, and the time axis is left to a larger neighbour.
+        let axis = u16::from(area.height >= 5);
+        let area = Rect { height: area.height + 1 - axis, ..area };
+        let plot = Rect { x: area.x + GUTTER, width: area.width - GUTTER, height: area.height - 1, ..area };
+        let most = self.points.iter().filter_map(|(_, y)| *y).fold(0.0, f64::max);
+        let step = round_step(most.max(1e-3) * 1.02, usize::from(plot.height / 2).clamp(1, 5));
+        let top = (most * 1.02 / step).ceil().max(1.0) * step;
+        Self::draw_y(buf, area, (top, step), theme);
+        if axis > 0 {
+            self.draw_x(buf, area, theme);
+        }
+        self.draw_marks(buf, plot);
+        self.draw_line(buf, plot, top);
+    }
+
+    fn draw_y(buf: &mut Buffer, area: Rect, scale: (f64, f64), theme: &Theme) {
+        let (top, step) = scale;
+        let rows = area.height - 1;
+        for y in 0..rows {
+            text(buf, area, (GUTTER - 1, y), "│", theme.fg(Role::Border));
+        }
+        for i in 0..=(top / step).round() as u32 {
+            let value = f64::from(i) * step;
+            // The row that holds the dot of this value.
+            let dot = (1.0 - value / top) * f64::from(rows * 4 - 1);
+            let y = (dot / 4.0) as u16;
+            let label = if value >= 9999.5 {
+                format!("{}k", trim(&digits(value / 1000.0)))
+            } else {
+                trim(&digits(value)).to_owned()
+            };
+            text(buf, area, (0, y), "     ", theme.fg(Role::Muted));
+            text_right(buf, area, (GUTTER - 1, y), &label, theme.fg(Role::Muted));
+            text(buf, area, (GUTTER - 1, y), "┤", theme.fg(Role::Border));
+        }
+    }
+
+    fn draw_x(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+        let row = area.height - 1;
+        let span = (self.to_s - self.from_s).max(1e-9);
+        let width = f64::from(area.width - GUTTER);
+        let step = time_step(span, usize::from((area.width - GUTTER) / 12).max(1));
+        let mut at = (self.from_s.max(0.0) / step).ceil() * step;
+        let mut free = GUTTER;
+        while at <= self.to_s {
+            let x = GUTTER + ((at - self.from_s) / span * (width - 1.0)).round() as u16;
+            let label = clock((at * 1e9) as u64);
+            let length = label.len() as u16;
+            let from = x.saturating_sub(length / 2).max(GUTTER);
+            if from >= free && from + length <= area.width {
+                text(buf, area, (from, row), &label, theme.fg(Role::Muted));
+                free = from + length + 2;
+            }
+            at += step;
+        }
+    }
+
+    fn draw_marks(&self, buf: &mut Buffer, plot: Rect) {
+        for mark in self.marks.iter().filter(|m| m.at_s >= self.from_s && m.at_s <= self.to_s) {
+            let part = (mark.at_s - self.from_s) / (self.to_s - self.from_s).max(1e-9);
+            let x = (part * f64::from(plot.width - 1)).round() as u16;
+            for y in 0..plot.height {
+                text(buf, plot, (x, y), mark.glyph, mark.style);
+            }
+        }
+    }
+
+    fn draw_line(&self, buf: &mut Buffer, plot: Rect, top: f64) {
+        let (columns, rows) = (usize::from(plot.width) * 2, usize::from(plot.height) * 4);
+        let mut cells = vec![0u8; usize::from(plot.width) * usize::from(plot.height)];
+        let span = (self.to_s - self.from_s).max(1e-9);
+        let place = |t: f64, v: f64| {
+            let x = (t - self.from_s) / span * (columns - 1) as f64;
+            let y = (1.0 - (v / top).clamp(0.0, 1.0)) * (rows - 1) as f64;
+            (x, y)
+        };
+        let mut last: Option<(f64, f64)> = None;
+        for (t, value) in self.points {
+            let here = value.map(|v| place(*t, v));
+            if let Some(to) = here {
+                stroke(&mut cells, (columns, rows), last.unwrap_or(to), to);
+            }
+            last = here;
+        }
+        for (i, bits) in cells.iter().enumerate().filter(|(_, bits)| **bits != 0) {
+            let (x, y) = (i % usize::from(plot.width), i / usize::from(plot.width));
+            if let Some(cell) = buf.cell_mut((plot.x + x as u16, plot.y + y as u16)) {
+                cell.set_char(char::from_u32(0x2800 + u32::from(*bits)).unwrap_or(' ')).set_style(self.ink);
+            }
+        }
+    }
+}
+
+/// Sets the dots of a straight stroke, one a dot column and whatever joins them.
+fn stroke(cells: &mut [u8], size: (usize, usize), from: (f64, f64), to: (f64, f64)) {
+    let steps = (to.0 - from.0).abs().max((to.1 - from.1).abs()).ceil().max(1.0);
+    if steps > 100_000.0 {
+        return;
+    }
+    for i in 0..=steps as usize {
+        let part = i as f64 / steps;
+        let (x, y) = (from.0 + (to.0 - from.0) * part, from.1 + (to.1 - from.1) * part);
+        if x < -0.5 || y < -0.5 {
+            continue;
+        }
+        let (x, y) = (x.round() as usize, y.round() as usize);
+        if x < size.0 && y < size.1 {
+            cells[y / 4 * (size.0 / 2) + x / 2] |= DOTS[x % 2][y % 4];
+        }
+    }
+}
+
+/// `12.0` → `12`, `0.50` → `0.5`.
+fn trim(number: &str) -> &str {
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
+}
+
+/// A step of time that people count in, so that at most `most` fit.
+pub fn time_step(span_s: f64, most: usize) -> f64 {
+    const STEPS: [f64; 12] = [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0];
+    let rough = span_s / most.max(1) as f64;
+    STEPS.iter().copied().find(|s| *s >= rough).unwrap_or(rough.max(1.0))
+}

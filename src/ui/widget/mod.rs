@@ -1,0 +1,11 @@
+//! What panels are drawn with: text at a place, framed panels, bars, line charts.
+
+mod bars;
+mod chart;
+mod digits;
+mod frame;
+
+pub use bars::{histogram, meter, stacked};
+pub use chart::{Chart, Mark, time_step};
+pub use digits::{big_number, big_width};
+pub use frame::{panel, text, text_right};

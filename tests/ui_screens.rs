@@ -1,0 +1,258 @@
+//! Every screen as a picture: sizes, depths of colour, states of a session; and sizes that nobody should have.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+#[path = "support/sample.rs"]
+mod sample;
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use fastgen_tui::event::Level;
+use fastgen_tui::ui::state::{Prompt, PromptKind, Screen, UiState, Window};
+use fastgen_tui::ui::theme::{Depth, load};
+use fastgen_tui::ui::view::{Hits, Picture, draw};
+use fastgen_tui::ui::{Recording, draw_to_svg};
+use proptest::prelude::*;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use sample::Sampled;
+
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
+
+fn picture(s: &Sampled) -> Picture<'_> {
+    Picture { snap: &s.snap, title: &s.title, recording: &s.recording, transport: s.transport, over: s.over }
+}
+
+fn frame(s: &Sampled, ui: &UiState, size: (u16, u16), depth: Depth) -> (Buffer, Hits) {
+    let mut buffer = Buffer::empty(Rect::new(0, 0, size.0, size.1));
+    let theme = load("dusk", None, depth).unwrap();
+    let hits = draw(&mut buffer, &picture(s), ui, &theme);
+    (buffer, hits)
+}
+
+fn text(buffer: &Buffer) -> String {
+    let mut out = String::new();
+    for y in 0..buffer.area.height {
+        let mut skip = 0;
+        let mut line = String::new();
+        for x in 0..buffer.area.width {
+            let symbol = buffer[(x, y)].symbol();
+            if skip == 0 {
+                line.push_str(symbol);
+                skip = unicode_width::UnicodeWidthStr::width(symbol).max(1);
+            }
+            skip -= 1;
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// Runs of one style a row, e.g. `3: 0-11 #d7dbe8 on #1e212c BOLD`; rows of one run in the base style are left out.
+fn styles(buffer: &Buffer) -> String {
+    let mut out = String::new();
+    let name = |s: Style| {
+        let color =
+            |c: Option<ratatui::style::Color>| c.map_or("-".to_owned(), |c| c.to_string().to_lowercase());
+        let extra = s.add_modifier;
+        let words = if extra.is_empty() { String::new() } else { format!(" {extra:?}") };
+        format!("{} on {}{words}", color(s.fg), color(s.bg))
+    };
+    let mut names: Vec<String> = Vec::new();
+    for y in 0..buffer.area.height {
+        let mut row = String::new();
+        let mut last = usize::MAX;
+        for x in 0..buffer.area.width {
+            let style = name(buffer[(x, y)].style());
+            let at = names.iter().position(|n| *n == style).unwrap_or_else(|| {
+                names.push(style);
+                names.len() - 1
+            });
+            if at != last {
+                let _ = write!(row, " {x}:{}", char::from(b'a' + (at as u8).min(25)));
+                last = at;
+            }
+        }
+        let _ = writeln!(out, "{y:>2}{row}");
+    }
+    for (i, name) in names.iter().enumerate() {
+        let _ = writeln!(out, "{} = {name}", char::from(b'a' + (i as u8).min(25)));
+    }
+    out
+}
+
+/// A snapshot of text at all sizes without colour, and with colours at the smallest.
+fn check(name: &str, s: &Sampled, ui: &UiState) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("snapshots/ui");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        for size in SIZES {
+            let (plain, _) = frame(s, ui, size, Depth::None);
+            let (colored, _) = frame(s, ui, size, Depth::True);
+            assert_eq!(text(&plain), text(&colored), "colour must not change a glyph");
+            let label = format!("{name}-{}x{}", size.0, size.1);
+            insta::assert_snapshot!(label.clone(), text(&plain));
+            insta::assert_snapshot!(format!("{label}-color"), styles(&colored));
+            insta::assert_snapshot!(format!("{label}-mono"), styles(&plain));
+        }
+    });
+}
+
+fn on(screen: Screen) -> UiState {
+    UiState { screen, ..UiState::default() }
+}
+
+#[test]
+fn live() {
+    check("live", &sample::running(8), &on(Screen::Live));
+}
+
+#[test]
+fn live_of_a_replay_on_a_gpu() {
+    check("live-replay", &sample::replay(), &UiState { window: Window::S10, ..on(Screen::Live) });
+}
+
+#[test]
+fn live_when_done_and_in_doubt() {
+    check("live-done", &sample::done(), &on(Screen::Live));
+}
+
+#[test]
+fn loading_and_failing_to() {
+    check("loading", &sample::loading(), &on(Screen::Live));
+    check("failed", &sample::failed(), &on(Screen::Live));
+    check("empty", &sample::empty(), &on(Screen::Live));
+}
+
+#[test]
+fn clients() {
+    check("clients", &sample::running(8), &on(Screen::Clients));
+    check("clients-many", &sample::running(128), &UiState { client: 60, ..on(Screen::Clients) });
+    check("clients-replay", &sample::replay(), &on(Screen::Clients));
+}
+
+#[test]
+fn requests() {
+    check("requests", &sample::running(8), &on(Screen::Requests));
+    let mut ui = on(Screen::Requests);
+    let s = sample::running(8);
+    ui.requests.open = Some(Arc::clone(&s.snap.recent[0]));
+    check("inspector", &s, &ui);
+    ui.requests.open = Some(Arc::clone(&s.snap.recent[3]));
+    check("inspector-failed", &s, &ui);
+    let mut ui = on(Screen::Requests);
+    ui.requests.filter = "client=3".into();
+    ui.requests.slowest = true;
+    ui.prompt = Some(Prompt { kind: PromptKind::Filter, text: "client=3".into() });
+    check("requests-filtered", &s, &ui);
+}
+
+#[test]
+fn log_and_help() {
+    let mut ui = on(Screen::Log);
+    check("log", &sample::running(8), &ui);
+    ui.log.least = Level::Warn;
+    ui.log.up = 3;
+    check("log-warnings", &sample::running(8), &ui);
+    check("help", &sample::running(8), &UiState { help: true, ..on(Screen::Live) });
+}
+
+#[test]
+fn unknown_is_never_nought() {
+    let (buffer, _) = frame(&sample::empty(), &on(Screen::Clients), (80, 24), Depth::None);
+    assert!(!text(&buffer).contains("NaN"));
+    let mut s = sample::running(8);
+    s.snap.sample = None;
+    s.snap.latency = fastgen_tui::metrics::Latencies::default();
+    s.snap.output_rate = fastgen_tui::metrics::Rate::default();
+    let (buffer, _) = frame(&s, &on(Screen::Live), (120, 40), Depth::None);
+    let shown = text(&buffer);
+    let ttft = shown.lines().find(|l| l.contains(" TTFT ")).unwrap();
+    assert_eq!(ttft.matches('–').count(), 5, "{ttft}");
+    assert!(shown.contains("CPU"), "{shown}");
+    assert!(!shown.contains("0 %"), "{shown}");
+}
+
+#[test]
+fn nothing_that_an_engine_says_reaches_the_terminal_raw() {
+    for screen in Screen::ALL {
+        let mut ui = on(screen);
+        let s = sample::running(8);
+        for open in [None, Some(Arc::clone(&s.snap.recent[0])), Some(Arc::clone(&s.snap.recent[3]))] {
+            ui.requests.open = open;
+            let (buffer, _) = frame(&s, &ui, (200, 60), Depth::True);
+            assert!(
+                buffer
+                    .content()
+                    .iter()
+                    .all(|c| !c.symbol().chars().any(|c| c.is_control() || c == '\u{202e}'))
+            );
+        }
+    }
+}
+
+#[test]
+fn clicks_find_tabs_rows_and_the_transport() {
+    let s = sample::replay();
+    let (buffer, hits) = frame(&s, &on(Screen::Requests), (120, 40), Depth::None);
+    let shown = text(&buffer);
+    let tabs = shown.lines().nth(1).unwrap();
+    let column = tabs[..tabs.find("7 Log").unwrap()].chars().count() as u16;
+    assert!(format!("{:?}", hits.at(column, 1)).contains("Show(Log)"));
+    assert!(format!("{:?}", hits.at(20, 5)).contains("SelectRow(0)"), "{:?}", hits.at(20, 5));
+    assert!(format!("{:?}", hits.at(17, 38)).contains("SeekTo(0.0)"), "{:?}", hits.at(17, 38));
+    assert_eq!(hits.at(0, 39), None);
+}
+
+#[test]
+fn a_picture_of_every_screen_is_well_formed() {
+    let theme = load("dusk", None, Depth::True).unwrap();
+    for screen in Screen::ALL {
+        let s = sample::running(8);
+        let svg = draw_to_svg(&picture(&s), &on(screen), &theme, (120, 40));
+        assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+        assert!(!svg.chars().any(|c| c.is_control() && c != '\n'));
+        if let Ok(folder) = std::env::var("FASTGEN_TUI_PICTURES") {
+            std::fs::write(format!("{folder}/{}.svg", screen.name()), svg).unwrap();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn no_size_is_too_odd(width in 1u16..500, height in 1u16..200, which in 0usize..6, screen in 0usize..4, odd in any::<u8>()) {
+        let s = match which {
+            0 => sample::empty(),
+            1 => sample::loading(),
+            2 => sample::failed(),
+            3 => sample::done(),
+            4 => sample::replay(),
+            _ => sample::running(u32::from(odd) * 2),
+        };
+        let mut ui = on(Screen::ALL[screen]);
+        ui.help = odd & 1 == 1;
+        ui.zoom = usize::from(odd % 6);
+        ui.client = usize::from(odd);
+        ui.log.up = usize::from(odd);
+        ui.requests.open = (odd & 2 == 2).then(|| s.snap.recent.get(usize::from(odd)).cloned()).flatten();
+        frame(&s, &ui, (width, height), Depth::True);
+    }
+
+    #[test]
+    fn small_sizes_too(width in 1u16..90, height in 1u16..30, screen in 0usize..4) {
+        for s in [sample::running(8), sample::replay(), sample::done()] {
+            let mut s = s;
+            if width % 2 == 0 {
+                s.recording = Recording::Failed { path: "x".into(), reason: "the disk is full".into() };
+            }
+            frame(&s, &on(Screen::ALL[screen]), (width, height), Depth::Ansi16);
+        }
+    }
+}
