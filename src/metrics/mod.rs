@@ -27,7 +27,7 @@ mod tracker;
 mod view;
 
 pub use aggregator::Aggregator;
-pub(crate) use hash::IdMap;
+pub(crate) use hash::IdHasher;
 pub use record::RequestRecord;
 pub use snapshot::*;
 pub use tables::MAX_CONTROLS;
