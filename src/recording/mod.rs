@@ -25,4 +25,4 @@ pub use reader::{Entry, Losses, Reader, from_reader, open};
 pub use writer::{Writer, Written};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

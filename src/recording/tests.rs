@@ -122,7 +122,8 @@ pub(crate) fn run(seed: u64, requests: u64) -> Vec<Event> {
     events.sort_by_key(Event::at_ns);
     let mut last = None;
     for event in &mut events {
-        let at = last.map_or(event.at_ns(), |l: u64| event.at_ns().max(l + TICK));
+        let at = event.at_ns() - event.at_ns() % TICK;
+        let at = last.map_or(at, |l: u64| at.max(l + TICK));
         set_at(event, at);
         last = Some(at);
     }
