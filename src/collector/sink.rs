@@ -37,6 +37,11 @@ impl EventSink {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
+
+    /// There is no room just now.
+    pub fn is_full(&self) -> bool {
+        self.sender.is_full()
+    }
 }
 
 /// The collector's end of the channel.

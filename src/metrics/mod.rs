@@ -31,4 +31,5 @@ pub(crate) use hash::IdHasher;
 pub use record::RequestRecord;
 pub use snapshot::*;
 pub use tables::MAX_CONTROLS;
+pub(crate) use tables::shorten;
 pub use view::{LOOP_LAG_LIMIT_NS, SEND_LAG_LIMIT_S};

@@ -292,7 +292,7 @@ mod tests {
         s.start_measuring(100);
         s.advance(100, 1, None);
         s.add_output(100, 5);
-        let [out, ..] = s.rates(window(0.0000001, 0.9), [5, 0, 0]);
+        let [out, ..] = s.rates(window(0.1, 0.9), [5, 0, 0]);
         assert_eq!(out, Rate::default());
         assert_eq!(s.rates(None, [5, 0, 0]), Rates::default());
     }

@@ -14,6 +14,15 @@ pub const MAX_CONTROLS: usize = 1000;
 /// Bytes kept of a log line's message.
 const MESSAGE_BYTES: usize = 4096;
 
+/// Cuts a text to at most `bytes` bytes, between characters, and shows that it was cut.
+pub(crate) fn shorten(text: &mut String, bytes: usize) {
+    if text.len() > bytes {
+        let end = (0..=bytes).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
 /// Bytes on the heap that a record holds.
 fn weight(record: &RequestRecord) -> usize {
     record.chunk_at_ns.capacity() * 8
@@ -105,10 +114,7 @@ impl Journal {
             self.lines.pop_front();
         }
         let mut line = line.clone();
-        if line.message.len() > MESSAGE_BYTES {
-            line.message.truncate(line.message.floor_char_boundary(MESSAGE_BYTES));
-            line.message.push('…');
-        }
+        shorten(&mut line.message, MESSAGE_BYTES);
         self.lines.push_back(line);
         self.lines_changed = true;
     }

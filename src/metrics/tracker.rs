@@ -196,7 +196,7 @@ fn reconcile(record: &mut RequestRecord) -> Vec<Correction> {
         let missing = truth - sum;
         // The truth fits in u32, so the last chunk's part of it does too.
         record.chunk_tokens[chunks - 1] += missing as u32;
-        corrections.push(Correction { at_ns: record.chunk_at_ns[chunks - 1], tokens: missing as i64 });
+        corrections.push(Correction { at_ns: record.chunk_at_ns[chunks - 1], tokens: missing.cast_signed() });
     } else {
         let mut surplus = sum - truth;
         for (n, at_ns) in record.chunk_tokens.iter_mut().zip(&record.chunk_at_ns).rev() {
@@ -204,7 +204,7 @@ fn reconcile(record: &mut RequestRecord) -> Vec<Correction> {
             if taken > 0 {
                 *n -= taken as u32;
                 surplus -= taken;
-                corrections.push(Correction { at_ns: *at_ns, tokens: -(taken as i64) });
+                corrections.push(Correction { at_ns: *at_ns, tokens: -taken.cast_signed() });
             }
         }
     }

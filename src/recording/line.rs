@@ -10,7 +10,7 @@ use crate::event::{
     BackendInfo, Control, CountedBy, Ended, Event, GpuSample, LogLine, Outcome, Phase, Sample, Sent, StageId,
     StageStart,
 };
-use crate::metrics::RequestRecord;
+use crate::metrics::{RequestRecord, shorten};
 
 /// Most bytes written of a log message, an error or a step.
 const TEXT_BYTES: usize = 4096;
@@ -132,10 +132,7 @@ pub(super) struct RequestLine {
 /// Text fit for a file: no credentials, bounded in length.
 fn bounded(text: &str) -> String {
     let mut text = scrub(text).into_owned();
-    if text.len() > TEXT_BYTES {
-        text.truncate(text.floor_char_boundary(TEXT_BYTES));
-        text.push('…');
-    }
+    shorten(&mut text, TEXT_BYTES);
     text
 }
 
