@@ -14,14 +14,14 @@ use std::time::Duration;
 use criterion::{BatchSize, Criterion, Throughput};
 use fastgen_tui::clock::{Clock, TICK_NS};
 use fastgen_tui::collector::{CAPACITY, Collector, Options, channel};
-use fastgen_tui::event::{CountedBy, Ended, Event, Finished, Outcome, Phase, Sent, StageStart};
+use fastgen_tui::event::{CountedBy, Ended, Event, Finished, Outcome, Phase, Sample, Sent, StageStart};
 use fastgen_tui::metrics::Aggregator;
 use fastgen_tui::recording::{Engine, Header, Host, MAJOR, MINOR, Program, Version, Writer, from_reader};
 use fastgen_tui::replay::play_reader;
 
 /// Tokens of a request.
 const OUTPUT: u32 = 40;
-/// Clients: at 40 ± 5 ms a token they make ten thousand tokens a second.
+/// Clients: at 20 to 30 ms a token, and 120 ms before the first, they make about nine thousand tokens a second.
 const CLIENTS: u64 = 250;
 
 fn header() -> Header {
@@ -38,7 +38,7 @@ fn header() -> Header {
     }
 }
 
-/// Endless load of [`CLIENTS`] clients, in order of time, in microseconds with jitter: gaps of 20 to 30 ms.
+/// Endless load of some clients, in order of time, in microseconds with jitter: gaps of 20 to 30 ms.
 struct Load {
     random: u64,
     next_id: u64,
@@ -47,9 +47,9 @@ struct Load {
 }
 
 impl Load {
-    fn new() -> Self {
+    fn new(clients: u64) -> Self {
         let clients =
-            (0..CLIENTS).map(|client| std::cmp::Reverse((client * 977, client, u64::MAX, 0))).collect();
+            (0..clients).map(|client| std::cmp::Reverse((client * 977, client, u64::MAX, 0))).collect();
         Self { random: 0x1234_5678_9ABC_DEF1, next_id: 0, clients }
     }
 
@@ -120,9 +120,9 @@ fn beginning() -> [Event; 2] {
 }
 
 /// A run of about so many tokens.
-fn run(tokens: u64) -> Vec<Event> {
+fn run(clients: u64, tokens: u64) -> Vec<Event> {
     let events = tokens + tokens / u64::from(OUTPUT) * 2;
-    beginning().into_iter().chain(Load::new().take(events as usize)).collect()
+    beginning().into_iter().chain(Load::new(clients).take(events as usize)).collect()
 }
 
 fn tokens_in(events: &[Event]) -> u64 {
@@ -142,17 +142,36 @@ impl Write for Memory {
     }
 }
 
+/// Readings as a host without a GPU gives them.
+fn sample(second: u64) -> Event {
+    Event::Sample(Box::new(Sample {
+        at_ns: second * 1_000_000_000,
+        cpu_percent: Some(90.0 + (second % 97) as f32 / 10.0),
+        process_cpu_percent: Some(180.0 + (second % 89) as f32 / 10.0),
+        client_cpu_percent: Some((second % 31) as f32 / 10.0),
+        rss_bytes: Some(123_000_000 + second * 7919 % 100_000 * 4096),
+        memory_used_bytes: Some(4_000_000_000 + second * 104_729 % 100_000 * 4096),
+        memory_total_bytes: Some(16_000_000_000),
+        loop_lag_ns: Some(second * 7919 % 3000 * 1000),
+        ..Sample::default()
+    }))
+}
+
 fn record(events: &[Event]) -> Vec<u8> {
     let memory = Memory::default();
     let mut writer = Writer::to(Box::new(memory.clone()), &header(), false).unwrap();
     let mut aggregator = Aggregator::new();
+    let mut second = 0;
     for event in events {
+        if event.at_ns() / 1_000_000_000 > second {
+            second = event.at_ns() / 1_000_000_000;
+            writer.write(&sample(second), None);
+        }
         let finished = aggregator.apply(event);
         writer.write(event, finished.as_deref());
     }
     writer.finish().unwrap();
-    let bytes = memory.0.lock().unwrap().clone();
-    bytes
+    std::mem::take(&mut *memory.0.lock().unwrap())
 }
 
 /// Channel, aggregator and recorder, all on this one core: filled and emptied by turns.
@@ -193,7 +212,7 @@ fn through_the_collector(events: Vec<Event>) {
 }
 
 fn pipe(c: &mut Criterion) {
-    let events = run(1_000_000);
+    let events = run(CLIENTS, 1_000_000);
     let mut group = c.benchmark_group("pipe");
     group.throughput(Throughput::Elements(tokens_in(&events))).sample_size(10);
     group.bench_function("channel+aggregator+recorder, one core", |b| {
@@ -205,49 +224,96 @@ fn pipe(c: &mut Criterion) {
     group.finish();
 }
 
+/// A run of so many tokens, looked at once as a screen would have done, and 50 ms of events since then.
+fn looked_at(tokens: u64) -> (Aggregator, Load) {
+    let mut aggregator = Aggregator::new();
+    let mut load = Load::new(CLIENTS);
+    for event in beginning().into_iter().chain(load.by_ref().take((tokens + tokens / 20) as usize)) {
+        aggregator.apply(&event);
+    }
+    go_on(&mut aggregator, &mut load);
+    (aggregator, load)
+}
+
+/// A snapshot, then what happens until the next one is due, so that nothing it needs is unchanged.
+fn go_on(aggregator: &mut Aggregator, load: &mut Load) {
+    black_box(aggregator.snapshot(aggregator.newest_ns()));
+    for event in load.by_ref().take(525) {
+        aggregator.apply(&event);
+    }
+}
+
 fn snapshots(c: &mut Criterion) {
     let mut group = c.benchmark_group("snapshot");
     group.sample_size(50).measurement_time(Duration::from_secs(5));
-    for tokens in [10_000_u64, 10_000_000] {
-        let mut aggregator = Aggregator::new();
-        let mut load = Load::new();
-        for event in beginning().iter() {
-            aggregator.apply(event);
-        }
-        for event in load.by_ref().take((tokens + tokens / 20) as usize) {
-            aggregator.apply(&event);
-        }
-        // Between two snapshots goes by what a twentieth of a second brings, so that nothing is cached.
-        let state = RefCell::new((aggregator, load));
-        group.bench_function(format!("after {tokens} tokens"), |b| {
-            b.iter_batched(
-                || {
-                    let (aggregator, load) = &mut *state.borrow_mut();
-                    for event in load.by_ref().take(525) {
-                        aggregator.apply(&event);
-                    }
-                },
-                |()| {
-                    let aggregator = &mut state.borrow_mut().0;
-                    let now = aggregator.newest_ns();
-                    aggregator.snapshot(now)
-                },
-                BatchSize::PerIteration,
-            );
-        });
-    }
+    // Early in a run: a new run for each snapshot, or it would not stay early.
+    group.bench_function("after 10 thousand tokens", |b| {
+        b.iter_batched(
+            || looked_at(10_000),
+            |(mut aggregator, load)| {
+                let snapshot = aggregator.snapshot(aggregator.newest_ns());
+                (snapshot, aggregator, load)
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    let late = RefCell::new(looked_at(10_000_000));
+    group.bench_function("after 10 million tokens", |b| {
+        b.iter_batched(
+            || {
+                let (aggregator, load) = &mut *late.borrow_mut();
+                go_on(aggregator, load);
+            },
+            |()| {
+                let aggregator = &mut late.borrow_mut().0;
+                aggregator.snapshot(aggregator.newest_ns())
+            },
+            BatchSize::PerIteration,
+        );
+    });
     group.finish();
 }
 
+/// Resident memory in MB, where the system tells it as Linux does.
+fn resident_mb() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kb| kb / 1024)
+}
+
+fn memory() {
+    let mut aggregator = Aggregator::new();
+    let mut writer = Writer::to(Box::new(io::sink()), &header(), false).unwrap();
+    let mut load = Load::new(CLIENTS);
+    for event in beginning() {
+        aggregator.apply(&event);
+    }
+    for target in [100_000, 1_000_000] {
+        while aggregator.snapshot(aggregator.newest_ns()).counts.completed < target {
+            for event in load.by_ref().take(100_000) {
+                let finished = aggregator.apply(&event);
+                writer.write(&event, finished.as_deref());
+            }
+        }
+        if let Some(mb) = resident_mb() {
+            println!("memory: {mb} MB resident after {target} requests");
+        }
+    }
+}
+
+fn sizes() {
+    for (clients, tokens) in [(8, 50_000), (CLIENTS, 1_000_000)] {
+        let events = run(clients, tokens);
+        let tokens = tokens_in(&events);
+        let bytes = record(&events).len();
+        println!("recording: {:.2} bytes a token with {clients} clients", bytes as f64 / tokens as f64);
+    }
+}
+
 fn replay(c: &mut Criterion) {
-    let events = run(1_000_000);
+    let events = run(CLIENTS, 1_000_000);
     let tokens = tokens_in(&events);
     let bytes = record(&events);
-    println!(
-        "recording: {:.2} bytes a token ({} bytes, {tokens} tokens)",
-        bytes.len() as f64 / tokens as f64,
-        bytes.len()
-    );
     let mut group = c.benchmark_group("replay");
     group.throughput(Throughput::Elements(tokens)).sample_size(10);
     group.bench_function("to the end, headless", |b| {
@@ -258,6 +324,8 @@ fn replay(c: &mut Criterion) {
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
+    memory();
+    sizes();
     replay(&mut criterion);
     pipe(&mut criterion);
     snapshots(&mut criterion);

@@ -266,8 +266,8 @@ fn raise(peaks: &mut [u64; 3], point: &SeriesPoint) {
 mod tests {
     use super::*;
 
-    fn window(start_s: f64, end_s: f64) -> Option<Window> {
-        Some(Window { start_ns: (start_s * 1e9) as u64, end_ns: (end_s * 1e9) as u64, closed: false })
+    fn window(start_s: f64, end_s: f64) -> Window {
+        Window { start_ns: (start_s * 1e9) as u64, end_ns: (end_s * 1e9) as u64, closed: false }
     }
 
     #[test]
@@ -279,7 +279,7 @@ mod tests {
             s.advance(at, 1, None);
             s.add_output(at, tokens);
         }
-        let [out, ..] = s.rates(window(0.5, 3.7), [2039, 0, 0]);
+        let [out, ..] = s.rates(Some(window(0.5, 3.7)), [2039, 0, 0]);
         assert_eq!(out.s1, Some(30.0));
         assert_eq!(out.s10, Some(20.0));
         assert_eq!(out.peak, Some(30.0), "the seconds at both ends are not whole");
@@ -292,7 +292,7 @@ mod tests {
         s.start_measuring(100);
         s.advance(100, 1, None);
         s.add_output(100, 5);
-        let [out, ..] = s.rates(window(0.1, 0.9), [5, 0, 0]);
+        let [out, ..] = s.rates(Some(window(0.1, 0.9)), [5, 0, 0]);
         assert_eq!(out, Rate::default());
         assert_eq!(s.rates(None, [5, 0, 0]), Rates::default());
     }
@@ -304,7 +304,7 @@ mod tests {
         s.advance(0, 1, None);
         s.advance(4 * SECOND_NS, 1, None);
         s.add_output(SECOND_NS, 8);
-        let [out, ..] = s.rates(window(0.0, 4.0), [8, 0, 0]);
+        let [out, ..] = s.rates(Some(window(0.0, 4.0)), [8, 0, 0]);
         assert_eq!((out.s1, out.s10, out.peak), (Some(0.0), Some(2.0), Some(8.0)));
         let series = s.series();
         assert_eq!(series.len(), 4);
@@ -323,7 +323,7 @@ mod tests {
         assert_eq!(series.len(), SERIES_SECONDS);
         assert_eq!(series.last().unwrap().second, 4998);
         assert!(Arc::ptr_eq(&series, &s.series()));
-        let [out, ..] = s.rates(window(0.0, 4999.5), [0, 0, 0]);
+        let [out, ..] = s.rates(Some(window(0.0, 4999.5)), [0, 0, 0]);
         assert_eq!(out.peak, Some(77.0), "a peak outlives its second");
     }
 

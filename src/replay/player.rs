@@ -117,16 +117,16 @@ impl Player {
         match self.commands.recv_timeout(wait) {
             Ok(first) => {
                 let rest: Vec<Action> = self.commands.try_iter().collect();
-                std::iter::once(first).chain(rest).all(|action| self.act(action))
+                std::iter::once(first).chain(rest).all(|action| self.act(&action))
             }
             Err(RecvTimeoutError::Timeout) => true,
             Err(RecvTimeoutError::Disconnected) => false,
         }
     }
 
-    fn act(&mut self, action: Action) -> bool {
+    fn act(&mut self, action: &Action) -> bool {
         self.move_head();
-        match action {
+        match *action {
             Action::Stop | Action::Abort => return false,
             Action::TogglePause => {
                 if !self.playing && self.head_ns >= self.index.length_ns {
