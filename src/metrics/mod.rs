@@ -3,9 +3,33 @@
 //! [`Aggregator`] takes every [`crate::event::Event`] of a run, a recording or a replay, in any of the three
 //! alike, and gives a [`Snapshot`] whose cost does not grow with the run. Exact percentiles from recordings
 //! are made in [`crate::report`]; the live ones here come from histograms of three significant digits.
+//!
+//! | file | what it keeps |
+//! |---|---|
+//! | `tracker` | requests in flight, until they become a [`RequestRecord`] |
+//! | `distribution` | one latency figure: histogram, exact mean and extremes |
+//! | `seconds` | the last whole seconds: series, rates, peaks |
+//! | `lanes` | what each client did lately |
+//! | `tables` | the last and the slowest requests, log lines |
+//! | `latencies` | the seven latency figures of a stage |
+//! | `aggregator`, `view` | the whole: takes events; gives snapshots |
 
+mod aggregator;
+mod distribution;
+mod hash;
+mod lanes;
+mod latencies;
 mod record;
+mod seconds;
 mod snapshot;
+mod tables;
+mod tracker;
+mod view;
 
+pub use aggregator::Aggregator;
+pub(crate) use hash::IdHasher;
 pub use record::RequestRecord;
 pub use snapshot::*;
+pub use tables::MAX_CONTROLS;
+pub(crate) use tables::shorten;
+pub use view::{LOOP_LAG_LIMIT_NS, SEND_LAG_LIMIT_S};

@@ -1,7 +1,28 @@
 //! Recordings: JSON Lines in zstd frames, appended, readable up to any damage.
 //!
 //! The format is described in `docs/recording-format.md`.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `header` | line 1 |
+//! | `line` | every other line: what it looks like, and to and from [`crate::event::Event`] |
+//! | `writer` | lines into frames, frames into a file; survives a full disk |
+//! | `frames` | a file back into lines, around any damage |
+//! | `reader` | lines back into entries, with a count of what was lost |
+//! | `scrub` | takes credentials out of what is written |
 
+mod error;
+mod frames;
 mod header;
+mod line;
+mod reader;
+mod scrub;
+mod writer;
 
+pub use error::RecordingError;
 pub use header::*;
+pub use reader::{Entry, Losses, Reader, from_reader, open};
+pub use writer::{Writer, Written};
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,1 +1,0 @@
-//! The thread between the event channel and everybody who looks on.

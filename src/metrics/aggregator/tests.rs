@@ -1,0 +1,228 @@
+use super::*;
+use crate::event::CountedBy;
+use crate::metrics::Snapshot;
+
+const MS: u64 = 1_000_000;
+const S: u64 = 1_000_000_000;
+
+fn sent(request: RequestId, at_ns: u64) -> Sent {
+    Sent {
+        at_ns,
+        scheduled_ns: at_ns,
+        request,
+        client: (request % 4) as u32,
+        stage: 0,
+        prompt_tokens: 100,
+        max_tokens: 8,
+        warmup: false,
+    }
+}
+
+fn end(request: RequestId, at_ns: u64, output_tokens: u32, outcome: Outcome) -> Event {
+    let counted_by = CountedBy::Engine;
+    Event::Finished(Box::new(Finished {
+        at_ns,
+        request,
+        outcome,
+        output_tokens,
+        counted_by,
+        error: None,
+        text: None,
+    }))
+}
+
+fn stage(stage: StageId, at_ns: u64) -> Event {
+    Event::Stage(Box::new(StageStart {
+        at_ns,
+        stage,
+        name: "main".into(),
+        sweep: Vec::new(),
+        clients: Some(4),
+        planned_requests: Some(10),
+        planned_ns: None,
+    }))
+}
+
+fn measuring(at_ns: u64) -> Aggregator {
+    let mut a = Aggregator::new();
+    a.apply(&stage(0, 0));
+    a.apply(&Event::Phase { at_ns, stage: 0, phase: Phase::Measuring });
+    a
+}
+
+fn tokens(a: &mut Aggregator, request: RequestId, at: &[(u64, u32)]) {
+    for (at_ns, tokens) in at {
+        a.apply(&Event::Token { at_ns: *at_ns, request, tokens: *tokens });
+    }
+}
+
+fn near(got: Option<f64>, want: f64) {
+    assert!((got.unwrap() / want - 1.0).abs() < 1e-3, "{got:?} for {want}");
+}
+
+#[test]
+fn latencies_follow_their_definitions() {
+    let mut a = measuring(0);
+    a.apply(&Event::Sent(Sent { scheduled_ns: 5 * MS, ..sent(0, 10 * MS) }));
+    tokens(&mut a, 0, &[(110 * MS, 1), (130 * MS, 1), (190 * MS, 3)]);
+    let record = a.apply(&end(0, 200 * MS, 5, Outcome::Completed)).unwrap();
+    assert_eq!(record.chunk_tokens, [1, 1, 3]);
+    let s = a.snapshot(S).latency;
+    near(s.ttft.p50, 0.100);
+    near(s.ttft_corrected.p50, 0.105);
+    near(s.send_lag.p50, 0.005);
+    near(s.e2e.mean, 0.180);
+    near(s.e2e_corrected.mean, 0.185);
+    near(s.tpot.mean, 0.080 / 4.0);
+    assert_eq!(s.itl.count, 4, "a chunk of three tokens counts three times");
+    near(s.itl.mean, 0.020);
+}
+
+#[test]
+fn only_completed_measured_requests_enter_latencies_and_warmup_enters_nothing() {
+    let mut a = measuring(0);
+    a.apply(&Event::Sent(Sent { warmup: true, ..sent(0, 0) }));
+    a.apply(&Event::Sent(sent(1, 0)));
+    a.apply(&Event::Sent(sent(2, 0)));
+    for request in 0..3 {
+        tokens(&mut a, request, &[(10 * MS, 1), (20 * MS, 1)]);
+    }
+    a.apply(&end(0, 30 * MS, 2, Outcome::Completed));
+    a.apply(&end(1, 30 * MS, 2, Outcome::FailedEngine));
+    a.apply(&end(2, 30 * MS, 2, Outcome::TimedOutTotal));
+    let s = a.snapshot(S);
+    assert_eq!(s.latency.ttft.count, 0);
+    let c = &s.counts;
+    assert_eq!((c.warmup_done, c.sent, c.completed, c.failed, c.timed_out), (1, 2, 0, 1, 1));
+    assert_eq!((c.output_tokens, c.input_tokens), (4, 200));
+    assert_eq!(c.errors.len(), 2);
+    assert_eq!(s.slowest.len(), 2);
+    assert_eq!(s.recent.len(), 3);
+}
+
+#[test]
+fn exact_counts_correct_what_chunks_said() {
+    let mut a = measuring(0);
+    a.apply(&Event::Sent(sent(0, 0)));
+    tokens(&mut a, 0, &[(100 * MS, 1), (S + 100 * MS, 1)]);
+    assert_eq!(a.snapshot(S + 200 * MS).counts.output_tokens, 2);
+    a.apply(&end(0, S + 200 * MS, 6, Outcome::Completed));
+    a.apply(&Event::Lost { at_ns: 3 * S, events: 2 });
+    let s = a.snapshot(3 * S);
+    assert_eq!(s.counts.output_tokens, 6);
+    assert_eq!(s.series.iter().map(|p| p.output_tokens).collect::<Vec<_>>(), [1, 5, 0]);
+    assert_eq!(s.lost_events, 2);
+    assert_eq!(s.counts.longest_tokens, 106);
+}
+
+#[test]
+fn strays_are_counted_and_change_nothing() {
+    let mut a = measuring(0);
+    tokens(&mut a, 7, &[(MS, 1)]);
+    a.apply(&end(7, MS, 1, Outcome::Completed));
+    a.apply(&Event::Sent(sent(0, 0)));
+    a.apply(&end(0, 2 * MS, 0, Outcome::Completed));
+    tokens(&mut a, 0, &[(3 * MS, 1)]);
+    a.apply(&Event::Prefill { at_ns: 0, request: 0 });
+    assert_eq!(a.stray_events(), 4);
+    let s = a.snapshot(4 * MS);
+    assert_eq!((s.counts.completed, s.counts.output_tokens, s.in_flight.total), (1, 0, 0));
+    assert_eq!(s.latency.ttft.count, 0);
+}
+
+#[test]
+fn in_flight_tells_prefill_only_where_news_come_live() {
+    let mut live = measuring(0);
+    live.apply(&Event::Sent(sent(0, MS)));
+    live.apply(&Event::Sent(sent(1, MS)));
+    live.apply(&Event::Prefill { at_ns: 10 * MS, request: 0 });
+    assert_eq!(live.snapshot(11 * MS).in_flight.queued, None, "not known before the first token");
+    tokens(&mut live, 0, &[(90 * MS, 1)]);
+    live.apply(&Event::Prefill { at_ns: 91 * MS, request: 1 });
+    let f = live.snapshot(92 * MS).in_flight;
+    assert_eq!((f.total, f.before_first_token, f.decode), (2, 1, 1));
+    assert_eq!((f.queued, f.prefill), (Some(0), Some(1)));
+
+    let mut late = measuring(0);
+    late.apply(&Event::Sent(sent(0, MS)));
+    late.apply(&Event::Sent(sent(1, 80 * MS)));
+    late.apply(&Event::Prefill { at_ns: 10 * MS, request: 0 });
+    tokens(&mut late, 0, &[(81 * MS, 1)]);
+    assert_eq!(late.snapshot(92 * MS).in_flight.queued, None);
+}
+
+#[test]
+fn a_new_stage_starts_its_figures_afresh() {
+    let mut a = measuring(0);
+    a.expect_warmup(2);
+    a.apply(&Event::Sent(sent(0, 0)));
+    a.apply(&Event::Sent(sent(1, 0)));
+    tokens(&mut a, 0, &[(S, 1), (2 * S, 1)]);
+    a.apply(&end(0, 2 * S, 2, Outcome::Completed));
+    a.apply(&Event::Phase { at_ns: 3 * S, stage: 0, phase: Phase::Done });
+    let before = a.snapshot(9 * S);
+    assert_eq!(before.measured_end_ns, Some(2 * S));
+    near(before.output_rate.mean, 1.0);
+    a.apply(&stage(1, 4 * S));
+    tokens(&mut a, 1, &[(5 * S, 1)]);
+    a.apply(&end(1, 5 * S, 1, Outcome::Completed));
+    let s = a.snapshot(6 * S);
+    assert_eq!(s.counts, Counts { warmup_planned: Some(8), ..Counts::default() });
+    assert_eq!(s.latency, super::super::Latencies::default());
+    assert_eq!((s.measuring_at_ns, s.output_rate.mean), (None, None));
+    assert_eq!(s.lanes.len(), 4);
+    assert!(s.lanes.iter().all(|l| l.spans.is_empty()));
+}
+
+#[test]
+fn lanes_show_what_is_in_flight() {
+    let mut a = measuring(0);
+    a.apply(&Event::Sent(sent(2, MS)));
+    tokens(&mut a, 2, &[(5 * MS, 1), (6 * MS, 1)]);
+    let s = a.snapshot(7 * MS);
+    let open = s.lanes[2].current.unwrap();
+    assert_eq!((open.output_tokens, open.last_token_ns), (2, Some(6 * MS)));
+    let again = a.snapshot(8 * MS);
+    assert!(Arc::ptr_eq(&s.lanes[2], &again.lanes[2]), "what did not change is shared");
+    a.apply(&end(2, 9 * MS, 2, Outcome::Completed));
+    let s = a.snapshot(9 * MS);
+    assert_eq!((s.lanes[2].current, s.lanes[2].spans.len(), s.lanes[2].completed), (None, 1, 1));
+}
+
+#[test]
+fn a_client_that_sends_late_or_stalls_is_told() {
+    let mut a = measuring(0);
+    a.apply(&Event::Sent(Sent { scheduled_ns: 0, ..sent(0, 11 * MS) }));
+    a.apply(&end(0, 12 * MS, 0, Outcome::Completed));
+    assert_eq!(a.snapshot(S).degraded.len(), 1);
+    a.apply(&Event::Sample(Box::new(Sample { at_ns: S, loop_lag_ns: Some(101 * MS), ..Sample::default() })));
+    assert_eq!(a.snapshot(S).degraded.len(), 2);
+}
+
+#[test]
+fn whole_records_give_the_same_figures_as_their_events() {
+    let mut by_events = measuring(0);
+    let mut by_records = measuring(0);
+    let mut now = 0;
+    for request in 0..50_u64 {
+        let warmup = request < 3;
+        let s = Event::Sent(Sent { warmup, ..sent(request, now) });
+        by_events.apply(&s);
+        by_records.apply(&s);
+        for i in 0..(request % 7) {
+            now += 40 * MS + request * 1000;
+            tokens(&mut by_events, request, &[(now, 1 + (i % 2) as u32)]);
+        }
+        now += MS;
+        let outcome = if request % 11 == 5 { Outcome::FailedHttp } else { Outcome::Completed };
+        let record = by_events.apply(&end(request, now, 2 * (request % 7) as u32, outcome)).unwrap();
+        by_records.apply_record(&record);
+    }
+    let (a, b): (Snapshot, Snapshot) = (by_events.snapshot(now), by_records.snapshot(now));
+    assert_eq!(a.counts, b.counts);
+    assert_eq!(a.latency, b.latency);
+    assert_eq!(a.series, b.series);
+    assert_eq!(a.output_rate, b.output_rate);
+    assert_eq!(a.lanes, b.lanes);
+    assert_eq!(a.slowest, b.slowest);
+}

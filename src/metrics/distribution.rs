@@ -1,0 +1,219 @@
+//! One latency figure: a histogram for percentiles, and the exact count, mean and extremes.
+
+use hdrhistogram::Histogram;
+
+use super::{MINI_BUCKETS, Summary};
+
+/// Lowest value a histogram tells from others: one tick of the clock.
+const LOWEST_NS: u64 = 1_000;
+/// Highest value: longer latencies are counted as this in percentiles (mean and max stay exact).
+const HIGHEST_NS: u64 = 3_600_000_000_000;
+/// Significant decimal digits of percentiles.
+const DIGITS: u8 = 3;
+
+/// An empty histogram with the bounds all latencies share.
+pub(super) fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, DIGITS)
+        .expect("the bounds are constants that hdrhistogram accepts: low ≥ 1, high ≥ 2·low, digits ≤ 5")
+}
+
+/// The percentile `q` (0..=1) of a histogram in seconds; `None` while it is empty.
+pub(super) fn quantile_s(histogram: &Histogram<u64>, q: f64) -> Option<f64> {
+    (!histogram.is_empty()).then(|| seconds(histogram.value_at_quantile(q)))
+}
+
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}
+
+/// A latency's distribution. Values are nanoseconds.
+pub(super) struct Distribution {
+    histogram: Histogram<u64>,
+    count: u64,
+    sum_ns: u128,
+    min_ns: u64,
+    max_ns: u64,
+    /// Made from the first `summarised` values.
+    summary: Summary,
+    summarised: u64,
+}
+
+impl Distribution {
+    pub(super) fn new() -> Self {
+        Self {
+            histogram: histogram(),
+            count: 0,
+            sum_ns: 0,
+            min_ns: u64::MAX,
+            max_ns: 0,
+            summary: Summary::default(),
+            summarised: 0,
+        }
+    }
+
+    /// Counts one value.
+    pub(super) fn record(&mut self, value_ns: u64) {
+        self.record_n(value_ns, 1, value_ns);
+    }
+
+    /// Counts `value_ns` `n` times; `total_ns` is their exact sum (`n × value` before rounding).
+    pub(super) fn record_n(&mut self, value_ns: u64, n: u32, total_ns: u64) {
+        if n == 0 {
+            return;
+        }
+        self.histogram.saturating_record_n(value_ns, u64::from(n));
+        self.count += u64::from(n);
+        self.sum_ns += u128::from(total_ns);
+        self.min_ns = self.min_ns.min(value_ns);
+        self.max_ns = self.max_ns.max(value_ns);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.histogram.reset();
+        self.count = 0;
+        self.sum_ns = 0;
+        self.min_ns = u64::MAX;
+        self.max_ns = 0;
+        self.summary = Summary::default();
+        self.summarised = 0;
+    }
+
+    /// The figures; made anew only if something was counted since the last time.
+    pub(super) fn summary(&mut self) -> &Summary {
+        if self.summarised != self.count {
+            self.summarised = self.count;
+            self.summary = self.summarise();
+        }
+        &self.summary
+    }
+
+    /// One pass over the histogram gives all percentiles and the buckets.
+    fn summarise(&self) -> Summary {
+        let mut ranks = Ranks::new(self.count);
+        let mut buckets = Buckets::new(self.min_ns, self.max_ns);
+        let mut below = 0;
+        for entry in self.histogram.iter_recorded() {
+            let value = self.histogram.median_equivalent(entry.value_iterated_to());
+            let value = value.clamp(self.min_ns, self.max_ns);
+            below += entry.count_at_value();
+            ranks.reach(below, value);
+            buckets.add(value, entry.count_at_value());
+        }
+        let [p50, p90, p95, p99, p999] = ranks.values.map(Some);
+        Summary {
+            count: self.count,
+            mean: Some(self.sum_ns as f64 / self.count as f64 / 1e9),
+            min: Some(seconds(self.min_ns)),
+            p50,
+            p90,
+            p95,
+            p99,
+            p999,
+            max: Some(seconds(self.max_ns)),
+            buckets: buckets.counts,
+        }
+    }
+}
+
+/// Finds percentiles while counts go by in ascending order of value.
+struct Ranks {
+    /// Rank (from 1) of each percentile.
+    wanted: [u64; 5],
+    /// In seconds.
+    values: [f64; 5],
+    found: usize,
+}
+
+impl Ranks {
+    fn new(count: u64) -> Self {
+        let wanted = [0.5, 0.9, 0.95, 0.99, 0.999].map(|q: f64| ((q * count as f64).ceil() as u64).max(1));
+        Self { wanted, values: [0.0; 5], found: 0 }
+    }
+
+    /// `below` values are `value` or less.
+    fn reach(&mut self, below: u64, value: u64) {
+        while self.found < self.wanted.len() && self.wanted[self.found] <= below {
+            self.values[self.found] = seconds(value);
+            self.found += 1;
+        }
+    }
+}
+
+/// Log-spaced buckets from the least to the greatest value.
+struct Buckets {
+    /// Upper edges in nanoseconds, ascending; the last bucket has none.
+    edges: [f64; MINI_BUCKETS - 1],
+    counts: Vec<u64>,
+    current: usize,
+}
+
+impl Buckets {
+    fn new(min_ns: u64, max_ns: u64) -> Self {
+        let low = (min_ns.max(1) as f64).ln();
+        let step = ((max_ns.max(1) as f64).ln() - low) / MINI_BUCKETS as f64;
+        let edges = std::array::from_fn(|i| (low + step * (i + 1) as f64).exp());
+        Self { edges, counts: vec![0; MINI_BUCKETS], current: 0 }
+    }
+
+    /// Values must come in ascending order.
+    fn add(&mut self, value_ns: u64, count: u64) {
+        while self.current < self.edges.len() && value_ns as f64 >= self.edges[self.current] {
+            self.current += 1;
+        }
+        self.counts[self.current] += count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_within_three_digits_and_the_mean_is_exact() {
+        let mut d = Distribution::new();
+        for ms in 1..=1000_u64 {
+            d.record(ms * 1_000_000);
+        }
+        let s = d.summary().clone();
+        assert_eq!(s.count, 1000);
+        assert!((s.mean.unwrap() - 0.5005).abs() < 1e-12);
+        assert_eq!((s.min, s.max), (Some(0.001), Some(1.0)));
+        for (got, want) in [(s.p50, 0.5), (s.p90, 0.9), (s.p95, 0.95), (s.p99, 0.99), (s.p999, 0.999)] {
+            assert!((got.unwrap() / want - 1.0).abs() < 1e-3, "{got:?} for {want}");
+        }
+        assert_eq!(s.buckets.len(), MINI_BUCKETS);
+        assert_eq!(s.buckets.iter().sum::<u64>(), 1000);
+        assert!(s.buckets[0] > 0 && s.buckets[MINI_BUCKETS - 1] > 0);
+    }
+
+    #[test]
+    fn values_beyond_the_bounds_saturate_but_stay_exact_in_max_and_mean() {
+        let mut d = Distribution::new();
+        d.record(2 * HIGHEST_NS);
+        d.record(0);
+        let s = d.summary();
+        assert_eq!(s.max, Some(7200.0));
+        assert_eq!(s.min, Some(0.0));
+        assert_eq!(s.mean, Some(3600.0));
+    }
+
+    #[test]
+    fn equal_values_fall_into_one_bucket() {
+        let mut d = Distribution::new();
+        d.record_n(5_000_000, 7, 35_000_000);
+        let s = d.summary();
+        assert_eq!(s.count, 7);
+        assert_eq!(s.buckets.iter().filter(|c| **c > 0).count(), 1);
+        assert_eq!(s.p50, Some(0.005));
+    }
+
+    #[test]
+    fn nothing_counted_gives_nothing_and_clear_forgets() {
+        let mut d = Distribution::new();
+        assert_eq!(*d.summary(), Summary::default());
+        d.record(1_000_000);
+        assert_eq!(d.summary().count, 1);
+        d.clear();
+        assert_eq!(*d.summary(), Summary::default());
+    }
+}

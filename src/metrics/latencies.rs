@@ -1,0 +1,81 @@
+//! The latency figures of a stage, each with its distribution.
+
+use super::distribution::Distribution;
+use super::seconds::Seconds;
+use super::{Latencies, RequestRecord};
+
+/// Latencies of a stage's measured, completed requests.
+pub(super) struct Distributions {
+    ttft: Distribution,
+    ttft_corrected: Distribution,
+    itl: Distribution,
+    tpot: Distribution,
+    e2e: Distribution,
+    e2e_corrected: Distribution,
+    send_lag: Distribution,
+}
+
+impl Distributions {
+    pub(super) fn new() -> Self {
+        Self {
+            ttft: Distribution::new(),
+            ttft_corrected: Distribution::new(),
+            itl: Distribution::new(),
+            tpot: Distribution::new(),
+            e2e: Distribution::new(),
+            e2e_corrected: Distribution::new(),
+            send_lag: Distribution::new(),
+        }
+    }
+
+    pub(super) fn all(&mut self) -> [&mut Distribution; 7] {
+        [
+            &mut self.ttft,
+            &mut self.ttft_corrected,
+            &mut self.itl,
+            &mut self.tpot,
+            &mut self.e2e,
+            &mut self.e2e_corrected,
+            &mut self.send_lag,
+        ]
+    }
+
+    pub(super) fn record(&mut self, record: &RequestRecord, seconds: &mut Seconds) {
+        self.send_lag.record(record.send_lag_ns());
+        if let Some(ns) = record.ttft_ns() {
+            self.ttft.record(ns);
+            seconds.record_ttft(ns);
+        }
+        if let Some(ns) = record.ttft_corrected_ns() {
+            self.ttft_corrected.record(ns);
+        }
+        if let Some(ns) = record.tpot_ns() {
+            self.tpot.record(ns.round() as u64);
+        }
+        if let Some(ns) = record.e2e_ns() {
+            self.e2e.record(ns);
+        }
+        if let Some(ns) = record.e2e_corrected_ns() {
+            self.e2e_corrected.record(ns);
+        }
+        for (i, pair) in record.chunk_at_ns.windows(2).enumerate() {
+            let gap = pair[1].saturating_sub(pair[0]);
+            let n = record.tokens_in(i + 1);
+            let each = if n == 1 { gap } else { (gap + u64::from(n) / 2) / u64::from(n.max(1)) };
+            self.itl.record_n(each, n, gap);
+            seconds.record_itl(each, n);
+        }
+    }
+
+    pub(super) fn summaries(&mut self) -> Latencies {
+        Latencies {
+            ttft: self.ttft.summary().clone(),
+            ttft_corrected: self.ttft_corrected.summary().clone(),
+            itl: self.itl.summary().clone(),
+            tpot: self.tpot.summary().clone(),
+            e2e: self.e2e.summary().clone(),
+            e2e_corrected: self.e2e_corrected.summary().clone(),
+            send_lag: self.send_lag.summary().clone(),
+        }
+    }
+}

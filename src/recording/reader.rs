@@ -1,0 +1,246 @@
+//! Reads a recording: its header, then an entry a line, and at the end what was lost.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::hash::BuildHasherDefault;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::error::{RecordingError, display_name};
+use super::frames::{Frames, MAGIC};
+use super::line::{Line, Meaning};
+use super::{Header, MAJOR, Version};
+use crate::event::{Event, RequestId};
+use crate::metrics::{IdHasher, RequestRecord};
+
+/// What a recording is made of. Tokens, prefills and ends of requests are inside [`Entry::Request`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Entry {
+    Event(Event),
+    Request(RequestRecord),
+}
+
+impl Entry {
+    /// When it happened; a request: when it ended. Nanoseconds since the run's start.
+    pub fn at_ns(&self) -> u64 {
+        match self {
+            Self::Event(event) => event.at_ns(),
+            Self::Request(record) => record.finished_ns,
+        }
+    }
+}
+
+/// What is missing in a recording. All zero if it is whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// The file ends before the run does: within a frame or a line, or without the run's `ended` line.
+    pub cut_off: bool,
+    /// Frames that could not be read; each holds at most a second.
+    pub damaged_frames: u64,
+    /// Lines that could not be read.
+    pub damaged_lines: u64,
+    /// Lines of kinds that only a newer version knows.
+    pub unknown_lines: u64,
+    /// Bytes between frames that belong to none.
+    pub skipped_bytes: u64,
+    /// Requests that were sent and whose end is not in the file.
+    pub unfinished_requests: u64,
+}
+
+impl Losses {
+    /// Something was lost through damage or a cut.
+    pub fn any(&self) -> bool {
+        self.cut_off || self.damaged_frames > 0 || self.damaged_lines > 0 || self.skipped_bytes > 0
+    }
+}
+
+/// A recording being read.
+pub struct Reader {
+    name: String,
+    header: Header,
+    frames: Frames,
+    losses: Losses,
+    open: HashSet<RequestId, BuildHasherDefault<IdHasher>>,
+    ended: bool,
+    done: bool,
+}
+
+/// Opens a recording, or standard input for `-`.
+///
+/// # Errors
+/// If it can't be read, or is no recording that this version understands; the message says which.
+pub fn open(path: &Path) -> Result<Reader, RecordingError> {
+    let name = display_name(path);
+    if path.as_os_str() == "-" {
+        return from_reader(Box::new(io::stdin()), name);
+    }
+    match File::open(path) {
+        Ok(file) => from_reader(Box::new(file), name),
+        Err(source) => Err(RecordingError::Read { name, source }),
+    }
+}
+
+/// Reads a recording from a stream; `name` is for messages.
+///
+/// # Errors
+/// As [`open`].
+pub fn from_reader(mut source: Box<dyn Read + Send>, name: String) -> Result<Reader, RecordingError> {
+    let read = |source| RecordingError::Read { name: name.clone(), source };
+    let head = read_head(&mut source).map_err(read)?;
+    if head.is_empty() {
+        return Err(RecordingError::Empty { name });
+    }
+    let compressed = head.starts_with(&MAGIC);
+    if head.len() < MAGIC.len() && MAGIC.starts_with(&head) {
+        return Err(RecordingError::CutInHeader { name });
+    }
+    if !compressed && head[0] != b'{' {
+        return Err(RecordingError::NotARecording { name, why: "it is neither zstd nor JSON Lines" });
+    }
+    let mut frames = Frames::new(source, head).map_err(read)?;
+    let line = frames.next_line().map_err(read)?.map(<[u8]>::to_vec);
+    let losses = frames.losses();
+    let Some(line) = line else {
+        return Err(if losses.damaged_frames > 0 {
+            RecordingError::BadHeader { name, why: "its frame can't be decompressed".into() }
+        } else if losses.cut_off {
+            RecordingError::CutInHeader { name }
+        } else {
+            RecordingError::NotARecording { name, why: "it is a zstd file without a line" }
+        });
+    };
+    let header = match parse_header(&line, &name) {
+        Ok(header) => header,
+        Err(RecordingError::NotARecording { .. } | RecordingError::BadHeader { .. })
+            if losses.damaged_frames > 0 =>
+        {
+            return Err(RecordingError::BadHeader { name, why: "its frame can't be decompressed".into() });
+        }
+        Err(error) => return Err(error),
+    };
+    let (losses, open) = (Losses::default(), HashSet::default());
+    Ok(Reader { name, header, frames, losses, open, ended: false, done: false })
+}
+
+/// The first four bytes, fewer only if there are no more.
+fn read_head(source: &mut dyn Read) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    source.take(MAGIC.len() as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+fn parse_header(line: &[u8], name: &str) -> Result<Header, RecordingError> {
+    /// The version alone, since a newer major may have changed all the rest.
+    #[derive(serde::Deserialize)]
+    struct Any {
+        fastgen_recording: Option<Version>,
+    }
+    let name = name.to_owned();
+    let Ok(any) = serde_json::from_slice::<Any>(line) else {
+        // A file cut within an uncompressed first line is still recognised by how it begins.
+        return Err(if line.starts_with(b"{\"fastgen_recording\"") {
+            RecordingError::CutInHeader { name }
+        } else {
+            RecordingError::NotARecording { name, why: "its first line is no header" }
+        });
+    };
+    let Some(version) = any.fastgen_recording else {
+        return Err(RecordingError::NotARecording { name, why: "its first line has no `fastgen_recording`" });
+    };
+    if version.major > MAJOR {
+        return Err(RecordingError::Newer { name, major: version.major, minor: version.minor });
+    }
+    let header: Header =
+        serde_json::from_slice(line).map_err(|e| RecordingError::BadHeader { name, why: e.to_string() })?;
+    Ok(header)
+}
+
+impl Reader {
+    /// Line 1.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The recording's name, for messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What was lost; complete once the iterator has ended.
+    pub fn losses(&self) -> Losses {
+        let frames = self.frames.losses();
+        Losses {
+            cut_off: self.losses.cut_off || frames.cut_off || (self.done && !self.ended),
+            damaged_frames: frames.damaged_frames,
+            damaged_lines: self.losses.damaged_lines + frames.overlong_lines,
+            unknown_lines: self.losses.unknown_lines,
+            skipped_bytes: frames.skipped_bytes,
+            unfinished_requests: self.open.len() as u64,
+        }
+    }
+
+    /// The entry of a line, if it is one.
+    fn entry(&mut self, line: Result<Line, bool>) -> Option<Entry> {
+        let line = match line {
+            Ok(line) => line,
+            Err(true) => {
+                self.losses.unknown_lines += 1;
+                return None;
+            }
+            Err(false) => {
+                let torn = self.frames.torn();
+                self.losses.cut_off |= torn;
+                self.losses.damaged_lines += u64::from(!torn);
+                return None;
+            }
+        };
+        let Some(meaning) = line.meaning(self.header.tick_ns) else {
+            self.losses.damaged_lines += 1;
+            return None;
+        };
+        Some(match meaning {
+            Meaning::Request(record) => {
+                self.open.remove(&record.request);
+                Entry::Request(record)
+            }
+            Meaning::Event(event) => {
+                match &event {
+                    Event::Sent(sent) => _ = self.open.insert(sent.request),
+                    Event::Ended { .. } => self.ended = true,
+                    _ => {}
+                }
+                Entry::Event(event)
+            }
+        })
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        while !self.done {
+            let line = match self.frames.next_line() {
+                Ok(Some([])) => continue,
+                Ok(Some(line)) => serde_json::from_slice(line).map_err(|_| is_unknown_kind(line)),
+                // A disk that can't be read further is a cut like any other.
+                Ok(None) | Err(_) => {
+                    self.done = true;
+                    return None;
+                }
+            };
+            if let Some(entry) = self.entry(line) {
+                return Some(entry);
+            }
+        }
+        None
+    }
+}
+
+/// A line that is whole, but of a kind this version doesn't know.
+fn is_unknown_kind(line: &[u8]) -> bool {
+    const KNOWN: [&str; 11] =
+        ["sent", "req", "ready", "loading", "stage", "phase", "sample", "log", "control", "lost", "ended"];
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line)
+        .is_ok_and(|map| map.len() == 1 && !map.keys().any(|key| KNOWN.contains(&key.as_str())))
+}

@@ -1,1 +1,0 @@
-//! A recording played into the same pipe as a live run.

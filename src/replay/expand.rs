@@ -1,0 +1,195 @@
+//! Finished requests back into their events, in the order of time.
+//!
+//! A request stands in a recording where it ended, so its tokens lie before what was read already. How far
+//! must be read ahead is known from the `sent` lines: nothing that is still to come can lie before the oldest
+//! request whose end was not read yet.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
+
+use crate::event::{Event, Finished, RequestId, Sent};
+use crate::metrics::RequestRecord;
+use crate::recording::Entry;
+
+/// Events of different threads may stand in a recording this much out of order, nanoseconds.
+const DISORDER_NS: u64 = 100_000_000;
+/// Most chunks held back (8 bytes each). Beyond it the oldest open request is no longer waited for: its end is
+/// missing, as after lost events, or it is longer than anything a screen could show.
+const HELD_CHUNKS: usize = 8 << 20;
+
+/// A request on its way back into events.
+struct Cursor {
+    record: RequestRecord,
+    /// Its `Sent` event is still to be made, since the line of it is missing.
+    sent_due: bool,
+    prefill_due: bool,
+    chunk: usize,
+}
+
+impl Cursor {
+    fn at_ns(&self) -> u64 {
+        let r = &self.record;
+        if self.sent_due {
+            r.sent_ns
+        } else if let (true, Some(at_ns)) = (self.prefill_due, r.prefill_ns) {
+            at_ns
+        } else {
+            r.chunk_at_ns.get(self.chunk).copied().unwrap_or(r.finished_ns)
+        }
+    }
+
+    /// The next event, and whether it is the last.
+    fn next(&mut self) -> (Event, bool) {
+        let request = self.record.request;
+        if std::mem::take(&mut self.sent_due) {
+            return (Event::Sent(sent(&self.record)), false);
+        }
+        if std::mem::take(&mut self.prefill_due)
+            && let Some(at_ns) = self.record.prefill_ns
+        {
+            return (Event::Prefill { at_ns, request }, false);
+        }
+        let Some(at_ns) = self.record.chunk_at_ns.get(self.chunk).copied() else {
+            return (finished(&mut self.record), true);
+        };
+        let tokens = self.record.tokens_in(self.chunk);
+        self.chunk += 1;
+        (Event::Token { at_ns, request, tokens }, false)
+    }
+}
+
+fn sent(record: &RequestRecord) -> Sent {
+    Sent {
+        at_ns: record.sent_ns,
+        scheduled_ns: record.scheduled_ns,
+        request: record.request,
+        client: record.client,
+        stage: record.stage,
+        prompt_tokens: record.prompt_tokens,
+        max_tokens: record.max_tokens,
+        warmup: record.warmup,
+    }
+}
+
+fn finished(record: &mut RequestRecord) -> Event {
+    Event::Finished(Box::new(Finished {
+        at_ns: record.finished_ns,
+        request: record.request,
+        outcome: record.outcome,
+        output_tokens: record.output_tokens,
+        counted_by: record.counted_by,
+        error: record.error.take(),
+        text: record.text.take(),
+    }))
+}
+
+enum Held {
+    Event(Event),
+    Request(Cursor),
+}
+
+/// An iterator over a recording's events, in the order of time.
+pub struct Expander<I> {
+    entries: I,
+    /// Time and place in the file of what is held back; the place finds it in `held`.
+    queue: BinaryHeap<Reverse<(u64, u64)>>,
+    held: HashMap<u64, Held>,
+    held_chunks: usize,
+    /// Requests sent and not ended, by time of sending.
+    open: BTreeSet<(u64, RequestId)>,
+    sent_ns: HashMap<RequestId, u64>,
+    place: u64,
+    newest_ns: u64,
+    read_all: bool,
+}
+
+impl<I: Iterator<Item = Entry>> Expander<I> {
+    pub fn new(entries: I) -> Self {
+        Self {
+            entries,
+            queue: BinaryHeap::new(),
+            held: HashMap::new(),
+            held_chunks: 0,
+            open: BTreeSet::new(),
+            sent_ns: HashMap::new(),
+            place: 0,
+            newest_ns: 0,
+            read_all: false,
+        }
+    }
+
+    /// Time of the next event without taking it, nanoseconds; `None` at the end.
+    pub fn peek_ns(&mut self) -> Option<u64> {
+        loop {
+            let next = self.queue.peek().map(|Reverse((at_ns, _))| *at_ns);
+            if self.read_all || next.is_some_and(|at_ns| at_ns <= self.horizon_ns()) {
+                return next;
+            }
+            self.read();
+        }
+    }
+
+    /// Everything up to this time has been read.
+    fn horizon_ns(&self) -> u64 {
+        let settled = self.newest_ns.saturating_sub(DISORDER_NS);
+        self.open.first().map_or(settled, |(sent_ns, _)| settled.min(*sent_ns))
+    }
+
+    fn read(&mut self) {
+        let Some(entry) = self.entries.next() else {
+            self.read_all = true;
+            return;
+        };
+        self.newest_ns = self.newest_ns.max(entry.at_ns());
+        let held = match entry {
+            Entry::Event(event) => {
+                if let Event::Sent(sent) = &event {
+                    self.open.insert((sent.at_ns, sent.request));
+                    self.sent_ns.insert(sent.request, sent.at_ns);
+                }
+                Held::Event(event)
+            }
+            Entry::Request(record) => self.hold(record),
+        };
+        self.place += 1;
+        let at_ns = match &held {
+            Held::Event(event) => event.at_ns(),
+            Held::Request(cursor) => cursor.at_ns(),
+        };
+        self.queue.push(Reverse((at_ns, self.place)));
+        self.held.insert(self.place, held);
+    }
+
+    fn hold(&mut self, record: RequestRecord) -> Held {
+        let sent_ns = self.sent_ns.remove(&record.request);
+        if let Some(sent_ns) = sent_ns {
+            self.open.remove(&(sent_ns, record.request));
+        }
+        self.held_chunks += record.chunk_at_ns.len();
+        while self.held_chunks > HELD_CHUNKS && self.open.pop_first().is_some() {}
+        let prefill_due = record.prefill_ns.is_some();
+        Held::Request(Cursor { sent_due: sent_ns.is_none(), prefill_due, chunk: 0, record })
+    }
+}
+
+impl<I: Iterator<Item = Entry>> Iterator for Expander<I> {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        self.peek_ns()?;
+        let Reverse((_, place)) = self.queue.pop()?;
+        match self.held.remove(&place)? {
+            Held::Event(event) => Some(event),
+            Held::Request(mut cursor) => {
+                let (event, last) = cursor.next();
+                if last {
+                    self.held_chunks -= cursor.record.chunk_at_ns.len();
+                } else {
+                    self.queue.push(Reverse((cursor.at_ns(), place)));
+                    self.held.insert(place, Held::Request(cursor));
+                }
+                Some(event)
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! A recording played into the same pipe as a live run.
+//!
+//! Headless, [`play_to_end`] takes finished requests as wholes, as fast as the disk gives them. On screen, a
+//! player expands them into their events again, in the order of time ([`Expander`]), and paces them.
+
+mod expand;
+mod index;
+mod player;
+mod session;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::metrics::{Aggregator, Snapshot};
+use crate::recording::{self, Entry, Header, Losses, Reader, RecordingError};
+
+pub use expand::Expander;
+pub use session::ReplaySession;
+
+/// What a recording played to its end gives.
+#[derive(Debug)]
+pub struct Played {
+    pub header: Header,
+    /// The figures as they stood at the run's end.
+    pub snapshot: Snapshot,
+    pub losses: Losses,
+}
+
+/// Plays a recording to its end, without a screen; `-` is standard input.
+///
+/// # Errors
+/// As [`recording::open`].
+pub fn play_to_end(path: &Path) -> Result<Played, RecordingError> {
+    Ok(play_reader(recording::open(path)?))
+}
+
+/// Plays what is left of an open recording to its end.
+pub fn play_reader(mut reader: Reader) -> Played {
+    let mut aggregator = new_aggregator(reader.header());
+    for entry in reader.by_ref() {
+        match entry {
+            Entry::Event(event) => _ = aggregator.apply(&event),
+            Entry::Request(record) => aggregator.apply_record(&Arc::new(record)),
+        }
+    }
+    let snapshot = aggregator.snapshot(aggregator.newest_ns());
+    Played { header: reader.header().clone(), snapshot, losses: reader.losses() }
+}
+
+/// An aggregator that knows what only the header says.
+fn new_aggregator(header: &Header) -> Aggregator {
+    let mut aggregator = Aggregator::new();
+    let per_client = header.profile.pointer("/load/warmup_requests_per_client");
+    if let Some(n) = per_client.and_then(serde_json::Value::as_u64) {
+        aggregator.expect_warmup(u32::try_from(n).unwrap_or(u32::MAX));
+    }
+    aggregator
+}
+
+#[cfg(test)]
+mod tests;

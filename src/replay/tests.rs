@@ -1,0 +1,109 @@
+//! Laws of replay: live, replayed and expanded figures are equal, and expanding gives the events back.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock::Clock;
+use crate::event::Event;
+use crate::recording::tests::{read, record, run};
+use crate::ui::{Action, Session};
+
+fn expanded(bytes: &[u8]) -> Vec<Event> {
+    Expander::new(read(bytes).unwrap()).collect()
+}
+
+/// Everything final in a snapshot, for comparison.
+fn figures(s: &Snapshot) -> impl PartialEq + std::fmt::Debug + use<> {
+    let rates = (s.output_rate, s.input_rate, s.request_rate);
+    let times = (s.at_ns, s.phase, s.phase_at_ns, s.measuring_at_ns, s.measured_end_ns, s.ended.clone());
+    let lists = (s.series.clone(), s.lanes.clone(), s.recent.clone(), s.slowest.clone(), s.log.clone());
+    let verdicts = (s.lost_events, s.degraded.clone(), s.controls.clone(), s.stage.clone());
+    (s.counts.clone(), s.latency.clone(), rates, times, lists, verdicts)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn live_replayed_and_expanded_figures_are_equal(seed: u64, requests in 1_u64..40) {
+        let (bytes, live) = record(&run(seed, requests));
+        let played = play_reader(read(&bytes).unwrap());
+        prop_assert_eq!(figures(&played.snapshot), figures(&live));
+        prop_assert_eq!(played.losses, Losses::default());
+        let mut again = new_aggregator(&played.header);
+        for event in expanded(&bytes) {
+            again.apply(&event);
+        }
+        prop_assert_eq!(figures(&again.snapshot(again.newest_ns())), figures(&live));
+        prop_assert_eq!(again.stray_events(), 0);
+    }
+
+    #[test]
+    fn expanding_gives_the_original_events_in_order(seed: u64, requests in 1_u64..40) {
+        let events = run(seed, requests);
+        let again = expanded(&record(&events).0);
+        prop_assert_eq!(again.len(), events.len());
+        for (again, event) in again.iter().zip(&events) {
+            prop_assert_eq!(again, event);
+        }
+    }
+
+    #[test]
+    fn a_cut_recording_still_expands_in_order(seed: u64, requests in 1_u64..25, cut in 0.0..1.0_f64) {
+        let (bytes, _) = record(&run(seed, requests));
+        if let Ok(reader) = read(&bytes[..(bytes.len() as f64 * cut) as usize]) {
+            let times: Vec<u64> = Expander::new(reader).map(|e| e.at_ns()).collect();
+            prop_assert!(times.is_sorted());
+        }
+    }
+}
+
+#[test]
+fn a_request_without_its_sent_line_is_expanded_all_the_same() {
+    let (bytes, _) = record(&run(4, 12));
+    let entries = read(&bytes).unwrap().filter(|e| !matches!(e, Entry::Event(Event::Sent(_))));
+    let sent = Expander::new(entries).filter(|e| matches!(e, Event::Sent(_))).count();
+    assert_eq!(sent, 12);
+}
+
+fn wait_for(session: &ReplaySession, what: impl Fn(&ReplaySession) -> bool) {
+    for _ in 0..400 {
+        if what(session) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("the player stands at {:?}", session.transport());
+}
+
+#[test]
+fn the_player_obeys_the_transport() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.jsonl.zst");
+    let (bytes, live) = record(&run(21, 30));
+    std::fs::write(&path, bytes).unwrap();
+    let session = ReplaySession::start(&path, Clock::start(), 1.0).unwrap();
+    assert_eq!((session.title().profile.as_str(), session.title().model.as_str()), ("test", "tiny"));
+    wait_for(&session, |s| s.transport().unwrap().length_ns == live.at_ns);
+    session.act(Action::Seek(u64::MAX));
+    wait_for(&session, |s| s.snapshot().ended.is_some());
+    assert_eq!(session.snapshot().counts, live.counts);
+    wait_for(&session, |s| !s.transport().unwrap().playing);
+    assert!(!session.over(), "at the end it waits for a key");
+    session.act(Action::Step(false));
+    wait_for(&session, |s| s.transport().unwrap().at_ns < live.at_ns);
+    session.act(Action::Seek(0));
+    wait_for(&session, |s| s.snapshot().at_ns == 0 && s.snapshot().counts.sent == 0);
+    session.act(Action::Jump(true));
+    session.act(Action::Jump(true));
+    session.act(Action::Jump(true));
+    wait_for(&session, |s| s.snapshot().measuring_at_ns.is_some());
+    session.act(Action::Seek(0));
+    session.act(Action::Speed(64.0));
+    session.act(Action::TogglePause);
+    wait_for(&session, |s| s.snapshot().ended.is_some());
+    session.act(Action::Stop);
+    wait_for(&session, Session::over);
+}
