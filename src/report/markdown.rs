@@ -117,6 +117,6 @@ mod tests {
                 _ => columns = (bars > 0).then_some(bars),
             }
         }
-        assert_eq!(columns, None);
+        assert_eq!(columns, Some(11));
     }
 }

@@ -84,8 +84,8 @@ pub fn rates(windows: &[(&'static str, Option<&Window>)]) -> Table {
 /// One row a stage of every recording, to compare by eye; each from the window shown (the measured one if
 /// both are).
 pub fn summary(reports: &[Report], show: Show) -> Table {
-    let head = ["requests/s", "output tok/s", "TTFT p50 ms", "p99", "ITL p50 ms", "p99", "E2E p50 s", "p99", "bad"];
-    let window = if show == Show::Steady { "steady window" } else { "measured window" };
+    let head = ["req/s", "out tok/s", "TTFT p50", "TTFT p99", "ITL p50", "ITL p99", "E2E p99", "bad"];
+    let window = if show == Show::Steady { "steady window, ms" } else { "measured window, ms" };
     let mut table = Table::new(std::iter::once(window).chain(head));
     for report in reports {
         for stage in &report.stages {
@@ -103,19 +103,16 @@ pub fn summary(reports: &[Report], show: Show) -> Table {
 
 fn summary_row(name: String, window: Option<&Window>, bad: u64) -> Vec<String> {
     let rate = |f: fn(&Window) -> Option<f64>, decimals| number(window.and_then(f), decimals);
-    let latency = |f: fn(&Window) -> Option<f64>, factor: f64, decimals| {
-        number(window.and_then(f).map(|v| v * factor), decimals)
-    };
+    let ms = |f: fn(&Window) -> Option<f64>| number(window.and_then(f).map(|v| v * 1e3), 1);
     vec![
         name,
         rate(|w| w.throughput.requests_per_s, 3),
         rate(|w| w.throughput.output_tokens_per_s, 1),
-        latency(|w| w.latency.ttft_s.p50, 1e3, 2),
-        latency(|w| w.latency.ttft_s.p99, 1e3, 2),
-        latency(|w| w.latency.itl_s.p50, 1e3, 2),
-        latency(|w| w.latency.itl_s.p99, 1e3, 2),
-        latency(|w| w.latency.e2e_s.p50, 1.0, 3),
-        latency(|w| w.latency.e2e_s.p99, 1.0, 3),
+        ms(|w| w.latency.ttft_s.p50),
+        ms(|w| w.latency.ttft_s.p99),
+        ms(|w| w.latency.itl_s.p50),
+        ms(|w| w.latency.itl_s.p99),
+        ms(|w| w.latency.e2e_s.p99),
         bad.to_string(),
     ]
 }

@@ -163,7 +163,7 @@ mod tests {
         let text = text(&[report(&run)], Show::Both);
         assert!(text.starts_with("hand.jsonl.zst: SLA missed (main: e2e within 0.15 s: 25.0 %"), "{text}");
         for said in
-            ["measured window", "no steady window", "errors: failed_engine 1", "TTFT ms", "MISSED", "1 more to warm up"]
+            ["measured window", "steady window", "errors: failed_engine 1", "TTFT ms", "MISSED", "1 more to warm up"]
         {
             assert!(text.contains(said), "`{said}` is missing in\n{text}");
         }

@@ -133,7 +133,7 @@ fn a_series_has_every_second_with_its_readings() {
         rows,
         [
             "hand.jsonl.zst,main,0,0,0,0,0,0,,,,,,,,,",
-            "hand.jsonl.zst,main,1,2,2,0,5,20,0.2,0.298,0.03,0.0399,12.3,77,75,20,50.5",
+            "hand.jsonl.zst,main,1,2,2,0,5,20,0.2,0.298,0.03,0.0398,12.3,77,75,20,50.5",
             "hand.jsonl.zst,main,2,1,1,1,2,10,,,,,,,,,",
             "hand.jsonl.zst,main,3,0,0,0,0,0,,,,,,,,,",
         ]
