@@ -32,4 +32,8 @@ pub use record::RequestRecord;
 pub use snapshot::*;
 pub use tables::MAX_CONTROLS;
 pub(crate) use tables::shorten;
-pub use view::{LOOP_LAG_LIMIT_NS, SEND_LAG_LIMIT_S};
+
+/// A client whose p99 send lag is over this (nanoseconds) is degraded: its figures are in doubt.
+pub const DEGRADED_SEND_LAG_NS: u64 = 10_000_000;
+/// A client whose event loop was late by more than this (nanoseconds) is degraded.
+pub const DEGRADED_LOOP_LAG_NS: u64 = 100_000_000;

@@ -3,10 +3,6 @@
 use super::seconds::{Rates, Window};
 use super::{Aggregator, InFlight, Latencies, Snapshot};
 
-/// Send lag at its 99th percentile from which the client is in doubt, seconds.
-pub const SEND_LAG_LIMIT_S: f64 = 0.010;
-/// Delay of the client runtime's event loop, while measuring, from which the client is in doubt, nanoseconds.
-pub const LOOP_LAG_LIMIT_NS: u64 = 100_000_000;
 
 impl Aggregator {
     /// A picture of the run at `at_ns`, nanoseconds since the run's start: now, or where a replay stands.
@@ -70,18 +66,18 @@ impl Aggregator {
 
     fn degraded(&self, latency: &Latencies) -> Vec<String> {
         let mut why = Vec::new();
-        if let Some(p99) = latency.send_lag.p99.filter(|p99| *p99 > SEND_LAG_LIMIT_S) {
+        if let Some(p99) = latency.send_lag.p99.filter(|p99| *p99 > DEGRADED_SEND_LAG_NS as f64 / 1e9) {
             why.push(format!(
                 "requests are sent late: send lag p99 is {:.1} ms, more than {:.0} ms",
                 p99 * 1e3,
-                SEND_LAG_LIMIT_S * 1e3
+                DEGRADED_SEND_LAG_NS as f64 / 1e6
             ));
         }
-        if self.stage.worst_loop_lag_ns > LOOP_LAG_LIMIT_NS {
+        if self.stage.worst_loop_lag_ns > DEGRADED_LOOP_LAG_NS {
             why.push(format!(
                 "the clients' event loop was held up for {:.0} ms, more than {:.0} ms",
                 self.stage.worst_loop_lag_ns as f64 / 1e6,
-                LOOP_LAG_LIMIT_NS as f64 / 1e6
+                DEGRADED_LOOP_LAG_NS as f64 / 1e6
             ));
         }
         why

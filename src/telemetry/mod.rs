@@ -1,1 +1,123 @@
-//! Host and GPU readings.
+//! Host and GPU readings: what the machine did while figures were taken, and what the client itself cost.
+//!
+//! The run's driver calls [`Sampler::sample`] once a second, from a thread that may block for a millisecond or
+//! two. Whatever can't be read is `None`.
+
+mod gpu;
+mod threads;
+
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+use self::gpu::Gpus;
+use self::threads::ClientThreads;
+use crate::event::Sample;
+use crate::recording::Host;
+
+/// Takes readings; holds what the readings before told, since usage is a difference.
+pub struct Sampler {
+    system: System,
+    pid: Option<Pid>,
+    gpus: Gpus,
+    clients: ClientThreads,
+    /// The first readings have nothing to differ from.
+    primed: bool,
+}
+
+impl Default for Sampler {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sampler {
+    /// Looks for GPUs, which may take a moment.
+    pub fn new() -> Self {
+        Self {
+            system: System::new(),
+            pid: sysinfo::get_current_pid().ok(),
+            gpus: Gpus::open(),
+            clients: ClientThreads::default(),
+            primed: false,
+        }
+    }
+
+    /// Readings at `at_ns` nanoseconds since the run's start. CPU figures are means since the sample before;
+    /// the first one has none. What the engine and the client runtime tell is left to the caller.
+    pub fn sample(&mut self, at_ns: u64) -> Sample {
+        self.system.refresh_cpu_usage();
+        self.system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+        let primed = std::mem::replace(&mut self.primed, true);
+        let (process_cpu_percent, rss_bytes) = self.process();
+        Sample {
+            at_ns,
+            cpu_percent: Some(self.system.global_cpu_usage()).filter(|_| primed),
+            process_cpu_percent: process_cpu_percent.filter(|_| primed),
+            client_cpu_percent: self.clients.percent(at_ns),
+            rss_bytes,
+            memory_used_bytes: known(self.system.used_memory()),
+            memory_total_bytes: known(self.system.total_memory()),
+            gpus: self.gpus.sample(),
+            ..Sample::default()
+        }
+    }
+
+    fn process(&mut self) -> (Option<f32>, Option<u64>) {
+        let Some(pid) = self.pid else { return (None, None) };
+        let what = ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks();
+        self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
+        let process = self.system.process(pid);
+        (process.map(sysinfo::Process::cpu_usage), process.map(sysinfo::Process::memory))
+    }
+}
+
+/// A system that can't tell says 0.
+fn known(bytes: u64) -> Option<u64> {
+    (bytes > 0).then_some(bytes)
+}
+
+/// The machine, for a recording's header. Empty or 0 where it can't be told.
+pub fn host() -> Host {
+    let mut system = System::new();
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    system.refresh_cpu_specifics(CpuRefreshKind::nothing());
+    let cpus = system.cpus();
+    Host {
+        name: System::host_name().unwrap_or_default(),
+        os: System::long_os_version().unwrap_or_default(),
+        kernel: System::kernel_version().unwrap_or_default(),
+        cpu: cpus.first().map(|cpu| cpu.brand().trim().to_owned()).unwrap_or_default(),
+        cores: u32::try_from(cpus.len()).unwrap_or(u32::MAX),
+        memory_bytes: system.total_memory(),
+        gpus: Gpus::open().names(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    #[test]
+    fn the_machine_is_told() {
+        let host = host();
+        assert!(host.cores > 0 && host.memory_bytes > 1 << 20, "{host:?}");
+        assert!(!host.os.is_empty() && !host.kernel.is_empty(), "{host:?}");
+    }
+
+    #[test]
+    fn work_shows_in_the_next_sample_only() {
+        let clock = Clock::start();
+        let mut sampler = Sampler::new();
+        let first = sampler.sample(clock.now_ns());
+        assert_eq!((first.cpu_percent, first.process_cpu_percent, first.client_cpu_percent), (None, None, None));
+        let stop = clock.now_ns() + 400_000_000;
+        let mut sum = 0u64;
+        while clock.now_ns() < stop {
+            sum = std::hint::black_box(sum.wrapping_mul(31).wrapping_add(1));
+        }
+        let second = sampler.sample(clock.now_ns());
+        assert!(second.process_cpu_percent.unwrap() > 10.0, "{second:?}");
+        assert!((0.0..=100.0).contains(&second.cpu_percent.unwrap()), "{second:?}");
+        assert!(second.rss_bytes.unwrap() > 1 << 20 && second.rss_bytes < second.memory_total_bytes);
+    }
+}

@@ -1,0 +1,214 @@
+//! From a recording to its exact figures.
+//!
+//! Which request, token or gap belongs to which window is decided in here, as `docs/measurement.md` tells it:
+//! counts and tokens go by their instant, a latency by the whole stretch that it measures.
+
+use super::figures::{
+    EndedAs, Latency, REPORT_VERSION, RecordingPart, Report, Requests, StageReport, Throughput, Tokens, Window,
+    Windows,
+};
+use super::run::{Run, Stage};
+use super::sla::Sla;
+use super::stats::{Pool, Stats};
+use super::verdict;
+use super::window::{self, Span};
+use crate::event::{Ended, Outcome};
+use crate::metrics::RequestRecord;
+
+/// Computes the report of a recording.
+pub fn report(run: &Run) -> Report {
+    let sla = Sla::of(run);
+    let stages: Vec<_> = run.stages.iter().map(|stage| stage_report(run, stage, &sla)).collect();
+    let verdicts = verdict::verdicts(run, &stages);
+    let (ended, ended_reason) = match &run.ended {
+        Some(Ended::Complete) => (EndedAs::Complete, None),
+        Some(Ended::Interrupted) => (EndedAs::Interrupted, None),
+        Some(Ended::Failed { reason }) => (EndedAs::Failed, Some(reason.clone())),
+        None => (EndedAs::Cut, None),
+    };
+    let recording = RecordingPart {
+        name: run.name.clone(),
+        profile: run.profile_name().to_owned(),
+        backend: run.header.engine.kind.clone(),
+        started_at: run.header.started_at.to_string(),
+        ended,
+        ended_reason,
+        lost_events: run.lost_events,
+        damaged: run.losses.damaged,
+        unfinished_requests: run.losses.unfinished_requests,
+        verdicts,
+        seed: run.header.seed,
+        engine: run.info.clone(),
+        host: run.header.host.clone(),
+        program: run.header.program.clone(),
+    };
+    Report { report_version: REPORT_VERSION, recording, stages }
+}
+
+fn stage_report(run: &Run, stage: &Stage, sla: &Sla) -> StageReport {
+    let mut requests = Requests::default();
+    for r in stage.measured() {
+        requests.scheduled += 1;
+        requests.count(r.outcome);
+    }
+    let tick_ns = run.header.tick_ns;
+    let measured = window::measured(stage);
+    let steady = measured.and_then(|span| window::steady(stage, &run.controls, span));
+    // Most of the time goes into sorting the gaps, once a window and once for the SLA.
+    let (windows, sla) = std::thread::scope(|scope| {
+        let steady = steady.map(|span| scope.spawn(move || figures(stage, Bounds::within(span), tick_ns)));
+        let measured = measured.map(|span| figures(stage, Bounds::whole(span), tick_ns));
+        let sla = sla.judge(stage, tick_ns);
+        let steady = steady.map(|thread| match thread.join() {
+            Ok(window) => window,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        (Windows { measured, steady }, sla)
+    });
+    StageReport {
+        name: stage.start.name.clone(),
+        sweep: stage.start.sweep.clone(),
+        clients: stage.start.clients,
+        windows,
+        requests,
+        warmup_requests: stage.requests.iter().filter(|r| r.warmup).count() as u64,
+        sla,
+    }
+}
+
+/// What belongs to a window.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    span: Span,
+    /// The measured window takes in every measured request, whatever the rounding of its edges.
+    all: bool,
+}
+
+impl Bounds {
+    fn whole(span: Span) -> Self {
+        Self { span, all: true }
+    }
+
+    fn within(span: Span) -> Self {
+        Self { span, all: false }
+    }
+
+    fn has(&self, at_ns: u64) -> bool {
+        self.all || self.span.has(at_ns)
+    }
+
+    fn has_all(&self, from_ns: u64, to_ns: u64) -> bool {
+        self.has(from_ns) && self.has(to_ns)
+    }
+}
+
+fn figures(stage: &Stage, bounds: Bounds, tick_ns: u64) -> Window {
+    let mut counted = Window {
+        start_s: bounds.span.start_ns as f64 / 1e9,
+        end_s: bounds.span.end_ns as f64 / 1e9,
+        seconds: bounds.span.seconds(),
+        concurrency_mean: window::mean_in_flight(stage, bounds.span),
+        latency: latencies(stage, bounds, tick_ns),
+        ..Window::default()
+    };
+    let mut in_flight_ns = 0u128;
+    for r in stage.measured() {
+        counted.requests.scheduled += u64::from(bounds.has(r.scheduled_ns));
+        if bounds.has(r.finished_ns) {
+            counted.requests.count(r.outcome);
+            in_flight_ns += u128::from(r.finished_ns.saturating_sub(r.sent_ns));
+            if r.outcome.is_failure() || r.outcome.is_timeout() {
+                *counted.errors.entry(r.outcome).or_default() += 1;
+            }
+        }
+        count_tokens(&mut counted.tokens, r, bounds);
+    }
+    counted.throughput = throughput(&counted);
+    counted.little_residual = counted.concurrency_mean.filter(|l| *l > 0.0).map(|l| {
+        // λ·W = (ended / length) · (time in flight / ended): the count cancels out.
+        1.0 - in_flight_ns as f64 / 1e9 / counted.seconds / l
+    });
+    counted
+}
+
+fn count_tokens(tokens: &mut Tokens, r: &RequestRecord, bounds: Bounds) {
+    let Some(first) = r.chunk_at_ns.first() else {
+        // Tokens that came without a time of arrival were there at the end at the latest.
+        if r.output_tokens > 0 && bounds.has(r.finished_ns) {
+            tokens.output += u64::from(r.output_tokens);
+            tokens.input += u64::from(r.prompt_tokens);
+        }
+        return;
+    };
+    if bounds.has(*first) {
+        tokens.input += u64::from(r.prompt_tokens);
+    }
+    let inside = |(i, at): (usize, &u64)| bounds.has(*at).then(|| u64::from(r.tokens_in(i)));
+    tokens.output += r.chunk_at_ns.iter().enumerate().filter_map(inside).sum::<u64>();
+}
+
+fn throughput(window: &Window) -> Throughput {
+    let rate = |count: u64| (window.seconds > 0.0).then(|| count as f64 / window.seconds);
+    Throughput {
+        requests_per_s: rate(window.requests.completed),
+        output_tokens_per_s: rate(window.tokens.output),
+        input_tokens_per_s: rate(window.tokens.input),
+        total_tokens_per_s: rate(window.tokens.input + window.tokens.output),
+    }
+}
+
+fn latencies(stage: &Stage, bounds: Bounds, tick_ns: u64) -> Latency {
+    let completed = || stage.measured().filter(|r| r.outcome == Outcome::Completed);
+    let requests_of = |push: &dyn Fn(&mut Pool, &RequestRecord)| -> Stats {
+        let mut pool = Pool::new(tick_ns);
+        completed().for_each(|r| push(&mut pool, r));
+        pool.stats()
+    };
+    // A latency that runs from `from` to the first (or last) token.
+    let until = |from: fn(&RequestRecord) -> u64, to: fn(&RequestRecord) -> Option<u64>| {
+        requests_of(&|pool, r| {
+            if let Some(to) = to(r).filter(|to| bounds.has_all(from(r), *to)) {
+                pool.push_ns(to.saturating_sub(from(r)));
+            }
+        })
+    };
+    let last_inside = |r: &RequestRecord, from: u64| last(r).is_some_and(|to| bounds.has_all(from, to));
+    Latency {
+        ttft_s: until(|r| r.sent_ns, first),
+        ttft_corrected_s: until(|r| r.scheduled_ns, first),
+        itl_s: itl(completed(), bounds, tick_ns),
+        tpot_s: requests_of(&|pool, r| match (first(r), r.tpot_ns()) {
+            (Some(from), Some(tpot)) if last_inside(r, from) => pool.push_f64(tpot),
+            _ => {}
+        }),
+        e2e_s: until(|r| r.sent_ns, last),
+        e2e_corrected_s: until(|r| r.scheduled_ns, last),
+        send_lag_s: until(|r| r.scheduled_ns, |r| Some(r.sent_ns)),
+        normalized_s: requests_of(&|pool, r| match r.e2e_ns() {
+            Some(e2e) if r.output_tokens > 0 && last_inside(r, r.sent_ns) => {
+                pool.push_f64(e2e as f64 / f64::from(r.output_tokens));
+            }
+            _ => {}
+        }),
+    }
+}
+
+fn itl<'a>(requests: impl Iterator<Item = &'a RequestRecord>, bounds: Bounds, tick_ns: u64) -> Stats {
+    let mut pool = Pool::new(tick_ns);
+    for r in requests {
+        for (i, pair) in r.chunk_at_ns.windows(2).enumerate() {
+            if bounds.has_all(pair[0], pair[1]) {
+                pool.push_chunk(pair[1].saturating_sub(pair[0]), r.tokens_in(i + 1));
+            }
+        }
+    }
+    pool.stats()
+}
+
+fn first(r: &RequestRecord) -> Option<u64> {
+    r.chunk_at_ns.first().copied()
+}
+
+fn last(r: &RequestRecord) -> Option<u64> {
+    r.chunk_at_ns.last().copied()
+}

@@ -1,0 +1,281 @@
+//! The figures of a recording: the JSON report is these structs, written in this order.
+//!
+//! `docs/report.schema.json` describes them for programs, `docs/measurement.md` for people. Keys may be added
+//! within a report version; none is taken away or given another meaning.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+use super::stats::Stats;
+use crate::event::{BackendInfo, Outcome};
+use crate::recording::{Host, Program};
+
+/// Version of the JSON report.
+pub const REPORT_VERSION: u32 = 1;
+
+/// All figures of one recording.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    pub report_version: u32,
+    pub recording: RecordingPart,
+    pub stages: Vec<StageReport>,
+}
+
+/// What was run, and how far its figures can be trusted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RecordingPart {
+    /// The recording's name.
+    pub name: String,
+    /// The profile's name.
+    pub profile: String,
+    /// The backend's kind.
+    pub backend: String,
+    /// RFC 3339.
+    pub started_at: String,
+    pub ended: EndedAs,
+    /// Why the run could not go on, where `ended` is `failed`.
+    pub ended_reason: Option<String>,
+    pub lost_events: u64,
+    /// Lines or frames of the recording that could not be read.
+    pub damaged: u64,
+    /// Requests whose end is not in the recording.
+    pub unfinished_requests: u64,
+    pub verdicts: Vec<Verdict>,
+    pub seed: u64,
+    /// What the backend said of itself; `null` if it was never ready.
+    pub engine: Option<BackendInfo>,
+    pub host: Host,
+    pub program: Program,
+}
+
+/// How a recording ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedAs {
+    /// The stop condition was met.
+    Complete,
+    /// Somebody ended the run.
+    Interrupted,
+    /// The run could not go on.
+    Failed,
+    /// The recording does not tell: it was cut off.
+    Cut,
+}
+
+impl EndedAs {
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Interrupted => "interrupted",
+            Self::Failed => "failed",
+            Self::Cut => "cut",
+        }
+    }
+}
+
+/// A judgement, and what it rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    pub verdict: VerdictKind,
+    /// One line.
+    pub why: String,
+}
+
+/// What can be said of a run as a whole, gravest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerdictKind {
+    Tainted,
+    ClientDegraded,
+    Cut,
+    Damaged,
+    Failed,
+    Interrupted,
+    SlaMissed,
+    SlaMet,
+}
+
+impl VerdictKind {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Tainted => "tainted",
+            Self::ClientDegraded => "client degraded",
+            Self::Cut => "cut off",
+            Self::Damaged => "damaged",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+            Self::SlaMissed => "SLA missed",
+            Self::SlaMet => "SLA met",
+        }
+    }
+}
+
+/// The figures of one stage.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageReport {
+    pub name: String,
+    /// The sweep's values, in the profile's order.
+    #[serde(serialize_with = "in_order")]
+    pub sweep: Vec<(String, serde_json::Value)>,
+    /// Clients of a closed loop; `null` for an open one.
+    pub clients: Option<u32>,
+    pub windows: Windows,
+    /// Measured requests of the whole stage.
+    pub requests: Requests,
+    /// Warm-up requests: they enter no other figure.
+    pub warmup_requests: u64,
+    /// `null` where the profile sets no thresholds.
+    pub sla: Option<SlaReport>,
+}
+
+/// Figures by window; `null` where a stage has no such window.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Windows {
+    pub measured: Option<Window>,
+    pub steady: Option<Window>,
+}
+
+/// The figures of one window.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Window {
+    /// Seconds since the run's start.
+    pub start_s: f64,
+    pub end_s: f64,
+    /// The window's length.
+    pub seconds: f64,
+    pub requests: Requests,
+    pub tokens: Tokens,
+    pub throughput: Throughput,
+    /// Time-average of measured requests in flight.
+    pub concurrency_mean: Option<f64>,
+    /// 1 − λ·W / L.
+    pub little_residual: Option<f64>,
+    pub latency: Latency,
+    /// Failed and timed-out requests by kind.
+    pub errors: BTreeMap<Outcome, u64>,
+}
+
+/// Measured requests by how they ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Requests {
+    pub scheduled: u64,
+    pub completed: u64,
+    pub failed: u64,
+    pub timed_out: u64,
+    pub cancelled: u64,
+}
+
+impl Requests {
+    /// Counts one that ended like this.
+    pub fn count(&mut self, outcome: Outcome) {
+        if outcome == Outcome::Completed {
+            self.completed += 1;
+        } else if outcome == Outcome::Cancelled {
+            self.cancelled += 1;
+        } else if outcome.is_timeout() {
+            self.timed_out += 1;
+        } else {
+            self.failed += 1;
+        }
+    }
+
+    /// All that ended.
+    pub fn ended(&self) -> u64 {
+        self.completed + self.failed + self.timed_out + self.cancelled
+    }
+}
+
+/// Tokens that fell into a window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tokens {
+    pub input: u64,
+    pub output: u64,
+}
+
+/// Rates over a window's whole length; `null` for an empty window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Throughput {
+    pub requests_per_s: Option<f64>,
+    pub output_tokens_per_s: Option<f64>,
+    pub input_tokens_per_s: Option<f64>,
+    pub total_tokens_per_s: Option<f64>,
+}
+
+/// Latencies of completed requests, seconds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Latency {
+    pub ttft_s: Stats,
+    pub ttft_corrected_s: Stats,
+    pub itl_s: Stats,
+    pub tpot_s: Stats,
+    pub e2e_s: Stats,
+    pub e2e_corrected_s: Stats,
+    pub send_lag_s: Stats,
+    /// E2E over output tokens.
+    pub normalized_s: Stats,
+}
+
+impl Latency {
+    /// Every figure: its key in files, its name for people, and its statistics.
+    pub fn all(&self) -> [(&'static str, &'static str, &Stats); 8] {
+        [
+            ("ttft_s", "TTFT", &self.ttft_s),
+            ("ttft_corrected_s", "TTFT corrected", &self.ttft_corrected_s),
+            ("itl_s", "ITL", &self.itl_s),
+            ("tpot_s", "TPOT", &self.tpot_s),
+            ("e2e_s", "E2E", &self.e2e_s),
+            ("e2e_corrected_s", "E2E corrected", &self.e2e_corrected_s),
+            ("send_lag_s", "send lag", &self.send_lag_s),
+            ("normalized_s", "E2E per token", &self.normalized_s),
+        ]
+    }
+}
+
+/// The thresholds of `[sla]`, judged over the measured window.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SlaReport {
+    /// All of them are met.
+    pub met: bool,
+    pub thresholds: Vec<ThresholdReport>,
+}
+
+/// One threshold.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ThresholdReport {
+    /// Its key in the profile, e.g. `ttft_p99`.
+    pub threshold: String,
+    pub limit_s: f64,
+    /// What was measured; for a limit on each request the worst one. `null` is unknown or never.
+    pub value_s: Option<f64>,
+    /// For a limit on each request: the share of requests that keep it.
+    pub share: Option<f64>,
+    pub met: bool,
+}
+
+impl Report {
+    /// Whether a verdict of this kind was passed.
+    pub fn is(&self, kind: VerdictKind) -> bool {
+        self.recording.verdicts.iter().any(|v| v.verdict == kind)
+    }
+
+    /// There were measured requests, and none of them completed.
+    pub fn all_failed(&self) -> bool {
+        let ended: u64 = self.stages.iter().map(|s| s.requests.ended() - s.requests.cancelled).sum();
+        ended > 0 && self.stages.iter().all(|s| s.requests.completed == 0)
+    }
+
+    /// The JSON report: the same recording gives the same bytes.
+    ///
+    /// # Errors
+    /// None that can happen with these types; handed on all the same.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self).map(|json| json + "\n")
+    }
+}
+
+fn in_order<S: Serializer>(sweep: &[(String, serde_json::Value)], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_map(sweep.iter().map(|(k, v)| (k, v)))
+}

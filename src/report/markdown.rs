@@ -1,0 +1,122 @@
+//! The report as Markdown, to paste into an issue or a pull request.
+
+use super::Show;
+use super::figures::{Report, StageReport};
+use super::table::{self, Table};
+
+/// All recordings one after another, under a table to compare them where there is more than one stage in all.
+pub fn markdown(reports: &[Report], show: Show) -> String {
+    let mut out = String::new();
+    if reports.iter().map(|r| r.stages.len()).sum::<usize>() > 1 {
+        push_table(&mut out, &table::summary(reports, show));
+    }
+    for report in reports {
+        push_report(&mut out, report, show);
+    }
+    out.truncate(out.trim_end().len());
+    out + "\n"
+}
+
+fn push_report(out: &mut String, report: &Report, show: Show) {
+    out.push_str(&format!("## {}\n\n", escape(&report.recording.name)));
+    out.push_str(&format!("**{}**\n\n", escape(&table::verdict_line(report))));
+    for (name, value) in table::facts(report) {
+        out.push_str(&format!("- {name}: {}\n", escape(&value)));
+    }
+    out.push('\n');
+    for stage in &report.stages {
+        push_stage(out, stage, show);
+    }
+}
+
+fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
+    let clients = stage.clients.map_or_else(String::new, |n| format!(", {n} clients"));
+    let r = &stage.requests;
+    out.push_str(&format!("### {}{clients}\n\n", escape(&stage.name)));
+    out.push_str(&format!("{} of {} requests completed.\n\n", r.completed, r.scheduled));
+    let windows = show.of(&stage.windows);
+    push_table(out, &table::rates(&windows));
+    for (name, window) in windows {
+        let Some(window) = window else { continue };
+        let mut latencies = table::latency_header(&format!("{name} window"));
+        for (_, name, stats) in window.latency.all() {
+            latencies.row(table::latency_row(name, stats));
+        }
+        push_table(out, &latencies);
+        if !window.errors.is_empty() {
+            let mut errors = Table::new([format!("errors, {name} window"), "requests".into()]);
+            for (kind, n) in &window.errors {
+                errors.row(vec![kind.name().into(), n.to_string()]);
+            }
+            push_table(out, &errors);
+        }
+    }
+    if let Some(sla) = &stage.sla {
+        let mut limits = Table::new(["SLA", "limit s", "measured s", "share %", "verdict"]);
+        for t in &sla.thresholds {
+            limits.row(vec![
+                t.threshold.clone(),
+                table::number(Some(t.limit_s), 4),
+                table::number(t.value_s, 4),
+                table::number(t.share.map(|s| s * 100.0), 1),
+                if t.met { "met" } else { "**missed**" }.into(),
+            ]);
+        }
+        push_table(out, &limits);
+    }
+}
+
+fn push_table(out: &mut String, table: &Table) {
+    let row = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    out.push_str(&row(&table.header));
+    out.push_str("|---|");
+    out.push_str(&"---:|".repeat(table.header.len().saturating_sub(1)));
+    out.push('\n');
+    for cells in &table.rows {
+        let mut cells = cells.clone();
+        if let Some(name) = cells.first_mut() {
+            *name = escape(name);
+        }
+        out.push_str(&row(&cells));
+    }
+    out.push('\n');
+}
+
+/// Text of a recording as text: no table cell, tag, link or emphasis begins in it.
+fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for c in table::harmless(text).chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '&' => out.push_str("&amp;"),
+            '|' | '*' | '`' | '[' | ']' | '\\' | '@' | '#' => out.extend(['\\', c]),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{fixture, report};
+
+    #[test]
+    fn every_table_is_whole() {
+        let mut run = fixture::run();
+        run.name = "a|b<c>.jsonl.zst".into();
+        run.header.profile["sla"] = serde_json::json!({ "ttft": "2s" });
+        let out = markdown(&[report(&run), report(&fixture::closed_loop(2, 5))], Show::Both);
+        assert!(out.contains("## a\\|b&lt;c>.jsonl.zst\n"), "{out}");
+        assert!(out.contains("| failed_engine | 1 |") && out.contains("**missed**"), "{out}");
+        let mut columns = None;
+        for line in out.lines() {
+            let bars = line.replace("\\|", "").matches('|').count();
+            match columns {
+                Some(columns) if bars > 0 => assert_eq!(bars, columns, "{line}"),
+                _ => columns = (bars > 0).then_some(bars),
+            }
+        }
+        assert_eq!(columns, Some(11));
+    }
+}

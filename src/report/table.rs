@@ -1,0 +1,162 @@
+//! Tables of text cells, and how numbers are written in reports for people.
+
+use super::figures::Report;
+use super::stats::Stats;
+use super::{Show, Window};
+
+/// What stands for a value that isn't known.
+pub const UNKNOWN: &str = "-";
+
+/// Rows of cells under a header. The first column is text, the others are numbers.
+pub struct Table {
+    pub header: Vec<String>,
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// An empty table with these columns.
+    pub fn new<S: Into<String>>(header: impl IntoIterator<Item = S>) -> Self {
+        Self { header: header.into_iter().map(Into::into).collect(), rows: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+}
+
+/// A number with so many decimals.
+pub fn number(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| UNKNOWN.into(), |v| format!("{v:.decimals$}"))
+}
+
+/// A latency's row: its name with the unit that suits its largest value, then mean to max and count.
+pub fn latency_row(name: &str, stats: &Stats) -> Vec<String> {
+    let (unit, factor) = unit(stats.max);
+    let show = |v: Option<f64>| number(v.map(|v| v * factor), 3);
+    let mut cells = vec![format!("{name} {unit}")];
+    let all = [stats.mean, stats.min, stats.p50, stats.p90, stats.p95, stats.p99, stats.p999, stats.max];
+    cells.extend(all.map(show));
+    cells.push(stats.count.to_string());
+    cells
+}
+
+/// The header over [`latency_row`]s.
+pub fn latency_header(window: &str) -> Table {
+    Table::new([window, "mean", "min", "p50", "p90", "p95", "p99", "p99.9", "max", "count"])
+}
+
+fn unit(max_s: Option<f64>) -> (&'static str, f64) {
+    match max_s {
+        Some(max) if max >= 10.0 => ("s", 1.0),
+        Some(max) if max < 1e-3 => ("us", 1e6),
+        _ => ("ms", 1e3),
+    }
+}
+
+/// Counts and rates of a stage, a column a window.
+pub fn rates(windows: &[(&'static str, Option<&Window>)]) -> Table {
+    let names = windows.iter().map(|(name, window)| match window {
+        Some(_) => format!("{name} window"),
+        None => format!("no {name} window"),
+    });
+    let mut table = Table::new(std::iter::once(String::new()).chain(names));
+    let mut add = |name: &str, cell: &dyn Fn(&Window) -> String| {
+        let cells = windows.iter().map(|(_, w)| w.map_or_else(|| UNKNOWN.into(), cell));
+        table.row(std::iter::once(name.to_owned()).chain(cells).collect());
+    };
+    add("length s", &|w| number(Some(w.seconds), 3));
+    add("requests completed", &|w| w.requests.completed.to_string());
+    add("requests failed", &|w| w.requests.failed.to_string());
+    add("requests timed out", &|w| w.requests.timed_out.to_string());
+    add("requests cancelled", &|w| w.requests.cancelled.to_string());
+    add("output tokens", &|w| w.tokens.output.to_string());
+    add("input tokens", &|w| w.tokens.input.to_string());
+    add("requests/s", &|w| number(w.throughput.requests_per_s, 3));
+    add("output tokens/s", &|w| number(w.throughput.output_tokens_per_s, 1));
+    add("input tokens/s", &|w| number(w.throughput.input_tokens_per_s, 1));
+    add("total tokens/s", &|w| number(w.throughput.total_tokens_per_s, 1));
+    add("requests in flight, mean", &|w| number(w.concurrency_mean, 2));
+    add("Little residual", &|w| number(w.little_residual, 4));
+    table
+}
+
+/// One row a stage of every recording, to compare by eye; each from the window shown (the measured one if
+/// both are).
+pub fn summary(reports: &[Report], show: Show) -> Table {
+    let head = ["req/s", "out tok/s", "TTFT p50", "TTFT p99", "ITL p50", "ITL p99", "E2E p99", "bad"];
+    let window = if show == Show::Steady { "steady window, ms" } else { "measured window, ms" };
+    let mut table = Table::new(std::iter::once(window).chain(head));
+    for report in reports {
+        for stage in &report.stages {
+            let window = match show {
+                Show::Steady => stage.windows.steady.as_ref(),
+                Show::Both | Show::Measured => stage.windows.measured.as_ref(),
+            };
+            let bad = stage.requests.failed + stage.requests.timed_out;
+            let name = stage_name(report, &stage.name, reports.len() > 1);
+            table.row(summary_row(name, window, bad));
+        }
+    }
+    table
+}
+
+fn summary_row(name: String, window: Option<&Window>, bad: u64) -> Vec<String> {
+    let rate = |f: fn(&Window) -> Option<f64>, decimals| number(window.and_then(f), decimals);
+    let ms = |f: fn(&Window) -> Option<f64>| number(window.and_then(f).map(|v| v * 1e3), 1);
+    vec![
+        name,
+        rate(|w| w.throughput.requests_per_s, 3),
+        rate(|w| w.throughput.output_tokens_per_s, 1),
+        ms(|w| w.latency.ttft_s.p50),
+        ms(|w| w.latency.ttft_s.p99),
+        ms(|w| w.latency.itl_s.p50),
+        ms(|w| w.latency.itl_s.p99),
+        ms(|w| w.latency.e2e_s.p99),
+        bad.to_string(),
+    ]
+}
+
+fn stage_name(report: &Report, stage: &str, many: bool) -> String {
+    let name = report.recording.name.trim_end_matches(".jsonl.zst");
+    match (many, report.stages.len()) {
+        (true, 1) => name.to_owned(),
+        (true, _) => format!("{name} {stage}"),
+        (false, _) => stage.to_owned(),
+    }
+}
+
+/// Name and value pairs that say what was run.
+pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
+    let r = &report.recording;
+    let mut facts = vec![("profile", r.profile.clone())];
+    match &r.engine {
+        Some(e) => {
+            facts.push(("backend", format!("{} {} on {}", e.kind, e.version, e.device)));
+            facts.push(("model", format!("{} {}", e.model, e.quantization)));
+        }
+        None => facts.push(("backend", r.backend.clone())),
+    }
+    facts.push(("host", format!("{}, {}, {} cores", r.host.name, r.host.cpu, r.host.cores)));
+    if !r.host.gpus.is_empty() {
+        facts.push(("GPUs", r.host.gpus.join(", ")));
+    }
+    facts.push(("started", format!("{}, seed {}", r.started_at, r.seed)));
+    facts.into_iter().map(|(name, value)| (name, harmless(value.trim()))).collect()
+}
+
+/// The verdict in one line.
+pub fn verdict_line(report: &Report) -> String {
+    let r = &report.recording;
+    let said: Vec<_> =
+        r.verdicts.iter().map(|v| format!("{} ({})", v.verdict.words(), harmless(&v.why))).collect();
+    match said.is_empty() {
+        true => "complete, nothing lost".into(),
+        false => said.join("; "),
+    }
+}
+
+/// Text from a recording without control characters, so that it can't command a terminal.
+pub fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

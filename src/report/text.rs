@@ -1,0 +1,193 @@
+//! The report for a terminal: at most 100 columns, no colour, so that it can be piped and kept.
+
+use std::fmt::Write as _;
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::Show;
+use super::figures::{Report, StageReport};
+use super::table::{self, Table};
+
+const COLUMNS: usize = 100;
+
+/// All recordings one after another, under a table to compare them where there is more than one stage in all.
+pub fn text(reports: &[Report], show: Show) -> String {
+    let mut out = String::new();
+    if reports.iter().map(|r| r.stages.len()).sum::<usize>() > 1 {
+        push_table(&mut out, &table::summary(reports, show));
+        out.push('\n');
+    }
+    for (i, report) in reports.iter().enumerate() {
+        if i > 0 {
+            out.push('\n');
+        }
+        push_report(&mut out, report, show);
+    }
+    out
+}
+
+fn push_report(out: &mut String, report: &Report, show: Show) {
+    line(out, &format!("{}: {}", table::harmless(&report.recording.name), table::verdict_line(report)));
+    for (name, value) in table::facts(report) {
+        line(out, &format!("  {name:<8} {value}"));
+    }
+    for stage in &report.stages {
+        push_stage(out, stage, show);
+    }
+    if report.stages.is_empty() {
+        line(out, "  nothing was measured");
+    }
+}
+
+fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
+    let clients = stage.clients.map_or_else(String::new, |n| format!(", {n} clients"));
+    let r = &stage.requests;
+    out.push('\n');
+    line(
+        out,
+        &format!(
+            "stage {}{clients}: {} of {} requests completed, {} more to warm up",
+            table::harmless(&stage.name),
+            r.completed,
+            r.scheduled,
+            stage.warmup_requests
+        ),
+    );
+    let windows = show.of(&stage.windows);
+    push_table(out, &table::rates(&windows));
+    for (name, window) in windows {
+        let Some(window) = window else { continue };
+        let mut latencies = table::latency_header(&format!("{name} window"));
+        for (_, name, stats) in window.latency.all() {
+            latencies.row(table::latency_row(name, stats));
+        }
+        out.push('\n');
+        push_table(out, &latencies);
+        if !window.errors.is_empty() {
+            let kinds: Vec<_> = window.errors.iter().map(|(kind, n)| format!("{} {n}", kind.name())).collect();
+            line(out, &format!("  errors: {}", kinds.join(", ")));
+        }
+    }
+    push_sla(out, stage);
+}
+
+fn push_sla(out: &mut String, stage: &StageReport) {
+    let Some(sla) = &stage.sla else { return };
+    let mut limits = Table::new(["SLA", "limit s", "measured s", "share %", ""]);
+    for t in &sla.thresholds {
+        limits.row(vec![
+            t.threshold.clone(),
+            table::number(Some(t.limit_s), 4),
+            table::number(t.value_s, 4),
+            table::number(t.share.map(|s| s * 100.0), 1),
+            if t.met { "met" } else { "MISSED" }.into(),
+        ]);
+    }
+    out.push('\n');
+    push_table(out, &limits);
+}
+
+/// Columns as wide as their widest cell; the first one gives way where all don't fit.
+fn push_table(out: &mut String, table: &Table) {
+    let lines = || std::iter::once(&table.header).chain(&table.rows);
+    let mut widths: Vec<usize> = (0..table.header.len())
+        .map(|column| lines().filter_map(|cells| cells.get(column)).map(|c| c.width()).max().unwrap_or(0))
+        .collect();
+    let others: usize = widths.iter().skip(1).map(|w| w + 2).sum();
+    if let Some(first) = widths.first_mut() {
+        *first = (*first).min(COLUMNS.saturating_sub(others + 2)).max(8);
+    }
+    for cells in lines() {
+        let mut text = String::from("  ");
+        for (i, (cell, width)) in cells.iter().zip(&widths).enumerate() {
+            if i == 0 {
+                let name = cut(&table::harmless(cell), *width);
+                let pad = width.saturating_sub(name.width());
+                let _ = write!(text, "{name}{:pad$}", "");
+            } else {
+                let _ = write!(text, "  {cell:>width$}");
+            }
+        }
+        out.push_str(text.trim_end());
+        out.push('\n');
+    }
+}
+
+/// The end of a name tells more than its beginning.
+fn cut(name: &str, columns: usize) -> String {
+    if name.width() <= columns {
+        return name.to_owned();
+    }
+    let mut kept = Vec::new();
+    let mut used = 2;
+    for c in name.chars().rev() {
+        used += c.width().unwrap_or(0);
+        if used > columns {
+            break;
+        }
+        kept.push(c);
+    }
+    "..".chars().chain(kept.into_iter().rev()).collect()
+}
+
+/// A line of words, broken at spaces where it is too long.
+fn line(out: &mut String, text: &str) {
+    let indent = text.len() - text.trim_start().len();
+    let mut used = 0;
+    for (i, word) in text.trim_start().split(' ').enumerate() {
+        if i == 0 {
+            let _ = write!(out, "{:indent$}", "");
+            used = indent;
+        } else if used + 1 + word.width() > COLUMNS {
+            let _ = write!(out, "\n{:pad$}", "", pad = indent + 4);
+            used = indent + 4;
+        } else {
+            out.push(' ');
+            used += 1;
+        }
+        out.push_str(word);
+        used += word.width();
+    }
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{fixture, report};
+
+    #[test]
+    fn one_recording_verdict_first() {
+        let mut run = fixture::run();
+        run.header.profile["sla"] = serde_json::json!({ "ttft_p99": "2s", "e2e": "150ms" });
+        let text = text(&[report(&run)], Show::Both);
+        assert!(text.starts_with("hand.jsonl.zst: SLA missed (main: e2e within 0.15 s: 25.0 %"), "{text}");
+        for said in
+            ["measured window", "steady window", "errors: failed_engine 1", "TTFT ms", "MISSED", "1 more to warm up"]
+        {
+            assert!(text.contains(said), "`{said}` is missing in\n{text}");
+        }
+        assert!(text.lines().all(|l| l.width() <= COLUMNS), "{text}");
+    }
+
+    #[test]
+    fn several_are_compared_on_top() {
+        let mut other = fixture::closed_loop(4, 6);
+        other.name = format!("{}.jsonl.zst", "very-long-".repeat(12));
+        let text = text(&[report(&fixture::run()), report(&other)], Show::Steady);
+        let mut lines = text.lines();
+        assert!(lines.next().unwrap().contains("steady window"));
+        assert!(lines.next().unwrap().trim_start().starts_with("hand "));
+        assert!(lines.next().unwrap().trim_start().starts_with(".."));
+        assert!(text.lines().all(|l| l.width() <= COLUMNS || l.starts_with("very-long")), "{text}");
+        assert!(!text.contains("measured window"), "{text}");
+    }
+
+    #[test]
+    fn an_escape_sequence_in_an_error_stays_text() {
+        let mut run = fixture::run();
+        run.ended = Some(crate::event::Ended::Failed { reason: "\u{1b}[2Jgone\nnow".into() });
+        let text = text(&[report(&run)], Show::Both);
+        assert!(text.starts_with("hand.jsonl.zst: failed ( [2Jgone now)"), "{text}");
+    }
+}

@@ -1,0 +1,118 @@
+//! What can be said of a run as a whole: is it complete, can its figures be trusted, were the limits kept?
+
+use super::figures::{StageReport, Verdict, VerdictKind};
+use super::run::Run;
+use super::window;
+use crate::event::Ended;
+use crate::metrics::{DEGRADED_LOOP_LAG_NS, DEGRADED_SEND_LAG_NS};
+
+/// All verdicts on a run, gravest first; none is good news too.
+pub fn verdicts(run: &Run, stages: &[StageReport]) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    let mut say = |verdict, why: String| verdicts.push(Verdict { verdict, why });
+    if run.lost_events > 0 {
+        say(VerdictKind::Tainted, format!("{} events were lost before they could be counted", run.lost_events));
+    }
+    for why in degraded(run, stages) {
+        say(VerdictKind::ClientDegraded, why);
+    }
+    match &run.ended {
+        None => say(VerdictKind::Cut, cut(run)),
+        Some(_) if run.losses.cut_off => say(VerdictKind::Cut, cut(run)),
+        Some(Ended::Failed { reason }) => say(VerdictKind::Failed, reason.clone()),
+        Some(Ended::Interrupted) => {
+            say(VerdictKind::Interrupted, "somebody ended the run before its stop condition was met".into());
+        }
+        Some(Ended::Complete) => {}
+    }
+    if run.losses.damaged > 0 {
+        say(VerdictKind::Damaged, format!("{} pieces of the recording can't be read", run.losses.damaged));
+    }
+    for stage in stages {
+        if let Some((kind, why)) = sla(stage) {
+            say(kind, why);
+        }
+    }
+    verdicts.sort_by_key(|v| v.verdict);
+    verdicts
+}
+
+fn cut(run: &Run) -> String {
+    match run.losses.unfinished_requests {
+        0 => "the recording does not say how the run ended".into(),
+        n => format!("the recording stops with {n} requests in flight"),
+    }
+}
+
+fn degraded(run: &Run, stages: &[StageReport]) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for stage in stages {
+        let lag = stage.windows.measured.as_ref().and_then(|w| w.latency.send_lag_s.p99);
+        if let Some(lag) = lag.filter(|lag| *lag > DEGRADED_SEND_LAG_NS as f64 / 1e9) {
+            let limit = DEGRADED_SEND_LAG_NS / 1_000_000;
+            reasons.push(format!("{}: send lag p99 {:.1} ms is over {limit} ms", stage.name, lag * 1e3));
+        }
+    }
+    for stage in &run.stages {
+        let Some(span) = window::measured(stage) else { continue };
+        let during = run.samples.iter().filter(|s| span.has(s.at_ns));
+        if let Some(lag) = during.filter_map(|s| s.loop_lag_ns).max().filter(|lag| *lag > DEGRADED_LOOP_LAG_NS) {
+            let (lag, limit) = (lag as f64 / 1e6, DEGRADED_LOOP_LAG_NS / 1_000_000);
+            reasons.push(format!("{}: event loop late by {lag:.1} ms, over {limit} ms", stage.start.name));
+        }
+    }
+    reasons
+}
+
+fn sla(stage: &StageReport) -> Option<(VerdictKind, String)> {
+    let sla = stage.sla.as_ref()?;
+    let say = |t: &super::figures::ThresholdReport| match (t.value_s, t.share) {
+        (_, Some(share)) => format!("{} within {} s: {:.1} %", t.threshold, t.limit_s, share * 100.0),
+        (Some(value), None) => format!("{} {value:.4} s of {} s", t.threshold, t.limit_s),
+        (None, None) => format!("{} never of {} s", t.threshold, t.limit_s),
+    };
+    let which: Vec<_> = sla.thresholds.iter().filter(|t| t.met == sla.met).map(say).collect();
+    let kind = if sla.met { VerdictKind::SlaMet } else { VerdictKind::SlaMissed };
+    Some((kind, format!("{}: {}", stage.name, which.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Sample;
+    use crate::report::fixture::{self, MS};
+    use crate::report::report;
+
+    fn kinds(run: &Run) -> Vec<VerdictKind> {
+        report(run).recording.verdicts.iter().map(|v| v.verdict).collect()
+    }
+
+    #[test]
+    fn a_good_run_needs_no_words() {
+        assert_eq!(kinds(&fixture::run()), []);
+    }
+
+    #[test]
+    fn each_fault_is_named_gravest_first() {
+        let mut run = fixture::run();
+        run.lost_events = 3;
+        run.ended = Some(Ended::Interrupted);
+        run.losses.damaged = 1;
+        run.header.profile["sla"] = serde_json::json!({ "e2e": "1ms" });
+        let at_ns = run.stages[0].requests.last().unwrap().finished_ns;
+        run.samples.push(Sample { at_ns, loop_lag_ns: Some(101 * MS), ..Sample::default() });
+        use VerdictKind::{ClientDegraded, Cut, Damaged, Interrupted, SlaMissed, Tainted};
+        assert_eq!(kinds(&run), [Tainted, ClientDegraded, Damaged, Interrupted, SlaMissed]);
+        run.ended = None;
+        assert_eq!(kinds(&run), [Tainted, ClientDegraded, Cut, Damaged, SlaMissed]);
+    }
+
+    #[test]
+    fn late_sends_degrade_the_client() {
+        let mut run = fixture::run();
+        for r in &mut run.stages[0].requests {
+            r.scheduled_ns = r.sent_ns.saturating_sub(11 * MS);
+        }
+        assert_eq!(kinds(&run), [VerdictKind::ClientDegraded]);
+    }
+}

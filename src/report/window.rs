@@ -1,0 +1,192 @@
+//! The windows of a stage: when figures are taken, and what is in flight meanwhile.
+
+use super::run::Stage;
+use crate::event::{Control, Phase};
+use crate::metrics::DEGRADED_SEND_LAG_NS;
+
+/// Steady is a stage while this share of its clients has a request in flight.
+pub const STEADY_SHARE: f64 = 0.95;
+/// A client needs a moment between one request's end and the next one's start. A dip of in-flight requests up
+/// to this long (nanoseconds) is such a moment and no end of steadiness; a client that needs longer is degraded.
+pub const STEADY_DIP_NS: u64 = DEGRADED_SEND_LAG_NS;
+
+/// A stretch of time, both ends in it, nanoseconds since the run's start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    pub start_ns: u64,
+    pub end_ns: u64,
+}
+
+impl Span {
+    /// Its length in seconds.
+    pub fn seconds(self) -> f64 {
+        self.end_ns.saturating_sub(self.start_ns) as f64 / 1e9
+    }
+
+    /// Whether an instant is in it.
+    pub fn has(self, at_ns: u64) -> bool {
+        (self.start_ns..=self.end_ns).contains(&at_ns)
+    }
+}
+
+/// From the end of warm-up to the last measured request's end. `None` without a measured request.
+pub fn measured(stage: &Stage) -> Option<Span> {
+    let end_ns = stage.measured().map(|r| r.finished_ns).max()?;
+    let begin = stage.phases.iter().find(|(_, phase)| *phase == Phase::Measuring).map(|(at, _)| *at);
+    // Where the phase's line is damaged, the first request tells nearly as well.
+    let start_ns = begin.or_else(|| stage.measured().map(|r| r.sent_ns).min())?;
+    Some(Span { start_ns: start_ns.min(end_ns), end_ns })
+}
+
+/// The longest stretch of the measured window in which at least [`STEADY_SHARE`] of a closed loop's clients
+/// have a request in flight. It ends where somebody changes the number of clients. `None` for an open loop, and
+/// where there is no such stretch.
+pub fn steady(stage: &Stage, controls: &[(u64, Control)], measured: Span) -> Option<Span> {
+    let clients = stage.start.clients?;
+    let mut search = Search::new(clients);
+    for (at_ns, step) in steps(stage, controls, measured) {
+        search.step(at_ns, step);
+    }
+    search.close(measured.end_ns);
+    search.longest.filter(|span| span.end_ns > span.start_ns)
+}
+
+/// Time-average of measured requests in flight over a window; `None` for an empty one.
+pub fn mean_in_flight(stage: &Stage, window: Span) -> Option<f64> {
+    let busy: u128 = stage
+        .measured()
+        .map(|r| {
+            let from = r.sent_ns.max(window.start_ns);
+            u128::from(r.finished_ns.min(window.end_ns).saturating_sub(from))
+        })
+        .sum();
+    let length = window.end_ns.saturating_sub(window.start_ns);
+    (length > 0).then(|| busy as f64 / length as f64)
+}
+
+/// In the order in which steps at the same instant are taken: an end and a start at once are no dip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Clients(u32),
+    Sent,
+    Finished,
+}
+
+fn steps(stage: &Stage, controls: &[(u64, Control)], measured: Span) -> Vec<(u64, Step)> {
+    let changes = controls.iter().filter_map(|(at, control)| match control {
+        Control::Clients { clients } if *at >= stage.start.at_ns && *at <= measured.end_ns => {
+            Some((*at, Step::Clients(*clients)))
+        }
+        _ => None,
+    });
+    let mut steps: Vec<_> = stage
+        .measured()
+        .flat_map(|r| [(r.sent_ns.max(measured.start_ns), Step::Sent), (r.finished_ns, Step::Finished)])
+        .chain(changes)
+        .collect();
+    steps.sort_unstable();
+    steps
+}
+
+/// Walks through the steps and keeps the longest steady stretch.
+struct Search {
+    clients: u32,
+    in_flight: u32,
+    /// Since when it is steady.
+    since: Option<u64>,
+    /// Since when it dips, while that may still be a client's turn-around.
+    dip: Option<u64>,
+    longest: Option<Span>,
+}
+
+impl Search {
+    fn new(clients: u32) -> Self {
+        Self { clients, in_flight: 0, since: None, dip: None, longest: None }
+    }
+
+    fn step(&mut self, at_ns: u64, step: Step) {
+        if self.dip.is_some_and(|dip| at_ns - dip > STEADY_DIP_NS) {
+            self.close(at_ns);
+        }
+        match step {
+            Step::Clients(clients) => {
+                self.close(at_ns);
+                self.clients = clients;
+            }
+            Step::Sent => self.in_flight += 1,
+            Step::Finished => self.in_flight = self.in_flight.saturating_sub(1),
+        }
+        let enough = f64::from(self.in_flight) >= STEADY_SHARE * f64::from(self.clients) && self.in_flight > 0;
+        match (enough, self.since) {
+            (true, None) => self.since = Some(at_ns),
+            (true, Some(_)) => self.dip = None,
+            (false, Some(_)) => {
+                self.dip.get_or_insert(at_ns);
+            }
+            (false, None) => {}
+        }
+    }
+
+    /// Ends the present stretch, at its dip if it is in one.
+    fn close(&mut self, at_ns: u64) {
+        let end_ns = self.dip.take().unwrap_or(at_ns);
+        if let Some(start_ns) = self.since.take() {
+            let span = Span { start_ns, end_ns };
+            if self.longest.is_none_or(|longest| span.seconds() > longest.seconds()) {
+                self.longest = Some(span);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::{self, MS};
+
+    #[test]
+    fn measured_is_from_the_barrier_to_the_last_end() {
+        let mut stage = fixture::stage(2, 100 * MS);
+        stage.requests = vec![
+            fixture::request(0, 10 * MS).ends(90 * MS).warmup().into(),
+            fixture::request(1, 101 * MS).ends(300 * MS).into(),
+            fixture::request(2, 102 * MS).ends(250 * MS).into(),
+        ];
+        assert_eq!(measured(&stage), Some(Span { start_ns: 100 * MS, end_ns: 300 * MS }));
+        stage.phases.clear();
+        assert_eq!(measured(&stage), Some(Span { start_ns: 101 * MS, end_ns: 300 * MS }));
+        stage.requests.truncate(1);
+        assert_eq!(measured(&stage), None);
+    }
+
+    #[test]
+    fn steady_bridges_turn_arounds_and_not_lulls() {
+        let mut stage = fixture::stage(2, 0);
+        stage.requests = vec![
+            fixture::request(0, 0).ends(400 * MS).into(),
+            fixture::request(1, 50 * MS).ends(200 * MS).into(),
+            // A turn-around of 4 ms, then a lull of 30 ms, then the drain.
+            fixture::request(2, 204 * MS).ends(300 * MS).into(),
+            fixture::request(3, 330 * MS).ends(380 * MS).into(),
+        ];
+        let whole = measured(&stage).unwrap();
+        assert_eq!(steady(&stage, &[], whole), Some(Span { start_ns: 50 * MS, end_ns: 300 * MS }));
+        let change = [(120 * MS, Control::Clients { clients: 2 })];
+        assert_eq!(steady(&stage, &change, whole), Some(Span { start_ns: 120 * MS, end_ns: 300 * MS }));
+        stage.start.clients = Some(3);
+        assert_eq!(steady(&stage, &[], whole), None);
+        stage.start.clients = None;
+        assert_eq!(steady(&stage, &[], whole), None);
+    }
+
+    #[test]
+    fn in_flight_is_averaged_over_the_window_only() {
+        let mut stage = fixture::stage(2, 0);
+        stage.requests =
+            vec![fixture::request(0, 0).ends(100 * MS).into(), fixture::request(1, 50 * MS).ends(150 * MS).into()];
+        let mean = |start, end| mean_in_flight(&stage, Span { start_ns: start * MS, end_ns: end * MS });
+        assert_eq!(mean(0, 200), Some(1.0));
+        assert_eq!(mean(50, 100), Some(2.0));
+        assert_eq!(mean(50, 50), None);
+    }
+}

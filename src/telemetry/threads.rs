@@ -1,0 +1,94 @@
+//! What the clients, the collector and the screen cost: CPU time of their threads, without the engine's.
+//!
+//! Threads are told apart by name: `client…` and `collector…` are ours, as is the main thread, which draws.
+//! All others (the engine and its helpers) are what is being measured. Linux only; unknown elsewhere.
+
+use std::collections::HashMap;
+
+/// Beginnings of the names of the threads that count.
+const NAMES: [&str; 2] = ["client", "collector"];
+/// Clock ticks a second in `/proc`: fixed at 100 for programs on every CPU that Rust's Linux targets know.
+const TICKS_PER_S: f64 = 100.0;
+
+/// CPU time of the client's threads, with what it was before.
+#[derive(Debug, Default)]
+pub struct ClientThreads {
+    before: Option<(u64, HashMap<u32, u64>)>,
+}
+
+impl ClientThreads {
+    /// Their CPU since the last call, in % of one core. `None` at first and where it can't be told.
+    pub fn percent(&mut self, at_ns: u64) -> Option<f32> {
+        let now = client_ticks()?;
+        let (before_ns, before) = self.before.replace((at_ns, now.clone()))?;
+        let used: u64 = now
+            .iter()
+            .map(|(tid, ticks)| ticks.saturating_sub(before.get(tid).copied().unwrap_or(0)))
+            .sum();
+        let seconds = at_ns.checked_sub(before_ns).filter(|ns| *ns > 0)? as f64 / 1e9;
+        Some((used as f64 / TICKS_PER_S / seconds * 100.0) as f32)
+    }
+}
+
+/// CPU time in ticks of each client thread, by thread number.
+fn client_ticks() -> Option<HashMap<u32, u64>> {
+    let mut ticks = HashMap::new();
+    for entry in std::fs::read_dir("/proc/self/task").ok()? {
+        let Some(tid) = entry.ok().and_then(|e| e.file_name().to_str()?.parse::<u32>().ok()) else { continue };
+        // A thread may end between the listing and the reading.
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/self/task/{tid}/stat")) else { continue };
+        let Some((name, used)) = parse(&stat) else { continue };
+        if tid == std::process::id() || NAMES.iter().any(|n| name.starts_with(n)) {
+            ticks.insert(tid, used);
+        }
+    }
+    Some(ticks)
+}
+
+/// Name and CPU ticks (user and system) out of a `stat` line: see proc_pid_stat(5). The name stands in
+/// parentheses and may hold some itself.
+fn parse(stat: &str) -> Option<(&str, u64)> {
+    let (open, close) = (stat.find('(')?, stat.rfind(')')?);
+    let name = stat.get(open + 1..close)?;
+    // Field 3 (state) is the first after the name; utime is 14, stime 15.
+    let mut fields = stat.get(close + 1..)?.split_ascii_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some((name, user + system))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        let stat = "42 (client) (1) S 1 2 3 4 5 6 7 8 9 10 123 45 0 0 20 0 9 0";
+        assert_eq!(parse(stat), Some(("client) (1", 168)));
+        assert_eq!(parse("42 (cut"), None);
+        assert_eq!(parse("42 (cut) S 1 2"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_the_clients_threads_count() {
+        let work = |name: &str| {
+            let (tell, told) = std::sync::mpsc::sync_channel(1);
+            let (stop, stopped) = std::sync::mpsc::sync_channel::<()>(1);
+            let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
+                let tid = std::fs::read_link("/proc/thread-self").unwrap();
+                tell.send(tid.file_name().unwrap().to_str().unwrap().parse::<u32>().unwrap()).unwrap();
+                let _ = stopped.recv();
+            });
+            (thread.unwrap(), told.recv().unwrap(), stop)
+        };
+        let client = work("client-7");
+        let engine = work("engine-7");
+        let ticks = client_ticks().unwrap();
+        assert!(ticks.contains_key(&client.1) && !ticks.contains_key(&engine.1));
+        assert!(ticks.contains_key(&std::process::id()));
+        drop((client.2, engine.2));
+        client.0.join().unwrap();
+        engine.0.join().unwrap();
+    }
+}
