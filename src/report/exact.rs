@@ -212,3 +212,7 @@ fn first(r: &RequestRecord) -> Option<u64> {
 fn last(r: &RequestRecord) -> Option<u64> {
     r.chunk_at_ns.last().copied()
 }
+
+#[cfg(test)]
+#[path = "exact_tests.rs"]
+mod tests;
