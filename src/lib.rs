@@ -40,6 +40,7 @@ pub mod logging;
 pub mod metrics;
 pub mod model;
 pub mod profile;
+pub mod progress;
 pub mod recording;
 pub mod replay;
 pub mod report;

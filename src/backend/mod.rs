@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use crate::clock::Clock;
 use crate::event::{BackendInfo, ClientId, CountedBy, Outcome, RequestId};
 use crate::profile::{BackendKind, Profile};
+pub use crate::progress::Progress;
 
 #[cfg(feature = "mistralrs")]
 pub mod mistralrs;
@@ -114,16 +115,6 @@ pub trait Backend: Send + Sync {
 
     /// Ends the engine and waits for its threads, a few seconds at most.
     fn shutdown(&self) {}
-}
-
-/// Hears how far loading has come.
-pub trait Progress: Send + Sync {
-    /// A step under way; `fraction` is 0..=1 where it is known.
-    fn step(&self, step: &str, fraction: Option<f32>);
-    /// Asked now and then by long steps: give up?
-    fn cancelled(&self) -> bool {
-        false
-    }
 }
 
 /// Why there is no backend, or no longer one.

@@ -1,1 +1,63 @@
 //! Arguments, and one small file a command.
+//!
+//! [`main`] is where the program begins: logging and the panic hook first, then the arguments, then the command
+//! that they name. A command gives an [`failure::Exit`] or a [`failure::Failure`]; nothing else ends the process.
+
+mod args;
+mod failure;
+mod finish;
+mod lists;
+mod live;
+mod model;
+mod output;
+mod panics;
+mod prepare;
+mod record;
+mod replay;
+mod report;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::{Cli, Command};
+use self::failure::{Exit, Outcome};
+use crate::logging::LogHub;
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too; a closed pipe is no failure.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let hub = LogHub::install();
+    panics::install_hook();
+    let outcome = panics::guard(|| dispatch(&cli, &hub));
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output::say(&format!("fastgen-tui: {}", failure.message));
+            failure.exit.into()
+        }
+    }
+}
+
+fn dispatch(cli: &Cli, hub: &LogHub) -> Outcome {
+    match &cli.command {
+        None => live::live(&cli.run, &cli.screen, cli.no_record, hub),
+        Some(Command::Record(args)) => record::run(&args.run, args.json, false, hub),
+        Some(Command::Replay(args)) => replay::replay(args, hub),
+        Some(Command::Report(args)) => report::report(args),
+        Some(Command::Export(args)) => report::export(args),
+        Some(Command::Profiles(args)) => lists::profiles(args),
+        Some(Command::Themes(args)) => lists::themes(args),
+        Some(Command::Model(args)) => model::model(args),
+        Some(Command::Completions { shell }) => lists::completions(*shell),
+        Some(Command::Man) => lists::man(),
+    }
+}

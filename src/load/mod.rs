@@ -8,9 +8,11 @@
 mod client;
 mod control;
 mod driver;
+mod launch;
 mod pulse;
 mod turns;
 
 pub use control::{Controls, StopLevel, Wish};
 pub use driver::{Driver, StageRun};
+pub use launch::{Launch, Run, RunOutcome};
 pub use pulse::Pulse;

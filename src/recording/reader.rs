@@ -48,6 +48,11 @@ pub struct Losses {
 }
 
 impl Losses {
+    /// Pieces that could not be read: frames, lines, and stretches of foreign bytes, which count as one.
+    pub fn damaged_pieces(&self) -> u64 {
+        self.damaged_frames + self.damaged_lines + u64::from(self.skipped_bytes > 0)
+    }
+
     /// Something was lost through damage or a cut.
     pub fn any(&self) -> bool {
         self.cut_off || self.damaged_frames > 0 || self.damaged_lines > 0 || self.skipped_bytes > 0

@@ -34,7 +34,7 @@ pub fn report(run: &Run) -> Report {
         ended,
         ended_reason,
         lost_events: run.lost_events,
-        damaged: run.losses.damaged,
+        damaged: run.losses.damaged_pieces(),
         unfinished_requests: run.losses.unfinished_requests,
         verdicts,
         seed: run.header.seed,

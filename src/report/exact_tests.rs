@@ -101,7 +101,8 @@ fn an_empty_recording_has_a_report() {
 #[test]
 fn entries_are_sorted_by_stage_and_the_order_of_requests() {
     use crate::event::{Event, Phase, Sample};
-    use crate::report::{Entry, Losses, Run};
+    use crate::recording::{Entry, Losses};
+    use crate::report::Run;
     let whole = fixture::run();
     let stage = &whole.stages[0];
     let mut entries = vec![Entry::Event(Event::Stage(Box::new(stage.start.clone())))];
@@ -114,7 +115,7 @@ fn entries_are_sorted_by_stage_and_the_order_of_requests() {
     entries.push(Entry::Event(Event::Lost { at_ns: 1, events: 2 }));
     entries.push(Entry::Event(Event::Lost { at_ns: 2, events: 3 }));
     entries.push(Entry::Event(Event::Ended { at_ns: 3000 * MS, how: Ended::Complete }));
-    let losses = Losses { damaged: 1, ..Losses::default() };
+    let losses = Losses { damaged_lines: 1, ..Losses::default() };
     let mut read = Run::from_entries(&whole.name, whole.header.clone(), entries, || losses);
     assert_eq!((read.lost_events, read.losses, read.last_ns), (5, losses, 3000 * MS));
     assert_eq!(read.samples, [Sample::default()]);
@@ -124,7 +125,8 @@ fn entries_are_sorted_by_stage_and_the_order_of_requests() {
 
 #[test]
 fn a_lost_stage_line_costs_only_its_name() {
-    use crate::report::{Entry, Losses, Run};
+    use crate::recording::{Entry, Losses};
+    use crate::report::Run;
     let whole = fixture::run();
     let entries = whole.stages[0].requests.iter().cloned().map(Entry::Request);
     let read = Run::from_entries("r", whole.header.clone(), entries, Losses::default);

@@ -4,7 +4,8 @@ use crate::event::{CountedBy, Ended, Outcome, Phase, StageStart};
 use crate::metrics::RequestRecord;
 use crate::recording::{Engine, Header, Host, MAJOR, MINOR, Program, Version};
 
-use super::run::{Losses, Run, Stage};
+use super::run::{Run, Stage};
+use crate::recording::Losses;
 
 /// A millisecond in nanoseconds.
 pub const MS: u64 = 1_000_000;

@@ -23,7 +23,7 @@ mod window;
 pub use exact::report;
 pub use figures::*;
 pub use markdown::markdown;
-pub use run::{Entry, Losses, Run, Stage};
+pub use run::{Run, Stage};
 pub use stats::{Pool, Sorted, Stats};
 pub use text::text;
 pub use window::{STEADY_DIP_NS, STEADY_SHARE, Span};

@@ -3,29 +3,11 @@
 //! [`Run::from_entries`] is the only way in. It sorts what a recording holds by stage, and forgets what no
 //! figure needs (generated text, log lines), so that a token costs 8 bytes.
 
+use std::path::Path;
+
 use crate::event::{BackendInfo, Control, Ended, Event, Phase, Sample, StageId, StageStart};
 use crate::metrics::RequestRecord;
-use crate::recording::Header;
-
-/// One line of a recording.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Entry {
-    /// Anything but a request's own events.
-    Event(Event),
-    /// A finished request with all its times.
-    Request(RequestRecord),
-}
-
-/// What a recording lost on its way here.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Losses {
-    /// It ends in the middle of a line or a frame, or without saying how the run ended.
-    pub cut_off: bool,
-    /// Lines or frames that could not be read.
-    pub damaged: u64,
-    /// Requests that were sent, but whose end is not in it.
-    pub unfinished_requests: u64,
-}
+use crate::recording::{self, Entry, Header, Losses, RecordingError};
 
 /// A recording, sorted.
 #[derive(Debug, Clone)]
@@ -67,6 +49,22 @@ impl Stage {
 }
 
 impl Run {
+    /// Reads a whole recording; `-` is standard input.
+    ///
+    /// # Errors
+    /// As [`recording::open`].
+    pub fn read(path: &Path) -> Result<Self, RecordingError> {
+        let mut reader = recording::open(path)?;
+        let name = match path.file_name() {
+            Some(name) if path.as_os_str() != "-" => name.to_string_lossy().into_owned(),
+            _ => "stdin".to_owned(),
+        };
+        let header = reader.header().clone();
+        let mut run = Self::from_entries(&name, header, reader.by_ref(), Losses::default);
+        run.losses = reader.losses();
+        Ok(run)
+    }
+
     /// Reads a recording to its end. `losses` is asked once the entries are through, since a reader knows
     /// its losses only then.
     pub fn from_entries<I, L>(name: &str, header: Header, entries: I, losses: L) -> Self

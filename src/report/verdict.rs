@@ -25,8 +25,8 @@ pub fn verdicts(run: &Run, stages: &[StageReport]) -> Vec<Verdict> {
         }
         Some(Ended::Complete) => {}
     }
-    if run.losses.damaged > 0 {
-        say(VerdictKind::Damaged, format!("{} pieces of the recording can't be read", run.losses.damaged));
+    if run.losses.damaged_pieces() > 0 {
+        say(VerdictKind::Damaged, format!("{} pieces of the recording can't be read", run.losses.damaged_pieces()));
     }
     for stage in stages {
         if let Some((kind, why)) = sla(stage) {
@@ -97,7 +97,7 @@ mod tests {
         let mut run = fixture::run();
         run.lost_events = 3;
         run.ended = Some(Ended::Interrupted);
-        run.losses.damaged = 1;
+        run.losses.damaged_lines = 1;
         run.header.profile["sla"] = serde_json::json!({ "e2e": "1ms" });
         let at_ns = run.stages[0].requests.last().unwrap().finished_ns;
         run.samples.push(Sample { at_ns, loop_lag_ns: Some(101 * MS), ..Sample::default() });

@@ -1,0 +1,277 @@
+//! The command line as clap sees it. Every flag stands next to its help; commands live in their own files.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const LONG_ABOUT: &str = "\
+Benchmarks LLM inference live: an embedded engine serves simulated clients while a dashboard shows tokens/s, \
+latencies and percentiles as they happen. Runs are recorded; recordings are replayed on the same screens, \
+reported and exported.
+
+Without a command it runs live: the profile `demo` unless --profile says otherwise.";
+
+const AFTER_HELP: &str = "\
+Examples:
+  fastgen-tui                                        the demo, live
+  fastgen-tui --profile llama2-7b-cpu --set load.clients=4
+  fastgen-tui record --for 30s --json > report.json
+  fastgen-tui replay recordings/demo.jsonl.zst
+  fastgen-tui export recordings/demo.jsonl.zst --csv out/
+
+Exit status: 0 done · 1 failed · 2 usage or profile error · 3 an SLA was missed · 4 the measurement is tainted,
+its recording is incomplete, or the client was degraded · 130 interrupted, recording closed";
+
+/// What `--version` adds: what this binary was built for.
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\nfeatures: ",
+    env!("FASTGEN_FEATURES"),
+    "\ntarget: ",
+    env!("FASTGEN_TARGET"),
+    "\ntarget features: ",
+    env!("FASTGEN_TARGET_FEATURES"),
+);
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fastgen-tui",
+    version,
+    long_version = LONG_VERSION,
+    about = "Live benchmarks of LLM inference in the terminal",
+    long_about = LONG_ABOUT,
+    after_help = AFTER_HELP,
+    max_term_width = 100
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub run: RunArgs,
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+    /// Record nothing
+    #[arg(long, conflicts_with = "output")]
+    pub no_record: bool,
+}
+
+/// What to run; the same for the dashboard and for `record`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// A profile's name, or a TOML file [default: demo]
+    #[arg(short, long, value_name = "NAME|FILE")]
+    pub profile: Option<String>,
+    /// Override a key of the profile, e.g. --set load.clients=16; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// The recording's file; `-` is standard output (record only) [default: the profile's record.path]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Measure for this long, e.g. 30s, instead of the profile's stop conditions
+    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub duration: Option<std::time::Duration>,
+    /// Measure so many requests, instead of the profile's stop conditions
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub requests: Option<u64>,
+}
+
+/// How the dashboard looks.
+#[derive(Debug, Args)]
+pub struct ScreenArgs {
+    /// The dashboard's theme [default: the profile's ui.theme]
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a profile without the dashboard: progress on standard error, the report on standard output
+    Record(RecordArgs),
+    /// Play a recording back on the same screens, or to its end with --headless
+    Replay(ReplayArgs),
+    /// Exact figures of recordings
+    Report(ReportArgs),
+    /// Write recordings as CSV files
+    Export(ExportArgs),
+    /// Profiles: list them, or show one
+    Profiles(ListArgs),
+    /// Themes: list them, or show one
+    Themes(ListArgs),
+    /// Models of a named shape with random weights
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub struct RecordArgs {
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// The report as JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The recording; `-` is standard input
+    pub file: PathBuf,
+    /// Speed, as a factor of real time: 0.25 to 64
+    #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = speed)]
+    pub speed: f64,
+    /// No screen: play to the end at once and print the report
+    #[arg(long)]
+    pub headless: bool,
+    /// With --headless: the report as JSON
+    #[arg(long, requires = "headless")]
+    pub json: bool,
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+    /// Draw the screen as it was at this time of the run, e.g. 12s, as an SVG picture, and end
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, requires = "output")]
+    pub shot: Option<std::time::Duration>,
+    /// With --shot: the picture's file; `-` is standard output
+    #[arg(short, long, value_name = "FILE", requires = "shot")]
+    pub output: Option<PathBuf>,
+    /// With --shot: columns and rows of the picture
+    #[arg(long, value_name = "COLSxROWS", default_value = "120x40", value_parser = size)]
+    pub size: (u16, u16),
+    /// With --shot: which screen
+    #[arg(long, value_enum, default_value_t = ScreenName::Live)]
+    pub view: ScreenName,
+}
+
+/// The dashboard's screens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScreenName {
+    Live,
+    Clients,
+    Requests,
+    Log,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Recordings; `-` is standard input
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// How the report is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Show only this window (text and markdown) [default: both]
+    #[arg(long, value_enum)]
+    pub window: Option<WindowName>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+    Markdown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WindowName {
+    /// From the end of warm-up to the last measured request's end
+    Measured,
+    /// The longest stretch at 95 % of the target concurrency or more
+    Steady,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Recordings; `-` is standard input
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Folder for requests.csv, tokens.csv, series.csv and summary.csv
+    #[arg(long, value_name = "DIR", required = true)]
+    pub csv: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    #[command(subcommand)]
+    pub what: Option<ListCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ListCommand {
+    /// All of them, a line each (what happens without a word, too)
+    List,
+    /// One, in full
+    Show { name: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Write a GGUF file of a named shape with random weights
+    Dummy {
+        /// E.g. tiny, smollm2-135m, llama2-7b; see `model shapes`
+        shape: String,
+        /// The file [default: the cache folder's]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// f16, q8_0, q4_0 or q4k
+        #[arg(long, default_value = "f16")]
+        quantization: String,
+        /// The same seed gives the same bytes
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+    /// The shapes there are
+    Shapes,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if (0.25..=64.0).contains(&speed) => Ok(speed),
+        _ => Err("expected a number from 0.25 to 64".into()),
+    }
+}
+
+fn size(text: &str) -> Result<(u16, u16), String> {
+    let parse = |t: &str| t.parse::<u16>().ok().filter(|n| (1..=500).contains(n));
+    let (columns, rows) = text.split_once('x').ok_or("expected COLUMNSxROWS, e.g. 120x40")?;
+    parse(columns).zip(parse(rows)).ok_or_else(|| "columns and rows are whole numbers from 1 to 500".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_command_it_runs_live() {
+        let cli = Cli::try_parse_from(["fastgen-tui", "--profile", "sim", "--set", "load.clients=2"]).unwrap();
+        assert!(cli.command.is_none());
+        assert_eq!(cli.run.profile.as_deref(), Some("sim"));
+        assert_eq!(cli.run.sets, ["load.clients=2"]);
+    }
+
+    #[test]
+    fn impossible_values_are_refused() {
+        for wrong in [
+            &["fastgen-tui", "replay", "x", "--speed", "100"][..],
+            &["fastgen-tui", "replay", "x", "--json"],
+            &["fastgen-tui", "record", "--requests", "0"],
+            &["fastgen-tui", "replay", "x", "--shot", "1s", "-o", "y", "--size", "0x9"],
+            &["fastgen-tui", "export", "x"],
+            &["fastgen-tui", "record", "--for", "soon"],
+        ] {
+            assert!(Cli::try_parse_from(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

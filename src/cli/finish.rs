@@ -1,0 +1,101 @@
+//! After a run: its report, and the exit status that sums it up.
+
+use std::path::Path;
+
+use super::failure::{Exit, Failure, Outcome};
+use super::output;
+use crate::event::Ended;
+use crate::load::RunOutcome;
+use crate::logging::LogHub;
+use crate::report::{self, Report, Run, Show, VerdictKind};
+
+/// How a run ended, and what it left.
+pub struct End<'a> {
+    pub outcome: RunOutcome,
+    pub path: Option<&'a Path>,
+    /// Ended by a signal or by Ctrl-C.
+    pub signalled: bool,
+    /// The dashboard lost its terminal.
+    pub shown_failed: bool,
+}
+
+/// After the dashboard: a few lines on the terminal, where the recording is and what it says.
+pub fn after_live(end: &End<'_>, hub: &LogHub) -> Outcome {
+    let report = read(end);
+    if let Some(report) = &report {
+        output::print(&report::text(std::slice::from_ref(report), Show::Measured))?;
+    }
+    if let Some(path) = end.path {
+        output::say(&format!("\nrecorded: {}", path.display()));
+        output::say(&format!("see it again: fastgen-tui replay {}", path.display()));
+    }
+    conclude(end, report.as_ref(), hub)
+}
+
+/// After `record`: the report on standard output, or on standard error where that holds the recording.
+pub fn after_record(end: &End<'_>, json: bool, to_stdout: bool, hub: &LogHub) -> Outcome {
+    let report = read(end);
+    if let Some(report) = &report {
+        let text = if json {
+            report.to_json().map_err(Failure::failed)?
+        } else {
+            report::text(std::slice::from_ref(report), Show::Both)
+        };
+        if to_stdout {
+            output::say(&text);
+        } else {
+            output::print(&text)?;
+        }
+    }
+    if let Some(path) = end.path {
+        output::say(&format!("recorded: {}", path.display()));
+    }
+    conclude(end, report.as_ref(), hub)
+}
+
+/// The exact figures come from the file: what can't be read back was not measured.
+fn read(end: &End<'_>) -> Option<Report> {
+    let path = end.path?;
+    match Run::read(path) {
+        Ok(run) => Some(report::report(&run)),
+        Err(error) => {
+            output::say(&format!("no report: {error}"));
+            None
+        }
+    }
+}
+
+fn conclude(end: &End<'_>, report: Option<&Report>, hub: &LogHub) -> Outcome {
+    if let Some(trouble) = &end.outcome.collected.trouble {
+        output::say(&format!("attention: {trouble}"));
+    }
+    if let Ended::Failed { reason } = &end.outcome.ended {
+        let log = hub.path().map_or_else(String::new, |p| format!("\nthe log: {}", p.display()));
+        return Err(Failure::failed(format!("{reason}{log}")));
+    }
+    let counts = &end.outcome.collected.snapshot.counts;
+    let ended = counts.ended() - counts.cancelled;
+    if ended > 0 && counts.completed == 0 || report.is_some_and(Report::all_failed) {
+        return Err(Failure::failed("all requests failed"));
+    }
+    if end.signalled {
+        return Ok(Exit::Interrupted);
+    }
+    let tainted = end.outcome.collected.trouble.is_some() || end.outcome.collected.snapshot.lost_events > 0;
+    Ok(match report {
+        _ if tainted || end.shown_failed => Exit::Tainted,
+        Some(report) => verdict(report),
+        None => Exit::Done,
+    })
+}
+
+/// The exit status that a report's verdicts amount to.
+pub fn verdict(report: &Report) -> Exit {
+    if report.is(VerdictKind::Tainted) || report.is(VerdictKind::ClientDegraded) {
+        Exit::Tainted
+    } else if report.is(VerdictKind::SlaMissed) {
+        Exit::SlaMissed
+    } else {
+        Exit::Done
+    }
+}

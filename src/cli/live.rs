@@ -1,0 +1,190 @@
+//! The main job: run a profile with the dashboard on.
+
+use std::fs::{File, OpenOptions};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::args::{RunArgs, ScreenArgs};
+use super::failure::{Failure, Outcome};
+use super::prepare::{self, Prepared, Target, prepare, user_themes};
+use super::{finish, output, record, signals};
+use crate::collector::RecordingStatus;
+use crate::load::{Controls, Run, StopLevel};
+use crate::logging::{Diversion, LogHub};
+use crate::metrics::Snapshot;
+use crate::profile::Profile;
+use crate::report::{self, csv};
+use crate::ui::{self, Action, Recording, Session, Title, theme};
+
+/// Runs live; without a terminal, as `record` does.
+pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) -> Outcome {
+    if !std::io::stdout().is_terminal() {
+        output::say("standard output is no terminal: running as `record`, without the dashboard");
+        return record::run(args, false, no_record, hub);
+    }
+    let tty = terminal().map_err(|e| Failure::failed(format!("the terminal can't be opened: {e}")))?;
+    let theme_name = match &screen.theme {
+        Some(name) => name.clone(),
+        None => prepare::profile(args)?.profile.ui.theme,
+    };
+    theme::source(&theme_name, user_themes().as_deref())?;
+    if args.output.as_deref().is_some_and(|path| path.as_os_str() == "-") {
+        return Err(Failure::usage("-o - needs `record`: standard output shows the dashboard"));
+    }
+    let target = if no_record { Target::None } else { Target::File };
+    let Prepared { launch, path, resolved } = prepare(args, target, false)?;
+    let profile = resolved.profile;
+    let options = ui::Options {
+        theme: theme_name,
+        user_themes: user_themes(),
+        depth: theme::Depth::detect(|name| std::env::var(name).ok()),
+        fps: profile.ui.fps,
+        stop: Arc::new(AtomicBool::new(false)),
+    };
+    let signals = signals::watch(options.stop.clone())?;
+    let diversion = Diversion::begin(hub).map_err(Failure::failed)?;
+    let clock = launch.clock;
+    let run = Run::start(launch).map_err(|e| Failure::failed(format!("no threads for the run: {e}")))?;
+    hub.attach(run.sink.clone(), clock);
+    let session = LiveSession::new(run, &profile, path.clone());
+    let shown = ui::run(&session, &options, tty);
+    let signalled = options.stop.load(Ordering::Relaxed);
+    if shown.is_err() || signalled {
+        session.controls.stop(StopLevel::Abort);
+    }
+    let left = session.into_run().join();
+    hub.detach();
+    drop(diversion);
+    drop(signals);
+    if let Err(error) = &shown {
+        output::say(&format!("fastgen-tui: {error}"));
+    }
+    let end = finish::End { outcome: left, path: path.as_deref(), signalled, shown_failed: shown.is_err() };
+    finish::after_live(&end, hub)
+}
+
+/// The terminal as a descriptor of the dashboard's own, for reading and writing.
+pub(super) fn terminal() -> std::io::Result<File> {
+    let name = rustix::termios::ttyname(std::io::stdout(), Vec::new())?;
+    let path = PathBuf::from(String::from_utf8_lossy(name.as_bytes()).into_owned());
+    OpenOptions::new().read(true).write(true).open(&path).or_else(|_| {
+        // The name may belong to another mount namespace; the controlling terminal will do.
+        OpenOptions::new().read(true).write(true).open("/dev/tty")
+    })
+}
+
+/// A live run as the dashboard sees it.
+struct LiveSession {
+    run: Run,
+    controls: Controls,
+    title: Title,
+    path: Option<PathBuf>,
+    status: Arc<RecordingStatus>,
+    clients: u32,
+}
+
+impl LiveSession {
+    fn new(run: Run, profile: &Profile, path: Option<PathBuf>) -> Self {
+        let model = &profile.model;
+        let path_name = model.path.as_ref().map(|p| p.display().to_string());
+        let info = crate::backend::announced(profile);
+        Self {
+            controls: run.controls.clone(),
+            status: run.collector.recording.clone(),
+            title: Title {
+                profile: profile.profile.name.clone(),
+                backend: info.kind,
+                model: model.hub.clone().or(path_name).or(model.dummy.clone()).unwrap_or(info.model),
+            },
+            clients: profile.load.clients,
+            run,
+            path,
+        }
+    }
+
+    fn into_run(self) -> Run {
+        self.run
+    }
+
+    fn export(&self) {
+        let Some(path) = self.path.clone() else {
+            tracing::warn!("nothing is recorded, so there is nothing to export");
+            return;
+        };
+        let spawned = std::thread::Builder::new().name("export".into()).spawn(move || {
+            let folder = export_folder(&path);
+            match write_csv(&path, &folder) {
+                Ok(()) => tracing::info!("exported the recording so far to {}", folder.display()),
+                Err(failure) => tracing::error!("the export failed: {}", failure.message),
+            }
+        });
+        if let Err(error) = spawned {
+            tracing::error!("the export has no thread: {error}");
+        }
+    }
+}
+
+/// `demo.jsonl.zst` → `demo-csv`.
+fn export_folder(recording: &Path) -> PathBuf {
+    let name = recording.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = name.trim_end_matches(".zst").trim_end_matches(".jsonl");
+    recording.with_file_name(format!("{stem}-csv"))
+}
+
+fn write_csv(path: &Path, folder: &Path) -> Result<(), Failure> {
+    let run = report::Run::read(path)?;
+    let mut export = csv::Export::create(folder)?;
+    export.add(&run, &report::report(&run))?;
+    export.finish()?;
+    Ok(())
+}
+
+impl Session for LiveSession {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        if self.run.collector.is_finished() && !self.run.is_over() {
+            // Without its collector a run measures nothing.
+            self.controls.stop(StopLevel::Abort);
+        }
+        self.run.collector.snapshots.load_full()
+    }
+
+    fn title(&self) -> Title {
+        self.title.clone()
+    }
+
+    fn recording(&self) -> Recording {
+        let Some(path) = &self.path else { return Recording::Off };
+        let (path, bytes) = (path.display().to_string(), self.status.bytes());
+        match self.status.trouble() {
+            Some(reason) => Recording::Failed { path, reason },
+            None if self.status.closed() => Recording::Closed { path, bytes },
+            None => Recording::Writing { path, bytes },
+        }
+    }
+
+    fn act(&self, action: Action) {
+        match action {
+            Action::Stop => self.controls.stop(StopLevel::Drain),
+            Action::Abort => self.controls.stop(StopLevel::Abort),
+            Action::TogglePause => self.controls.toggle_pause(),
+            Action::AddClients(by) => {
+                let now = self.controls.wish().clients.unwrap_or(self.clients);
+                self.controls.set_clients(now.saturating_add_signed(by));
+            }
+            Action::Mark(note) => self.controls.mark(note),
+            Action::Export => self.export(),
+            // A live run has no transport.
+            Action::Speed(_) | Action::Seek(_) | Action::SeekBy(_) | Action::Step(_) | Action::Jump(_) => {}
+        }
+    }
+
+    fn freeze(&self, frozen: bool) {
+        self.run.collector.freeze(frozen);
+    }
+
+    fn over(&self) -> bool {
+        self.run.is_over()
+    }
+}
