@@ -20,6 +20,10 @@ const FRAME_NS: u64 = 900_000_000;
 const FRAME_BYTES: usize = 256 * 1024;
 /// zstd's level: on lines of digits higher ones save a few percent and cost several times the CPU.
 const LEVEL: i32 = 3;
+/// Small frames come of slow runs, where a millisecond a second is no CPU and every byte of a frame's own
+/// counts: they are compressed harder.
+const SMALL_FRAME_BYTES: usize = 16 * 1024;
+const SMALL_FRAME_LEVEL: i32 = 19;
 
 /// What was written, at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,6 +211,8 @@ impl Writer {
     }
 
     fn append_frame(&mut self) -> io::Result<()> {
+        let small = self.lines.len() <= SMALL_FRAME_BYTES;
+        self.compressor.set_compression_level(if small { SMALL_FRAME_LEVEL } else { LEVEL })?;
         let frame = self.compressor.compress(&self.lines)?;
         self.lines.clear();
         self.sink.append(&frame)?;
