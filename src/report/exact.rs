@@ -4,8 +4,8 @@
 //! counts and tokens go by their instant, a latency by the whole stretch that it measures.
 
 use super::figures::{
-    EndedAs, Latency, REPORT_VERSION, RecordingPart, Report, Requests, StageReport, Throughput, Tokens, Window,
-    Windows,
+    EndedAs, Latency, REPORT_VERSION, RecordingPart, Report, Requests, StageReport, Throughput, Tokens,
+    Window, Windows,
 };
 use super::run::{Run, Stage};
 use super::sla::Sla;

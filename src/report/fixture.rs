@@ -115,7 +115,10 @@ pub fn run() -> Run {
     let mut stage = stage(2, 1000 * MS);
     stage.requests = vec![
         request(0, 0).chunks(&[(500 * MS, 1), (900 * MS, 7)]).warmup().into(),
-        request(1, 1000 * MS).chunks(&[(1100 * MS, 1), (1160 * MS, 2), (1200 * MS, 1)]).ends(1500 * MS).into(),
+        request(1, 1000 * MS)
+            .chunks(&[(1100 * MS, 1), (1160 * MS, 2), (1200 * MS, 1)])
+            .ends(1500 * MS)
+            .into(),
         request(2, 1010 * MS).scheduled(1004 * MS).chunks(&[(1310 * MS, 1)]).ends(2000 * MS).into(),
         request(3, 1501 * MS).ends(1800 * MS).into(),
         request(4, 2000 * MS)
@@ -123,7 +126,10 @@ pub fn run() -> Run {
             .ends(3000 * MS)
             .outcome(Outcome::Cancelled, "stopped")
             .into(),
-        request(5, 1801 * MS).ends(2800 * MS).outcome(Outcome::FailedEngine, "=out of memory, \"all\"").into(),
+        request(5, 1801 * MS)
+            .ends(2800 * MS)
+            .outcome(Outcome::FailedEngine, "=out of memory, \"all\"")
+            .into(),
     ];
     Run {
         name: "hand.jsonl.zst".into(),

@@ -1,5 +1,7 @@
 //! The report as Markdown, to paste into an issue or a pull request.
 
+use std::fmt::Write as _;
+
 use super::Show;
 use super::figures::{Report, StageReport};
 use super::table::{self, Table};
@@ -18,10 +20,10 @@ pub fn markdown(reports: &[Report], show: Show) -> String {
 }
 
 fn push_report(out: &mut String, report: &Report, show: Show) {
-    out.push_str(&format!("## {}\n\n", escape(&report.recording.name)));
-    out.push_str(&format!("**{}**\n\n", escape(&table::verdict_line(report))));
+    let _ = write!(out, "## {}\n\n", escape(&report.recording.name));
+    let _ = write!(out, "**{}**\n\n", escape(&table::verdict_line(report)));
     for (name, value) in table::facts(report) {
-        out.push_str(&format!("- {name}: {}\n", escape(&value)));
+        let _ = writeln!(out, "- {name}: {}", escape(&value));
     }
     out.push('\n');
     for stage in &report.stages {
@@ -32,8 +34,8 @@ fn push_report(out: &mut String, report: &Report, show: Show) {
 fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
     let clients = stage.clients.map_or_else(String::new, |n| format!(", {n} clients"));
     let r = &stage.requests;
-    out.push_str(&format!("### {}{clients}\n\n", escape(&stage.name)));
-    out.push_str(&format!("{} of {} requests completed.\n\n", r.completed, r.scheduled));
+    let _ = write!(out, "### {}{clients}\n\n", escape(&stage.name));
+    let _ = write!(out, "{} of {} requests completed.\n\n", r.completed, r.scheduled);
     let windows = show.of(&stage.windows);
     push_table(out, &table::rates(&windows));
     for (name, window) in windows {

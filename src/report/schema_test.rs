@@ -49,7 +49,8 @@ fn faults(root: &Value, schema: &Value, value: &Value, at: &str) -> Vec<String> 
             "properties" | "additionalProperties" => {
                 found.extend(properties(root, schema, keyword, value, at));
             }
-            "enum" | "const" | "minimum" | "anyOf" | "$schema" | "$id" | "$defs" | "title" | "description" => {}
+            "enum" | "const" | "minimum" | "anyOf" | "$schema" | "$id" | "$defs" | "title"
+            | "description" => {}
             other => panic!("the checker doesn't know `{other}`"),
         }
     }

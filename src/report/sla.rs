@@ -183,7 +183,7 @@ mod tests {
     use super::*;
     use crate::report::fixture::{self, MS};
 
-    fn sla(text: serde_json::Value) -> Sla {
+    fn sla(text: &serde_json::Value) -> Sla {
         let mut run = fixture::run();
         run.header.profile = serde_json::json!({ "profile": { "name": "p" }, "sla": text });
         Sla::of(&run)
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn bare_keys_bind_each_request() {
-        let sla = sla(serde_json::json!({ "ttft": "200ms", "itl": "40ms" }));
+        let sla = sla(&serde_json::json!({ "ttft": "200ms", "itl": "40ms" }));
         let mut stage = stage();
         assert_eq!(sla.keeps(&stage.requests[0]), Some(true));
         assert_eq!(sla.keeps(&stage.requests[1]), Some(false));
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn statistics_count_failures_as_never() {
-        let sla = sla(serde_json::json!({ "ttft_p50": "250ms", "e2e_mean": "1s" }));
+        let sla = sla(&serde_json::json!({ "ttft_p50": "250ms", "e2e_mean": "1s" }));
         let mut stage = stage();
         let judged = sla.judge(&stage, 1_000).unwrap();
         let values: Vec<_> = judged.thresholds.iter().map(|t| (t.threshold.as_str(), t.value_s)).collect();
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn no_thresholds_no_judgement() {
-        assert_eq!(sla(serde_json::json!({})).judge(&stage(), 1_000), None);
-        assert_eq!(sla(serde_json::Value::Null), Sla::default());
+        assert_eq!(sla(&serde_json::json!({})).judge(&stage(), 1_000), None);
+        assert_eq!(sla(&serde_json::Value::Null), Sla::default());
     }
 }

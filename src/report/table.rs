@@ -150,10 +150,7 @@ pub fn verdict_line(report: &Report) -> String {
     let r = &report.recording;
     let said: Vec<_> =
         r.verdicts.iter().map(|v| format!("{} ({})", v.verdict.words(), harmless(&v.why))).collect();
-    match said.is_empty() {
-        true => "complete, nothing lost".into(),
-        false => said.join("; "),
-    }
+    if said.is_empty() { "complete, nothing lost".into() } else { said.join("; ") }
 }
 
 /// Text from a recording without control characters, so that it can't command a terminal.

@@ -64,7 +64,8 @@ fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
         out.push('\n');
         push_table(out, &latencies);
         if !window.errors.is_empty() {
-            let kinds: Vec<_> = window.errors.iter().map(|(kind, n)| format!("{} {n}", kind.name())).collect();
+            let kinds: Vec<_> =
+                window.errors.iter().map(|(kind, n)| format!("{} {n}", kind.name())).collect();
             line(out, &format!("  errors: {}", kinds.join(", ")));
         }
     }
@@ -162,9 +163,14 @@ mod tests {
         run.header.profile["sla"] = serde_json::json!({ "ttft_p99": "2s", "e2e": "150ms" });
         let text = text(&[report(&run)], Show::Both);
         assert!(text.starts_with("hand.jsonl.zst: SLA missed (main: e2e within 0.15 s: 25.0 %"), "{text}");
-        for said in
-            ["measured window", "steady window", "errors: failed_engine 1", "TTFT ms", "MISSED", "1 more to warm up"]
-        {
+        for said in [
+            "measured window",
+            "steady window",
+            "errors: failed_engine 1",
+            "TTFT ms",
+            "MISSED",
+            "1 more to warm up",
+        ] {
             assert!(text.contains(said), "`{said}` is missing in\n{text}");
         }
         assert!(text.lines().all(|l| l.width() <= COLUMNS), "{text}");

@@ -11,7 +11,10 @@ pub fn verdicts(run: &Run, stages: &[StageReport]) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     let mut say = |verdict, why: String| verdicts.push(Verdict { verdict, why });
     if run.lost_events > 0 {
-        say(VerdictKind::Tainted, format!("{} events were lost before they could be counted", run.lost_events));
+        say(
+            VerdictKind::Tainted,
+            format!("{} events were lost before they could be counted", run.lost_events),
+        );
     }
     for why in degraded(run, stages) {
         say(VerdictKind::ClientDegraded, why);
@@ -56,7 +59,9 @@ fn degraded(run: &Run, stages: &[StageReport]) -> Vec<String> {
     for stage in &run.stages {
         let Some(span) = window::measured(stage) else { continue };
         let during = run.samples.iter().filter(|s| span.has(s.at_ns));
-        if let Some(lag) = during.filter_map(|s| s.loop_lag_ns).max().filter(|lag| *lag > DEGRADED_LOOP_LAG_NS) {
+        if let Some(lag) =
+            during.filter_map(|s| s.loop_lag_ns).max().filter(|lag| *lag > DEGRADED_LOOP_LAG_NS)
+        {
             let (lag, limit) = (lag as f64 / 1e6, DEGRADED_LOOP_LAG_NS / 1_000_000);
             reasons.push(format!("{}: event loop late by {lag:.1} ms, over {limit} ms", stage.start.name));
         }
@@ -78,6 +83,8 @@ fn sla(stage: &StageReport) -> Option<(VerdictKind, String)> {
 
 #[cfg(test)]
 mod tests {
+    use VerdictKind::{ClientDegraded, Cut, Damaged, Interrupted, SlaMissed, Tainted};
+
     use super::*;
     use crate::event::Sample;
     use crate::report::fixture::{self, MS};
@@ -101,7 +108,6 @@ mod tests {
         run.header.profile["sla"] = serde_json::json!({ "e2e": "1ms" });
         let at_ns = run.stages[0].requests.last().unwrap().finished_ns;
         run.samples.push(Sample { at_ns, loop_lag_ns: Some(101 * MS), ..Sample::default() });
-        use VerdictKind::{ClientDegraded, Cut, Damaged, Interrupted, SlaMissed, Tainted};
         assert_eq!(kinds(&run), [Tainted, ClientDegraded, Damaged, Interrupted, SlaMissed]);
         run.ended = None;
         assert_eq!(kinds(&run), [Tainted, ClientDegraded, Cut, Damaged, SlaMissed]);

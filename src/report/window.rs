@@ -116,7 +116,8 @@ impl Search {
             Step::Sent => self.in_flight += 1,
             Step::Finished => self.in_flight = self.in_flight.saturating_sub(1),
         }
-        let enough = f64::from(self.in_flight) >= STEADY_SHARE * f64::from(self.clients) && self.in_flight > 0;
+        let enough =
+            f64::from(self.in_flight) >= STEADY_SHARE * f64::from(self.clients) && self.in_flight > 0;
         match (enough, self.since) {
             (true, None) => self.since = Some(at_ns),
             (true, Some(_)) => self.dip = None,
@@ -182,8 +183,10 @@ mod tests {
     #[test]
     fn in_flight_is_averaged_over_the_window_only() {
         let mut stage = fixture::stage(2, 0);
-        stage.requests =
-            vec![fixture::request(0, 0).ends(100 * MS).into(), fixture::request(1, 50 * MS).ends(150 * MS).into()];
+        stage.requests = vec![
+            fixture::request(0, 0).ends(100 * MS).into(),
+            fixture::request(1, 50 * MS).ends(150 * MS).into(),
+        ];
         let mean = |start, end| mean_in_flight(&stage, Span { start_ns: start * MS, end_ns: end * MS });
         assert_eq!(mean(0, 200), Some(1.0));
         assert_eq!(mean(50, 100), Some(2.0));

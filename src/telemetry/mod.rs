@@ -109,7 +109,10 @@ mod tests {
         let clock = Clock::start();
         let mut sampler = Sampler::new();
         let first = sampler.sample(clock.now_ns());
-        assert_eq!((first.cpu_percent, first.process_cpu_percent, first.client_cpu_percent), (None, None, None));
+        assert_eq!(
+            (first.cpu_percent, first.process_cpu_percent, first.client_cpu_percent),
+            (None, None, None)
+        );
         let stop = clock.now_ns() + 400_000_000;
         let mut sum = 0u64;
         while clock.now_ns() < stop {

@@ -21,10 +21,8 @@ impl ClientThreads {
     pub fn percent(&mut self, at_ns: u64) -> Option<f32> {
         let now = client_ticks()?;
         let (before_ns, before) = self.before.replace((at_ns, now.clone()))?;
-        let used: u64 = now
-            .iter()
-            .map(|(tid, ticks)| ticks.saturating_sub(before.get(tid).copied().unwrap_or(0)))
-            .sum();
+        let used: u64 =
+            now.iter().map(|(tid, ticks)| ticks.saturating_sub(before.get(tid).copied().unwrap_or(0))).sum();
         let seconds = at_ns.checked_sub(before_ns).filter(|ns| *ns > 0)? as f64 / 1e9;
         Some((used as f64 / TICKS_PER_S / seconds * 100.0) as f32)
     }
@@ -34,7 +32,9 @@ impl ClientThreads {
 fn client_ticks() -> Option<HashMap<u32, u64>> {
     let mut ticks = HashMap::new();
     for entry in std::fs::read_dir("/proc/self/task").ok()? {
-        let Some(tid) = entry.ok().and_then(|e| e.file_name().to_str()?.parse::<u32>().ok()) else { continue };
+        let Some(tid) = entry.ok().and_then(|e| e.file_name().to_str()?.parse::<u32>().ok()) else {
+            continue;
+        };
         // A thread may end between the listing and the reading.
         let Ok(stat) = std::fs::read_to_string(format!("/proc/self/task/{tid}/stat")) else { continue };
         let Some((name, used)) = parse(&stat) else { continue };

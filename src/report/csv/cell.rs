@@ -175,7 +175,9 @@ mod tests {
         #[test]
         fn any_text_reads_back(texts in prop::collection::vec("\\PC*|[=+@\"',\r\n\t-]{1,5}", 1..6), n in any::<u64>()) {
             let bytes = written(|row| {
-                texts.iter().for_each(|t| row.text(t));
+                for text in &texts {
+                    row.text(text);
+                }
                 row.whole(n);
                 row.end();
             });
@@ -185,7 +187,7 @@ mod tests {
             prop_assert_eq!(&record[texts.len()], n.to_string());
             for (text, cell) in texts.iter().zip(&record) {
                 let guarded = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-                prop_assert_eq!(guarded.then_some("'").unwrap_or_default().to_owned() + text, cell);
+                prop_assert_eq!(if guarded { format!("'{text}") } else { text.clone() }, cell);
             }
         }
     }

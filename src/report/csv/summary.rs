@@ -33,7 +33,7 @@ impl Rows {
                 sweep.push(key);
             }
         }
-        self.header(&mut out.row, &sweep);
+        header(&mut out.row, &sweep);
         out.end_row()?;
         for (recording, stages) in &self.recordings {
             for stage in stages {
@@ -45,20 +45,26 @@ impl Rows {
                         None => out.row.empty(),
                     }
                 }
-                figures(recording, stage).into_iter().for_each(|(_, cell)| put(&mut out.row, cell));
+                for (_, cell) in figures(recording, stage) {
+                    put(&mut out.row, cell);
+                }
                 out.end_row()?;
             }
         }
         Ok(())
     }
+}
 
-    /// The columns' names are those of any stage: of an empty one where there is none.
-    fn header(&self, row: &mut Row, sweep: &[&str]) {
-        ["run", "stage"].iter().chain(sweep).for_each(|name| row.text(name));
-        let mut names: Cells = Vec::new();
-        recording_cells(&mut names, None);
-        stage_cells(&mut names, None);
-        names.iter().for_each(|(name, _)| row.text(name));
+/// The columns' names are the same for every stage, an empty one too.
+fn header(row: &mut Row, sweep: &[&str]) {
+    for name in ["run", "stage"].iter().chain(sweep) {
+        row.text(name);
+    }
+    let mut names: Cells = Vec::new();
+    recording_cells(&mut names, None);
+    stage_cells(&mut names, None);
+    for (name, _) in &names {
+        row.text(name);
     }
 }
 

@@ -86,7 +86,8 @@ fn totals_are_the_reports() {
     second.name = "+closed".into();
     let runs = [fixture::run(), second];
     let written = Written::of(&runs);
-    let windows: Vec<_> = runs.iter().map(|r| report(r).stages[0].windows.measured.clone().unwrap()).collect();
+    let windows: Vec<_> =
+        runs.iter().map(|r| report(r).stages[0].windows.measured.clone().unwrap()).collect();
     let (mut output, mut input, mut completed, mut e2e) = (0, 0, 0, 0.0);
     for w in &windows {
         output += w.tokens.output;

@@ -1,0 +1,104 @@
+//! How fast a recording becomes figures and tables.
+//!
+//! `cargo bench --bench report`: tokens a second into the exact report, rows a second into `tokens.csv`.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use fastgen_tui::event::{CountedBy, Ended, Event, Outcome, Phase, StageStart};
+use fastgen_tui::metrics::RequestRecord;
+use fastgen_tui::recording::{Engine, Header, Host, MAJOR, MINOR, Program, Version};
+use fastgen_tui::report::{Entry, Losses, Run, csv, report};
+
+const CLIENTS: u64 = 32;
+const REQUESTS: u64 = 4_000;
+const TOKENS: u64 = 250;
+
+fn header() -> Header {
+    Header {
+        fastgen_recording: Version { major: MAJOR, minor: MINOR },
+        tick_ns: 1_000,
+        profile: serde_json::json!({ "profile": { "name": "bench" } }),
+        seed: 1,
+        host: Host::default(),
+        engine: Engine::default(),
+        started_at: jiff::Timestamp::UNIX_EPOCH,
+        program: Program::default(),
+        command: Vec::new(),
+    }
+}
+
+/// A closed loop of a million tokens whose gaps scatter from 5 to 25 ms.
+fn run() -> Run {
+    let mut entries = vec![
+        Entry::Event(Event::Stage(Box::new(StageStart {
+            at_ns: 0,
+            stage: 0,
+            name: "main".into(),
+            sweep: Vec::new(),
+            clients: Some(CLIENTS as u32),
+            planned_requests: Some(REQUESTS),
+            planned_ns: None,
+        }))),
+        Entry::Event(Event::Phase { at_ns: 0, stage: 0, phase: Phase::Measuring }),
+    ];
+    let mut scatter = 1u64;
+    let mut free = [0u64; CLIENTS as usize];
+    for number in 0..REQUESTS {
+        let client = (number % CLIENTS) as usize;
+        let sent_ns = free[client];
+        let mut at_ns = sent_ns;
+        let chunk_at_ns: Vec<u64> = (0..TOKENS)
+            .map(|_| {
+                scatter =
+                    scatter.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                at_ns += (5_000 + (scatter >> 33) % 20_000) * 1_000;
+                at_ns
+            })
+            .collect();
+        free[client] = at_ns;
+        entries.push(Entry::Request(RequestRecord {
+            request: number,
+            client: client as u32,
+            stage: 0,
+            warmup: false,
+            scheduled_ns: sent_ns,
+            sent_ns,
+            prefill_ns: None,
+            finished_ns: at_ns,
+            prompt_tokens: 100,
+            max_tokens: TOKENS as u32,
+            output_tokens: TOKENS as u32,
+            counted_by: CountedBy::Engine,
+            outcome: Outcome::Completed,
+            error: None,
+            text: None,
+            chunk_at_ns,
+            chunk_tokens: Vec::new(),
+        }));
+    }
+    let at_ns = free.iter().copied().max().unwrap_or(0);
+    entries.push(Entry::Event(Event::Ended { at_ns, how: Ended::Complete }));
+    Run::from_entries("bench", header(), entries, Losses::default)
+}
+
+fn benches(c: &mut Criterion) {
+    let run = run();
+    let mut group = c.benchmark_group("report");
+    group.sample_size(10).throughput(Throughput::Elements(REQUESTS * TOKENS));
+    group.bench_function("exact figures, tokens", |b| b.iter(|| report(black_box(&run))));
+    let dir = std::env::temp_dir().join(format!("fastgen-tui-bench-{}", std::process::id()));
+    let figures = report(&run);
+    group.bench_function("csv, token rows", |b| {
+        b.iter(|| {
+            let mut export = csv::Export::create(&dir).expect("the temporary folder can be written");
+            export.add(&run, &figures).expect("the temporary folder has room");
+            export.finish().expect("the temporary folder has room")
+        });
+    });
+    group.finish();
+    let _ = std::fs::remove_dir_all(&dir);
+}
+
+criterion_group!(all, benches);
+criterion_main!(all);
