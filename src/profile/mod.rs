@@ -1,8 +1,29 @@
 //! Profiles: what to run, as TOML. The schema is in [`schema`]; this room reads, layers and checks them.
 //!
 //! Layers, later wins: bundled < the user's own (in the config folder) < a named file < `--set` flags.
+//! [`resolve`] is the door: texts become [`tree`]s, the trees are merged, the whole is read into a
+//! [`Profile`] and checked, and whatever is wrong is shown where it was written.
 
+mod backend;
+mod check;
+mod de;
+mod error;
+mod layers;
+mod openai;
+mod read;
 mod schema;
+mod stages;
+mod tree;
 pub mod values;
 
+#[cfg(test)]
+mod tests;
+
+pub use backend::*;
+pub use check::{DEVICES, DUMMY_QUANTIZATIONS, IN_SITU_QUANTIZATIONS};
+pub use error::{Located, ProfileError};
+pub use layers::{BUNDLED, Listed, Resolved, list, resolve, resolve_in};
+pub use openai::*;
+pub use read::SLA_KEYS;
 pub use schema::*;
+pub use stages::StagePlan;

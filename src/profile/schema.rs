@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::values::{duration, duration_map, optional_duration};
+use super::backend::Backend;
+use super::values::{duration_map, optional_duration};
 
 /// A whole profile, checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,107 +44,6 @@ pub struct Meta {
     pub name: String,
     #[serde(default)]
     pub about: String,
-}
-
-/// Which backend serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BackendKind {
-    /// The embedded engine.
-    Mistralrs,
-    /// A server over HTTP.
-    Openai,
-    /// A model of an engine: known timing, no weights.
-    Sim,
-}
-
-/// `[backend]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Backend {
-    pub kind: BackendKind,
-    /// `auto`, `cpu`, `cuda:N`, `metal`.
-    pub device: String,
-    /// Most sequences the engine runs at once.
-    pub max_batch: u32,
-    /// Engines side by side, requests to the least loaded.
-    pub replicas: u32,
-    pub tensor_parallel: u32,
-    /// Compute threads of the engine: a number or `"auto"`.
-    pub threads: Threads,
-    /// Keep the KV cache of prompts for later requests with the same prefix.
-    pub prefix_cache: bool,
-    /// PagedAttention where the device has it.
-    pub paged_attention: bool,
-    /// How the simulated engine behaves.
-    #[serde(skip_serializing_if = "Sim::is_default")]
-    pub sim: Sim,
-}
-
-impl Default for Backend {
-    fn default() -> Self {
-        Self {
-            kind: BackendKind::Mistralrs,
-            device: "auto".into(),
-            max_batch: 32,
-            replicas: 1,
-            tensor_parallel: 1,
-            threads: Threads::Auto,
-            prefix_cache: false,
-            paged_attention: true,
-            sim: Sim::default(),
-        }
-    }
-}
-
-/// A number of threads, or `"auto"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Threads {
-    Auto,
-    Count(u32),
-}
-
-/// `[backend.sim]`: times of the simulated engine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Sim {
-    /// Prefill speed, prompt tokens a second, one prompt at a time; 0 = no time.
-    pub prefill_tokens_per_s: f64,
-    /// Time of one decode step with one sequence in it.
-    #[serde(with = "duration")]
-    pub step: Duration,
-    /// Extra time of a step for each further sequence in it.
-    #[serde(with = "duration")]
-    pub step_per_sequence: Duration,
-    /// Vocabulary of prompts.
-    pub vocabulary: u32,
-    /// Every n-th request fails; 0 = none.
-    pub fail_every: u64,
-    /// Die after so many requests; 0 = never.
-    pub die_after: u64,
-    /// Time to load.
-    #[serde(with = "duration")]
-    pub load: Duration,
-}
-
-impl Default for Sim {
-    fn default() -> Self {
-        Self {
-            prefill_tokens_per_s: 20_000.0,
-            step: Duration::from_millis(10),
-            step_per_sequence: Duration::from_micros(200),
-            vocabulary: 32_000,
-            fail_every: 0,
-            die_after: 0,
-            load: Duration::ZERO,
-        }
-    }
-}
-
-impl Sim {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// `[model]`: one of `hub`, `path`, `dummy`.
@@ -203,7 +103,7 @@ impl Default for Workload {
 }
 
 /// A distribution of lengths in tokens; a plain number is a fixed length.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Length {
     Fixed(u32),
@@ -211,8 +111,8 @@ pub enum Length {
 }
 
 /// `{ normal = { mean, std, min, max } }`, `{ uniform = { min, max } }`, `{ lognormal = { mean, std, min, max } }`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Distribution {
     /// Normal, rounded, cut to min..=max.
     Normal(Spread),
@@ -230,7 +130,8 @@ pub struct Spread {
     pub std: f64,
     #[serde(default = "one")]
     pub min: u32,
-    #[serde(default = "most")]
+    /// [`Spread::UNBOUNDED`] where it isn't given: the model's context is the bound.
+    #[serde(default = "unbounded", skip_serializing_if = "is_unbounded")]
     pub max: u32,
 }
 
@@ -246,8 +147,31 @@ fn one() -> u32 {
     1
 }
 
-fn most() -> u32 {
-    1_000_000
+impl Spread {
+    /// `max` where it isn't given. Lengths are then cut to what the model's context leaves.
+    pub const UNBOUNDED: u32 = u32::MAX;
+}
+
+impl Length {
+    /// Shortest and longest; the longest is [`Spread::UNBOUNDED`] where only the model's context bounds it.
+    pub fn bounds(&self) -> (u32, u32) {
+        match self {
+            Self::Fixed(tokens) => (*tokens, *tokens),
+            Self::Of(Distribution::Uniform(range)) => (range.min, range.max),
+            Self::Of(Distribution::Normal(spread) | Distribution::Lognormal(spread)) => {
+                (spread.min, spread.max)
+            }
+        }
+    }
+}
+
+fn unbounded() -> u32 {
+    Spread::UNBOUNDED
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_unbounded(max: &u32) -> bool {
+    *max == Spread::UNBOUNDED
 }
 
 /// How requests arrive.
@@ -340,10 +264,9 @@ impl Formula {
     }
 }
 
-/// `[sla]`. Keys beside the named ones are thresholds; their names are checked by hand, since serde can't
-/// refuse unknown keys where some are collected.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+/// `[sla]`. Keys beside the named ones are thresholds; see [`super::values`] for how they are read, since
+/// serde's derive can't refuse unknown keys where some are collected.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Sla {
     /// FastGen's: the first token within prompt tokens / this.
     pub prompt_tokens_per_s: f64,
@@ -352,7 +275,7 @@ pub struct Sla {
     /// `cumulative`, `ema16`.
     pub validators: Vec<String>,
     /// Thresholds: `ttft`, `itl`, `tpot`, `e2e`, alone or with `_mean`, `_p50`, `_p90`, `_p95`, `_p99` → most time allowed.
-    #[serde(flatten, with = "duration_map")]
+    #[serde(flatten, serialize_with = "duration_map::serialize")]
     pub thresholds: BTreeMap<String, Duration>,
 }
 

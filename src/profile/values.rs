@@ -2,20 +2,47 @@
 
 use std::time::Duration;
 
-use serde::de::Error as _;
+use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Formula, Jitter, Threads};
+
+/// For `skip_serializing_if`.
+pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
 
 /// Writes a duration as `10ms`, `1m 30s`.
 pub fn show(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
 }
 
-fn parse(text: &str) -> Result<Duration, String> {
+/// Reads a duration such as `500ms`, `1m 30s`.
+///
+/// # Errors
+/// Says what is wrong with it and how one is written.
+pub fn parse(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|e| format!("`{text}` is no duration ({e}); write e.g. \"500ms\", \"30s\", \"10m\""))
 }
+
+/// A text that must be read further: says what it stands for if it is no text.
+struct TextFor(&'static str);
+
+impl Visitor<'_> for TextFor {
+    type Value = String;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
+    }
+}
+
+const DURATION: TextFor = TextFor("a duration such as \"500ms\", \"30s\", \"10m\"");
+const JITTER: TextFor = TextFor("a duration such as \"10ms\", or one for each client, \"10ms/client\"");
 
 /// `serde(with)` for a [`Duration`] as text.
 pub mod duration {
@@ -26,13 +53,13 @@ pub mod duration {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
-        parse(&String::deserialize(d)?).map_err(D::Error::custom)
+        parse(&d.deserialize_str(DURATION)?).map_err(D::Error::custom)
     }
 }
 
 /// `serde(with)` for an optional [`Duration`] as text.
 pub mod optional_duration {
-    use super::*;
+    use super::{Deserializer, Duration, Serializer, duration, show};
 
     pub fn serialize<S: Serializer>(value: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
         match value {
@@ -42,25 +69,18 @@ pub mod optional_duration {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
-        parse(&String::deserialize(d)?).map(Some).map_err(D::Error::custom)
+        duration::deserialize(d).map(Some)
     }
 }
 
-/// `serde(with)` for a map of names to durations.
+/// `serde(serialize_with)` for a map of names to durations; `[sla]` is read by hand.
 pub mod duration_map {
     use std::collections::BTreeMap;
 
-    use super::*;
+    use super::{Duration, Serializer, show};
 
     pub fn serialize<S: Serializer>(map: &BTreeMap<String, Duration>, s: S) -> Result<S::Ok, S::Error> {
         s.collect_map(map.iter().map(|(k, v)| (k, show(*v))))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<BTreeMap<String, Duration>, D::Error> {
-        BTreeMap::<String, String>::deserialize(d)?
-            .into_iter()
-            .map(|(k, v)| parse(&v).map(|v| (k, v)).map_err(D::Error::custom))
-            .collect()
     }
 }
 
@@ -77,7 +97,7 @@ impl Serialize for Jitter {
 
 impl<'de> Deserialize<'de> for Jitter {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(d)?;
+        let text = d.deserialize_str(JITTER)?;
         let mut jitter = Self::default();
         for part in text.split('+') {
             let part = part.trim();

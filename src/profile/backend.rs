@@ -1,0 +1,131 @@
+//! The schema of `[backend]`: which engine serves, and how it is set up.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::openai::{Dialect, Endpoint, Launch};
+use super::values::{duration, is_default};
+
+/// Which backend serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BackendKind {
+    /// The embedded engine.
+    Mistralrs,
+    /// A server over HTTP.
+    Openai,
+    /// A model of an engine: known timing, no weights.
+    Sim,
+}
+
+/// `[backend]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backend {
+    pub kind: BackendKind,
+    /// `auto`, `cpu`, `cuda:N`, `metal`.
+    pub device: String,
+    /// Most sequences the engine runs at once.
+    pub max_batch: u32,
+    /// Engines side by side, requests to the least loaded.
+    pub replicas: u32,
+    pub tensor_parallel: u32,
+    /// Compute threads of the engine: a number or `"auto"`.
+    pub threads: Threads,
+    /// Keep the KV cache of prompts for later requests with the same prefix.
+    pub prefix_cache: bool,
+    /// PagedAttention where the device has it.
+    pub paged_attention: bool,
+    /// Base URLs of OpenAI-compatible servers, for `kind = "openai"`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+    /// The server's endpoint that is measured.
+    #[serde(skip_serializing_if = "is_default")]
+    pub endpoint: Endpoint,
+    /// The model's name at the server; default: the first that it lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The server's way of speaking the protocol.
+    #[serde(skip_serializing_if = "is_default")]
+    pub dialect: Dialect,
+    /// The environment variable that holds the server's key. The key itself never stands in a profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key_env: Option<String>,
+    /// Threads of the HTTP client; default 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_threads: Option<u32>,
+    /// Start the server for the run, and stop it after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launch: Option<Launch>,
+    /// How the simulated engine behaves.
+    #[serde(skip_serializing_if = "is_default")]
+    pub sim: Sim,
+}
+
+impl Default for Backend {
+    fn default() -> Self {
+        Self {
+            kind: BackendKind::Mistralrs,
+            device: "auto".into(),
+            max_batch: 32,
+            replicas: 1,
+            tensor_parallel: 1,
+            threads: Threads::Auto,
+            prefix_cache: false,
+            paged_attention: true,
+            urls: Vec::new(),
+            endpoint: Endpoint::default(),
+            model: None,
+            dialect: Dialect::default(),
+            api_key_env: None,
+            client_threads: None,
+            launch: None,
+            sim: Sim::default(),
+        }
+    }
+}
+
+/// A number of threads, or `"auto"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    Auto,
+    Count(u32),
+}
+
+/// `[backend.sim]`: times of the simulated engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sim {
+    /// Prefill speed, prompt tokens a second, one prompt at a time; 0 = no time.
+    pub prefill_tokens_per_s: f64,
+    /// Time of one decode step with one sequence in it.
+    #[serde(with = "duration")]
+    pub step: Duration,
+    /// Extra time of a step for each further sequence in it.
+    #[serde(with = "duration")]
+    pub step_per_sequence: Duration,
+    /// Vocabulary of prompts.
+    pub vocabulary: u32,
+    /// Every n-th request fails; 0 = none.
+    pub fail_every: u64,
+    /// Die after so many requests; 0 = never.
+    pub die_after: u64,
+    /// Time to load.
+    #[serde(with = "duration")]
+    pub load: Duration,
+}
+
+impl Default for Sim {
+    fn default() -> Self {
+        Self {
+            prefill_tokens_per_s: 20_000.0,
+            step: Duration::from_millis(10),
+            step_per_sequence: Duration::from_micros(200),
+            vocabulary: 32_000,
+            fail_every: 0,
+            die_after: 0,
+            load: Duration::ZERO,
+        }
+    }
+}

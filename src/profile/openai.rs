@@ -1,0 +1,52 @@
+//! The keys of `[backend]` that concern servers over HTTP.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::values::duration;
+
+/// Which of a server's endpoints is measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Endpoint {
+    #[default]
+    Completions,
+    Chat,
+}
+
+/// A server's way of speaking the protocol.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dialect {
+    /// Found out by asking the server.
+    #[default]
+    Auto,
+    Vllm,
+    Sglang,
+    #[serde(rename = "llama.cpp")]
+    LlamaCpp,
+    Tgi,
+    Mii,
+    MiiOpenai,
+    VllmGenerate,
+    AzureMl,
+}
+
+/// `[backend.launch]`: a server started for the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Launch {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// A URL that answers once the server is ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<String>,
+    /// Most time to become ready.
+    #[serde(default = "five_minutes", with = "duration")]
+    pub timeout: Duration,
+}
+
+fn five_minutes() -> Duration {
+    Duration::from_secs(300)
+}
