@@ -17,6 +17,9 @@ pub use crate::progress::Progress;
 pub mod mistralrs;
 pub mod sim;
 
+/// The embedded engine's version, as Cargo.toml pins it.
+pub const MISTRALRS_VERSION: &str = "0.8.1";
+
 /// What a client asks for.
 #[derive(Debug, Clone)]
 pub struct GenerateRequest {
@@ -135,6 +138,17 @@ pub enum BackendError {
     /// Loading was given up because the user asked to end.
     #[error("loading was interrupted")]
     Interrupted,
+}
+
+/// What is known of a profile's backend before it is loaded: for headers and titles.
+pub fn announced(profile: &Profile) -> BackendInfo {
+    let (kind, version) = match profile.backend.kind {
+        BackendKind::Mistralrs => ("mistralrs", MISTRALRS_VERSION),
+        BackendKind::Sim => ("sim", env!("CARGO_PKG_VERSION")),
+        BackendKind::Openai => ("openai", ""),
+    };
+    let model = if profile.backend.kind == BackendKind::Sim { "simulated" } else { "" };
+    BackendInfo { kind: kind.into(), version: version.into(), model: model.into(), ..BackendInfo::default() }
 }
 
 /// Makes the backend that a profile asks for. Blocks, maybe for minutes: call it on a thread of its own.

@@ -11,7 +11,7 @@ use super::driver::Stage;
 use super::turns::{Gate, Turn};
 use crate::backend::{End, GenerateRequest, Generation, Item};
 use crate::event::{ClientId, CountedBy, Event, Finished, Outcome, RequestId, Sent};
-use crate::workload::Ask;
+use crate::workload::{Planned, Stream};
 
 /// Most bytes of generated text kept of one request.
 const TEXT_LIMIT: usize = 64 * 1024;
@@ -54,7 +54,7 @@ impl Client {
             if self.wish.borrow().stop > StopLevel::Run {
                 return;
             }
-            let ask = self.stage.workload.warmup(u64::from(self.id) * each + i);
+            let ask = self.stage.generator.request(Stream::Warmup, u64::from(self.id) * each + i);
             let scheduled_ns = self.stage.clock.now_ns();
             self.request(ask, scheduled_ns, true).await;
         }
@@ -64,15 +64,14 @@ impl Client {
         loop {
             let turn = self.stage.turns.next(self.id, &mut self.wish, self.stage.clock).await;
             let Some(Turn { number, scheduled_ns }) = turn else { return };
-            let ask = self.stage.workload.measured(number);
+            let ask = self.stage.generator.request(Stream::Measured, number);
             self.request(ask, scheduled_ns, false).await;
         }
     }
 
-    async fn request(&mut self, ask: Ask, scheduled_ns: u64, warmup: bool) {
+    async fn request(&mut self, ask: Planned, scheduled_ns: u64, warmup: bool) {
         let stage = self.stage.clone();
         let request = stage.next_request();
-        let prompt: Arc<[u32]> = ask.prompt.into();
         let sent_ns = stage.clock.now_ns();
         stage.sink.send(Event::Sent(Sent {
             at_ns: sent_ns,
@@ -80,15 +79,15 @@ impl Client {
             request,
             client: self.id,
             stage: stage.number,
-            prompt_tokens: prompt.len() as u32,
-            max_tokens: ask.max_tokens,
+            prompt_tokens: ask.prompt.len() as u32,
+            max_tokens: ask.output_tokens,
             warmup,
         }));
         let generation = stage.backend.generate(GenerateRequest {
             request,
             client: self.id,
-            prompt,
-            max_tokens: ask.max_tokens,
+            prompt: ask.prompt,
+            max_tokens: ask.output_tokens,
             ignore_eos: stage.ignore_eos,
         });
         let (end, text) = Follow { stage: &stage, request, sent_ns }.to_the_end(generation).await;

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::collector::EventSink;
 use crate::event::{ClientId, Ended, Event, Phase, RequestId, StageId, StageStart};
 use crate::profile::{Drain, Load, Stop};
-use crate::workload::Workload;
+use crate::workload::{Generator, start_delay};
 
 /// How often the engine's health is asked for.
 const HEALTH_EVERY: Duration = Duration::from_millis(200);
@@ -29,7 +29,8 @@ pub struct StageRun {
     pub sweep: Vec<(String, serde_json::Value)>,
     pub load: Load,
     pub stop: Stop,
-    pub workload: Workload,
+    pub requests: Generator,
+    pub seed: u64,
     pub ignore_eos: bool,
 }
 
@@ -51,8 +52,9 @@ pub(super) struct Stage {
     pub clock: Clock,
     pub turns: Turns,
     pub load: Load,
-    pub workload: Workload,
+    pub generator: Generator,
     pub ignore_eos: bool,
+    seed: u64,
     requests: Arc<AtomicU64>,
     warming_up: AtomicU32,
     all_at_barrier: Notify,
@@ -76,7 +78,7 @@ impl Stage {
     }
 
     pub fn jitter(&self, client: ClientId) -> Duration {
-        self.workload.jitter(&self.load.start_jitter, self.load.clients, client)
+        start_delay(self.seed, &self.load.start_jitter, client, self.load.clients)
     }
 
     fn phase(&self, phase: Phase) -> u64 {
@@ -122,8 +124,9 @@ impl Driver {
             clock: self.clock,
             turns: Turns::new(planned, clients),
             load: run.load,
-            workload: run.workload,
+            generator: run.requests,
             ignore_eos: run.ignore_eos,
+            seed: run.seed,
             requests,
             warming_up: AtomicU32::new(clients),
             all_at_barrier: Notify::new(),

@@ -17,7 +17,7 @@ use crate::profile::{Profile, StagePlan};
 use crate::progress::Progress;
 use crate::recording::Writer;
 use crate::telemetry::Sampler;
-use crate::workload::{Vocabulary, Workload, check_context};
+use crate::workload::{Generator, Target};
 
 /// Time between readings of host, GPU and engine.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
@@ -179,20 +179,22 @@ impl Conduct {
 fn stage(plan: &StagePlan, backend: &dyn Backend) -> Result<StageRun, String> {
     let profile = &plan.profile;
     let text = match &profile.workload.prompt_text {
-        Some(text) => Some(backend.encode(text).map_err(|e| e.to_string())?),
+        Some(text) => Some(backend.encode(text).map_err(|e| e.to_string())?.into()),
         None => None,
     };
-    if let Some(context) = backend.info().context_tokens {
-        check_context(&profile.workload, text.as_deref(), context).map_err(|e| e.to_string())?;
-    }
-    let vocabulary = Vocabulary { size: backend.vocabulary(), reserved: backend.reserved_tokens().to_vec() };
-    let workload = Workload::new(&profile.workload, vocabulary, text).map_err(|e| e.to_string())?;
+    let target = Target {
+        vocabulary: backend.vocabulary(),
+        reserved: backend.reserved_tokens(),
+        context: backend.info().context_tokens,
+    };
+    let requests = Generator::new(&profile.workload, target, text).map_err(|e| e.to_string())?;
     Ok(StageRun {
         name: plan.name.clone(),
         sweep: plan.sweep.clone(),
         load: profile.load.clone(),
         stop: profile.stop.clone(),
-        workload,
+        requests,
+        seed: profile.workload.seed,
         ignore_eos: profile.workload.ignore_eos,
     })
 }

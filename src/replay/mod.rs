@@ -15,7 +15,7 @@ use crate::metrics::{Aggregator, Snapshot};
 use crate::recording::{self, Entry, Header, Losses, Reader, RecordingError};
 
 pub use expand::Expander;
-pub use session::ReplaySession;
+pub use session::{ReplaySession, title};
 
 /// What a recording played to its end gives.
 #[derive(Debug)]
@@ -45,6 +45,25 @@ pub fn play_reader(mut reader: Reader) -> Played {
     }
     let snapshot = aggregator.snapshot(aggregator.newest_ns());
     Played { header: reader.header().clone(), snapshot, losses: reader.losses() }
+}
+
+/// The picture of a recording at one moment, its header, and its length in nanoseconds. A moment past the end
+/// gives the last picture.
+///
+/// # Errors
+/// As [`recording::open`].
+pub fn at(path: &Path, at_ns: u64) -> Result<(Snapshot, Header, u64), RecordingError> {
+    let reader = recording::open(path)?;
+    let header = reader.header().clone();
+    let mut aggregator = new_aggregator(&header);
+    let mut length_ns = 0;
+    for event in Expander::new(reader) {
+        length_ns = length_ns.max(event.at_ns());
+        if event.at_ns() <= at_ns {
+            aggregator.apply(&event);
+        }
+    }
+    Ok((aggregator.snapshot(at_ns.min(length_ns)), header, length_ns))
 }
 
 /// An aggregator that knows what only the header says.

@@ -73,7 +73,7 @@ fn origin(path: &Path) -> Result<Origin, RecordingError> {
 }
 
 /// Names for the header line, from the recorded profile.
-fn title(header: &Header) -> Title {
+pub fn title(header: &Header) -> Title {
     let text = |pointer: &str| header.profile.pointer(pointer).and_then(serde_json::Value::as_str);
     let model = ["/model/hub", "/model/path", "/model/dummy"].into_iter().find_map(text);
     Title {
