@@ -48,9 +48,34 @@ pub fn missing() -> u32 {
 
 /// Names of the bits of [`missing`].
 const NAMES: [&str; 28] = [
-    "sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "avx", "fma", "f16c", "movbe", "avx2", "bmi1", "bmi2", "adx",
-    "sha", "avx512f", "avx512dq", "avx512ifma", "avx512cd", "avx512bw", "avx512vl", "avx512vbmi", "avx512vbmi2",
-    "gfni", "vaes", "vpclmulqdq", "avx512vnni", "avx512bitalg", "avx512vpopcntdq",
+    "sse3",
+    "ssse3",
+    "sse4.1",
+    "sse4.2",
+    "popcnt",
+    "avx",
+    "fma",
+    "f16c",
+    "movbe",
+    "avx2",
+    "bmi1",
+    "bmi2",
+    "adx",
+    "sha",
+    "avx512f",
+    "avx512dq",
+    "avx512ifma",
+    "avx512cd",
+    "avx512bw",
+    "avx512vl",
+    "avx512vbmi",
+    "avx512vbmi2",
+    "gfni",
+    "vaes",
+    "vpclmulqdq",
+    "avx512vnni",
+    "avx512bitalg",
+    "avx512vpopcntdq",
 ];
 
 /// Writes the message for a CPU that lacks something, straight to standard error. Called before anything else

@@ -32,8 +32,8 @@
 pub mod backend;
 pub mod cli;
 pub mod clock;
-pub mod cpu;
 pub mod collector;
+pub mod cpu;
 pub mod event;
 pub mod load;
 pub mod logging;

@@ -51,7 +51,8 @@ impl LogHub {
             inner.file = Some(file);
             inner.path = Some(path);
         }
-        let filter = EnvFilter::try_from_env("FASTGEN_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+        let filter =
+            EnvFilter::try_from_env("FASTGEN_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
         let layer = HubLayer(hub.clone()).with_filter(filter);
         // Fails only if there is a subscriber already, as in tests; the messages then go there.
         let _ = tracing_subscriber::registry().with(layer).try_init();

@@ -26,8 +26,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "load",
         &[
-            "backend", "workload", "telemetry", "collector", "recording", "metrics", "profile", "progress",
-            "event", "clock",
+            "backend",
+            "workload",
+            "telemetry",
+            "collector",
+            "recording",
+            "metrics",
+            "profile",
+            "progress",
+            "event",
+            "clock",
         ],
     ),
     ("ui", &["metrics", "event", "clock", "suggest"]),
@@ -69,7 +77,8 @@ fn room(file: &str) -> &str {
 
 /// The rooms that a source names by `crate::ROOM`.
 fn imports(text: &str) -> Vec<String> {
-    let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let code =
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let mut rooms: Vec<String> = code
         .split("crate::")
         .skip(1)
@@ -150,6 +159,7 @@ fn files_stay_small() {
         assert!(lines <= 400, "{file} has {lines} lines; split it by what its parts are for");
         assert!(text.starts_with("//!"), "{file} does not begin with a module doc");
     }
-    let main = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/main.rs")).expect("main.rs");
+    let main =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/main.rs")).expect("main.rs");
     assert!(main.lines().count() <= 60);
 }

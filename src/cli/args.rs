@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn without_a_command_it_runs_live() {
-        let cli = Cli::try_parse_from(["fastgen-tui", "--profile", "sim", "--set", "load.clients=2"]).unwrap();
+        let cli =
+            Cli::try_parse_from(["fastgen-tui", "--profile", "sim", "--set", "load.clients=2"]).unwrap();
         assert!(cli.command.is_none());
         assert_eq!(cli.run.profile.as_deref(), Some("sim"));
         assert_eq!(cli.run.sets, ["load.clients=2"]);

@@ -14,7 +14,7 @@ use crate::progress::Progress;
 /// Runs a `model` command.
 pub fn model(command: &ModelCommand) -> Outcome {
     match command {
-        ModelCommand::Shapes => output::print(&model::table_text()),
+        ModelCommand::Shapes => output::print(&shapes()),
         ModelCommand::Dummy { shape, output: path, quantization, seed } => {
             let source = ModelSource::dummy(shape, quantization, *seed).map_err(Failure::usage)?;
             let ModelSource::Dummy(dummy) = source else {
@@ -35,6 +35,43 @@ pub fn model(command: &ModelCommand) -> Outcome {
             }
         }
     }
+}
+
+/// The shapes as a table.
+fn shapes() -> String {
+    let mut text = format!(
+        "{:<15} {:>8} {:>6} {:>6} {:>5} {:>8} {:>6} {:>10} {:>8}   size of the file\n",
+        "shape", "params", "layers", "hidden", "heads", "kv heads", "ffn", "vocabulary", "context"
+    );
+    for row in model::table() {
+        let s = row.shape;
+        let sizes: Vec<String> = model::Quantization::ALL
+            .iter()
+            .zip(row.bytes)
+            .filter_map(|(quantization, bytes)| {
+                bytes.map(|bytes| format!("{} {}", quantization.key(), model::human_bytes(bytes)))
+            })
+            .collect();
+        text.push_str(&format!(
+            "{:<15} {:>8} {:>6} {:>6} {:>5} {:>8} {:>6} {:>10} {:>8}   {}\n",
+            s.name,
+            millions(row.parameters),
+            s.layers,
+            s.hidden,
+            s.heads,
+            s.kv_heads,
+            s.ffn,
+            s.vocabulary,
+            s.context,
+            sizes.join(", ")
+        ));
+    }
+    text
+}
+
+fn millions(parameters: u64) -> String {
+    let m = parameters as f64 / 1e6;
+    if m < 1e3 { format!("{m:.0} M") } else { format!("{:.1} B", m / 1e3) }
 }
 
 /// Progress as one line that overwrites itself.

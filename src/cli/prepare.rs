@@ -105,9 +105,12 @@ fn create(
             1 => started.clone(),
             n => format!("{started}-{n}"),
         };
-        let path = PathBuf::from(pattern.replace("{profile}", &profile.profile.name).replace("{started}", &name));
+        let path =
+            PathBuf::from(pattern.replace("{profile}", &profile.profile.name).replace("{started}", &name));
         match Writer::create(&path, header, profile.record.text) {
-            Err(RecordingError::Exists { .. }) if number < NAMES && pattern.contains("{started}") => number += 1,
+            Err(RecordingError::Exists { .. }) if number < NAMES && pattern.contains("{started}") => {
+                number += 1
+            }
             made => return made.map(|writer| (writer, path)),
         }
     }

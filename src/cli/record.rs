@@ -61,7 +61,8 @@ pub fn run(args: &RunArgs, json: bool, no_record: bool, hub: &LogHub) -> Outcome
     hub.detach();
     drop(diversion);
     drop(signals);
-    let end = finish::End { outcome: left, path: path.as_deref(), signalled: presses > 0, shown_failed: false };
+    let end =
+        finish::End { outcome: left, path: path.as_deref(), signalled: presses > 0, shown_failed: false };
     finish::after_record(&end, json, to_stdout, hub)
 }
 
@@ -92,11 +93,8 @@ impl Progress {
         if line.is_empty() || line == self.last {
             return;
         }
-        let written = if self.terminal {
-            write!(self.out, "\r\x1b[K{line}")
-        } else {
-            writeln!(self.out, "{line}")
-        };
+        let written =
+            if self.terminal { write!(self.out, "\r\x1b[K{line}") } else { writeln!(self.out, "{line}") };
         // A closed standard error only means that nobody wants to know.
         let _ = written.and_then(|()| self.out.flush());
         self.last = line;
@@ -106,8 +104,7 @@ impl Progress {
     fn trouble(&mut self, snap: &Snapshot) {
         use crate::event::Level;
         let grave: Vec<_> = snap.log.iter().filter(|l| l.level == Level::Error).map(|l| &l.message).collect();
-        let new: Vec<String> =
-            grave.iter().skip(self.errors_shown).map(|m| crate::ui::harmless(m).into_owned()).collect();
+        let new: Vec<String> = grave.iter().skip(self.errors_shown).map(|m| crate::ui::harmless(m)).collect();
         self.errors_shown = self.errors_shown.max(grave.len());
         for message in new {
             self.line(&format!("error: {message}"));

@@ -15,7 +15,7 @@ use crate::profile::Ui;
 use crate::replay::{self, ReplaySession};
 use crate::ui::state::{Screen, UiState};
 use crate::ui::view::Picture;
-use crate::ui::{self, Recording, Session, Transport, theme};
+use crate::ui::{self, Recording, Transport, theme};
 
 /// Plays a recording.
 pub fn replay(args: &ReplayArgs, hub: &LogHub) -> Outcome {
@@ -80,7 +80,12 @@ fn shot(args: &ReplayArgs, at_ns: u64, theme_name: &str) -> Outcome {
         snap: &snap,
         title: &replay::title(&header),
         recording: &Recording::Replay { path: name_of(&args.file) },
-        transport: Some(Transport { at_ns: at_ns.min(length_ns), length_ns, playing: true, speed: args.speed }),
+        transport: Some(Transport {
+            at_ns: at_ns.min(length_ns),
+            length_ns,
+            playing: true,
+            speed: args.speed,
+        }),
         over: false,
     };
     let svg = ui::draw_to_svg(&picture, &ui, &theme, args.size);

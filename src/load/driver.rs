@@ -132,8 +132,14 @@ impl Driver {
             all_at_barrier: Notify::new(),
             failed: Notify::new(),
         });
-        let mut running =
-            Running { stage, wish: self.controls.watch(), tasks: JoinSet::new(), spawned: 0, stop, announced: false };
+        let mut running = Running {
+            stage,
+            wish: self.controls.watch(),
+            tasks: JoinSet::new(),
+            spawned: 0,
+            stop,
+            announced: false,
+        };
         let ended = running.through_the_phases().await;
         running.stage.phase(Phase::Done);
         ended

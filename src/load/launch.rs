@@ -136,11 +136,8 @@ impl Conduct {
     }
 
     fn load(&self) -> Result<Arc<dyn Backend>, BackendError> {
-        let progress: Arc<dyn Progress> = Arc::new(Steps {
-            sink: self.sink.clone(),
-            clock: self.clock,
-            controls: self.controls.clone(),
-        });
+        let progress: Arc<dyn Progress> =
+            Arc::new(Steps { sink: self.sink.clone(), clock: self.clock, controls: self.controls.clone() });
         progress.step("starting the engine", None);
         let backend = backend::load(&self.profile, self.clock, &progress)?;
         if progress.cancelled() {

@@ -165,10 +165,8 @@ mod tests {
         turns.set_gate(Gate::Open { since_ns: 0 });
         let clock = Clock::start();
         assert!(turns.next(1, &mut watching, clock).await.is_some());
-        let held = tokio::time::timeout(
-            std::time::Duration::from_millis(20),
-            turns.next(2, &mut watching, clock),
-        );
+        let held =
+            tokio::time::timeout(std::time::Duration::from_millis(20), turns.next(2, &mut watching, clock));
         assert!(held.await.is_err());
     }
 }

@@ -1,8 +1,7 @@
 //! Snapshots of an [`Aggregator`]: everything bounded, and what did not change is shared, not copied.
 
 use super::seconds::{Rates, Window};
-use super::{Aggregator, InFlight, Latencies, Snapshot};
-
+use super::{Aggregator, DEGRADED_LOOP_LAG_NS, DEGRADED_SEND_LAG_NS, InFlight, Latencies, Snapshot};
 
 impl Aggregator {
     /// A picture of the run at `at_ns`, nanoseconds since the run's start: now, or where a replay stands.

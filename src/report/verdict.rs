@@ -29,7 +29,10 @@ pub fn verdicts(run: &Run, stages: &[StageReport]) -> Vec<Verdict> {
         Some(Ended::Complete) => {}
     }
     if run.losses.damaged_pieces() > 0 {
-        say(VerdictKind::Damaged, format!("{} pieces of the recording can't be read", run.losses.damaged_pieces()));
+        say(
+            VerdictKind::Damaged,
+            format!("{} pieces of the recording can't be read", run.losses.damaged_pieces()),
+        );
     }
     for stage in stages {
         if let Some((kind, why)) = sla(stage) {

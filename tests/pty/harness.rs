@@ -26,7 +26,10 @@ impl Home {
     /// Recordings that lie in the folder's `recordings`.
     pub fn recordings(&self) -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir(self.path().join("recordings")) else { return Vec::new() };
-        entries.map(|e| e.expect("a folder entry").path()).filter(|p| p.extension().is_some_and(|e| e == "zst")).collect()
+        entries
+            .map(|e| e.expect("a folder entry").path())
+            .filter(|p| p.extension().is_some_and(|e| e == "zst"))
+            .collect()
     }
 
     /// The program, not in a terminal.
