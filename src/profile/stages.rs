@@ -70,13 +70,7 @@ impl Profile {
         if self.load.kind != LoadKind::Closed {
             return refuse("open-loop load is not in this version; set load.kind = \"closed\"");
         }
-        let stages = self.stages()?.len();
-        if stages > 1 {
-            return refuse(&format!(
-                "this profile's sweep has {stages} stages, and running several is not in this version; pick one, \
-                 e.g. --set sweep.clients=[8], or none with --set sweep={{}}"
-            ));
-        }
+        self.stages()?;
         Ok(())
     }
 }
