@@ -295,9 +295,15 @@ fn what_this_version_cannot_run_is_read_and_refused() {
         refusal(&demo(&["sweep.max_batch=[1, 2]"]).unwrap().profile).contains("a sweep over `max_batch`")
     );
     let curve = |flag: &str| resolve_in(None, "llama2-7b-a6000", &sets(&[flag])).unwrap().profile;
-    assert!(refusal(&curve("load.clients=8")).contains("sweep has 11 stages"));
+    assert_eq!(refusal(&curve("load.clients=8")), "");
     assert_eq!(refusal(&curve("sweep.clients=[8]")), "");
     assert_eq!(curve("sweep={}").stages().unwrap()[0].name, "main");
+}
+
+#[test]
+fn parts_of_a_jitter_add_up() {
+    let jitter = demo(&["load.start_jitter=5ms + 3ms + 10ms/client"]).unwrap().profile.load.start_jitter;
+    assert_eq!(jitter, Jitter { fixed: Duration::from_millis(8), per_client: Duration::from_millis(10) });
 }
 
 #[test]

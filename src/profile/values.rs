@@ -101,10 +101,11 @@ impl<'de> Deserialize<'de> for Jitter {
         let mut jitter = Self::default();
         for part in text.split('+') {
             let part = part.trim();
-            match part.strip_suffix("/client") {
-                Some(part) => jitter.per_client = parse(part.trim()).map_err(D::Error::custom)?,
-                None => jitter.fixed = parse(part).map_err(D::Error::custom)?,
-            }
+            let (sum, text) = match part.strip_suffix("/client") {
+                Some(part) => (&mut jitter.per_client, part.trim()),
+                None => (&mut jitter.fixed, part),
+            };
+            *sum = sum.saturating_add(parse(text).map_err(D::Error::custom)?);
         }
         Ok(jitter)
     }
