@@ -3,14 +3,15 @@
 //! The engine's own handle restarts it in silence when asked for its channel after a death. So the channel is
 //! taken once, when loaded, and kept: a dead engine stays dead, and its closed channel tells.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use mistralrs::core::{
     GGUFLoaderBuilder, GGUFSpecificConfig, Loader, MistralRsBuilder, NormalLoaderBuilder,
-    NormalSpecificConfig,
+    NormalSpecificConfig, Pipeline,
 };
 use mistralrs::{
     AutoDeviceMapParams, DefaultSchedulerMethod, DeviceMapSetting, MemoryGpuConfig, MistralRs, ModelDType,
@@ -41,7 +42,7 @@ pub struct Engine {
     clock: Clock,
     in_flight: AtomicU32,
     /// When the engine last went from idle to busy, on the run's clock.
-    busy_since_ns: std::sync::atomic::AtomicU64,
+    busy_since_ns: AtomicU64,
     shut_down: AtomicBool,
     pub facts: Facts,
 }
@@ -55,6 +56,8 @@ pub struct Facts {
     pub tokenizer_tokens: u32,
     /// The tokenizer's special tokens, sorted.
     pub special_tokens: Vec<u32>,
+    /// Asked for a chat without a template, the engine panics.
+    pub chat_template: bool,
     pub paged_attention: bool,
     /// The type activations have.
     pub dtype: String,
@@ -94,36 +97,7 @@ pub fn load(profile: &Profile, model: &Prepared, device: &Chosen, clock: Clock) 
             paged_attention(profile, device)?,
         )
         .map_err(|e| format!("{e:#}"))?;
-    let (facts, scheduler) = {
-        let pipeline = pipeline.try_lock().map_err(|e| e.to_string())?;
-        let metadata = pipeline.get_metadata();
-        let tokenizer = pipeline.tokenizer().ok_or("the model has no tokenizer")?;
-        let mut special_tokens: Vec<u32> = tokenizer
-            .get_added_tokens_decoder()
-            .into_iter()
-            .filter(|(_, token)| token.special)
-            .map(|(id, _)| id)
-            .collect();
-        special_tokens.sort_unstable();
-        let facts = Facts {
-            context: u32::try_from(metadata.max_seq_len).unwrap_or(u32::MAX),
-            end_tokens: metadata.eos_tok.clone(),
-            tokenizer_tokens: tokenizer.get_vocab_size(true) as u32,
-            special_tokens,
-            paged_attention: metadata.cache_config.is_some(),
-            dtype: format!("{:?}", metadata.activation_dtype).to_lowercase(),
-        };
-        let max_num_seqs = profile.backend.max_batch.max(1) as usize;
-        let scheduler = match metadata.cache_config.clone() {
-            Some(config) => SchedulerConfig::PagedAttentionMeta { max_num_seqs, config },
-            None => SchedulerConfig::DefaultScheduler {
-                method: DefaultSchedulerMethod::Fixed(
-                    max_num_seqs.try_into().map_err(|_| "backend.max_batch is 0")?,
-                ),
-            },
-        };
-        (facts, scheduler)
-    };
+    let (facts, scheduler) = look(&pipeline, profile.backend.max_batch)?;
     // End-of-sequence tokens are stop tokens of those requests that want them; the engine knows of none.
     let builder = MistralRsBuilder::new(pipeline, scheduler, true, None)
         .with_no_prefix_cache(!profile.backend.prefix_cache)
@@ -137,11 +111,39 @@ pub fn load(profile: &Profile, model: &Prepared, device: &Chosen, clock: Clock) 
         steps: Arc::new(Steps::new(facts.paged_attention)),
         clock,
         in_flight: AtomicU32::new(0),
-        busy_since_ns: std::sync::atomic::AtomicU64::new(0),
+        busy_since_ns: AtomicU64::new(0),
         shut_down: AtomicBool::new(false),
         facts,
     };
     engine.health().map(|()| engine)
+}
+
+/// What a pipeline that is not running yet says of itself, and the scheduler it takes.
+fn look(
+    pipeline: &tokio::sync::Mutex<dyn Pipeline + Send + Sync>,
+    max_batch: u32,
+) -> Result<(Facts, SchedulerConfig), String> {
+    let pipeline = pipeline.try_lock().map_err(|e| e.to_string())?;
+    let metadata = pipeline.get_metadata();
+    let tokenizer = pipeline.tokenizer().ok_or("the model has no tokenizer")?;
+    let added = tokenizer.get_added_tokens_decoder().into_iter();
+    let mut special_tokens: Vec<u32> = added.filter(|(_, token)| token.special).map(|(id, _)| id).collect();
+    special_tokens.sort_unstable();
+    let facts = Facts {
+        context: u32::try_from(metadata.max_seq_len).unwrap_or(u32::MAX),
+        end_tokens: metadata.eos_tok.clone(),
+        tokenizer_tokens: tokenizer.get_vocab_size(true) as u32,
+        special_tokens,
+        chat_template: pipeline.get_chat_template().is_some_and(|template| template.has_chat_template()),
+        paged_attention: metadata.cache_config.is_some(),
+        dtype: format!("{:?}", metadata.activation_dtype).to_lowercase(),
+    };
+    let max_num_seqs = NonZeroUsize::new(max_batch as usize).ok_or("backend.max_batch is 0")?;
+    let scheduler = match metadata.cache_config.clone() {
+        Some(config) => SchedulerConfig::PagedAttentionMeta { max_num_seqs: max_num_seqs.get(), config },
+        None => SchedulerConfig::DefaultScheduler { method: DefaultSchedulerMethod::Fixed(max_num_seqs) },
+    };
+    Ok((facts, scheduler))
 }
 
 fn loader(model: &Prepared) -> Result<Box<dyn Loader>, String> {

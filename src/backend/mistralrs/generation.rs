@@ -52,62 +52,64 @@ impl Drop for Running {
 
 impl Running {
     fn take(&mut self, received: Received) {
-        let Received { response, tokens, sampled } = received;
+        let Received { response, tokens } = received;
         match response {
             Response::CompletionChunk(chunk) => {
                 if let Some(at_ns) = self.ledger.take_prefill() {
                     self.due.push_back(Item::Prefill { at_ns });
                 }
                 let Some(choice) = chunk.choices.into_iter().next() else { return };
-                // After the last chunk nothing is sampled: whatever was not given out yet came with it.
-                let last = choice.finish_reason.is_some();
-                let tokens = if last { sampled.saturating_sub(self.given).max(1) } else { tokens };
+                // When a request's very first token is its last, the engine goes on for one more.
+                let tokens = tokens.min(self.max_tokens - self.given).max(1);
                 self.given += tokens;
                 self.due.push_back(Item::Chunk { tokens, text: Some(choice.text.into()) });
                 if let Some(reason) = choice.finish_reason {
-                    self.due.push_back(Item::End(self.finished(&reason, sampled)));
+                    self.due.push_back(Item::End(self.finished(&reason)));
                 }
             }
             other => self.due.push_back(Item::End(self.failed(&complaint(other)))),
         }
     }
 
-    /// The last chunk came, with this reason.
-    fn finished(&self, reason: &str, sampled: u32) -> End {
+    /// The last chunk came, with this reason: all tokens were in chunks.
+    fn finished(&self, reason: &str) -> End {
         if reason == "canceled" {
-            return self.end(Outcome::Cancelled, sampled, Some("the engine cancelled it".into()));
+            return end(Outcome::Cancelled, self.given, Some("the engine cancelled it".into()));
         }
-        if self.ignore_eos && sampled != self.max_tokens {
-            return self.failed(&format!("it ended (`{reason}`) before its {} tokens", self.max_tokens));
+        if self.ignore_eos && self.given != self.max_tokens {
+            let why = format!("it ended (`{reason}`) before its {} tokens", self.max_tokens);
+            return end(Outcome::FailedEngine, self.given, Some(why));
         }
-        self.end(Outcome::Completed, sampled, None)
+        end(Outcome::Completed, self.given, None)
     }
 
     /// The engine let go of the request without a last chunk: its last token was silent, or something is
     /// wrong.
     fn closed(&self) -> End {
-        let sampled = self.ledger.sampled();
+        let sampled = self.sampled();
         if sampled == self.max_tokens {
-            return self.end(Outcome::Completed, sampled, None);
+            return end(Outcome::Completed, sampled, None);
         }
         if let Err(why) = self.engine.health() {
             let outcome =
                 if self.engine.was_shut_down() { Outcome::Cancelled } else { Outcome::FailedEngine };
-            return self.end(outcome, sampled, Some(why));
+            return end(outcome, sampled, Some(why));
         }
         if sampled > 0 && !self.ignore_eos {
-            return self.end(Outcome::Completed, sampled, None);
+            return end(Outcome::Completed, sampled, None);
         }
-        self.failed("the engine let go of the request")
+        self.failed(&format!(
+            "the engine let go of the request after {sampled} of {} tokens",
+            self.max_tokens
+        ))
     }
 
     fn failed(&self, why: &str) -> End {
-        let sampled = self.ledger.sampled();
-        self.end(Outcome::FailedEngine, sampled, Some(why.to_owned()))
+        end(Outcome::FailedEngine, self.sampled(), Some(why.to_owned()))
     }
 
-    fn end(&self, outcome: Outcome, output_tokens: u32, error: Option<String>) -> End {
-        end(outcome, output_tokens, error)
+    fn sampled(&self) -> u32 {
+        self.ledger.sampled().min(self.max_tokens)
     }
 }
 

@@ -44,8 +44,6 @@ pub struct Received {
     pub response: Response,
     /// Tokens in it, if it is a chunk.
     pub tokens: u32,
-    /// Tokens sampled so far.
-    pub sampled: u32,
 }
 
 impl Ledger {
@@ -83,7 +81,7 @@ impl Ledger {
                 books.silent.pop_front();
                 tokens += 1;
             }
-            Some(Received { response, tokens, sampled: books.sampled })
+            Some(Received { response, tokens })
         })
     }
 

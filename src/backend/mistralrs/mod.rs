@@ -59,7 +59,8 @@ impl Backend for MistralrsBackend {
     }
 
     fn encode(&self, text: &str) -> Result<Vec<u32>, BackendError> {
-        self.tokenise(text, true).or_else(|_| self.tokenise(text, false))
+        let as_chat = self.engines.iter().all(|engine| engine.facts.chat_template);
+        self.tokenise(text, as_chat)
     }
 
     fn generate(&self, request: GenerateRequest) -> Box<dyn Generation> {

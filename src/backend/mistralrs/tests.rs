@@ -26,7 +26,9 @@ fn tiny() -> Arc<Engine> {
     let chosen = device::choose("cpu").unwrap();
     device::set_threads(profile.backend.threads, Some(1));
     let prepared = crate::model::ModelSource::resolve(&profile.model).unwrap().prepare(&Quiet).unwrap();
-    Arc::new(engine::load(&profile, &prepared, &chosen, Clock::start()).unwrap())
+    // Loading blocks, and so may not be done on a thread of a runtime.
+    let load = move || engine::load(&profile, &prepared, &chosen, Clock::start()).unwrap();
+    Arc::new(std::thread::spawn(load).join().unwrap())
 }
 
 fn backend(engine: &Arc<Engine>) -> MistralrsBackend {
