@@ -8,7 +8,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fastgen_tui::event::{CountedBy, Ended, Event, Outcome, Phase, StageStart};
 use fastgen_tui::metrics::RequestRecord;
 use fastgen_tui::recording::{Engine, Header, Host, MAJOR, MINOR, Program, Version};
-use fastgen_tui::report::{Entry, Losses, Run, csv, report};
+use fastgen_tui::recording::{Entry, Losses};
+use fastgen_tui::report::{Run, csv, report};
 
 const CLIENTS: u64 = 32;
 const REQUESTS: u64 = 4_000;
