@@ -18,9 +18,9 @@ pub fn missing() -> u32 {
     }
     let most = __cpuid(0).eax;
     let one = __cpuid(1);
-    let (seven_ebx, seven_ecx) = if most >= 7 {
-        let seven = __cpuid_count(7, 0);
-        (seven.ebx, seven.ecx)
+    let (seven, more) = if most >= 7 {
+        let leaf = __cpuid_count(7, 0);
+        (leaf.ebx, leaf.ecx)
     } else {
         (0, 0)
     };
@@ -29,13 +29,13 @@ pub fn missing() -> u32 {
         "sse3": one.ecx, 0 => 0; "ssse3": one.ecx, 9 => 1; "sse4.1": one.ecx, 19 => 2;
         "sse4.2": one.ecx, 20 => 3; "popcnt": one.ecx, 23 => 4; "avx": one.ecx, 28 => 5;
         "fma": one.ecx, 12 => 6; "f16c": one.ecx, 29 => 7; "movbe": one.ecx, 22 => 8;
-        "avx2": seven_ebx, 5 => 9; "bmi1": seven_ebx, 3 => 10; "bmi2": seven_ebx, 8 => 11;
-        "adx": seven_ebx, 19 => 12; "sha": seven_ebx, 29 => 13;
-        "avx512f": seven_ebx, 16 => 14; "avx512dq": seven_ebx, 17 => 15; "avx512ifma": seven_ebx, 21 => 16;
-        "avx512cd": seven_ebx, 28 => 17; "avx512bw": seven_ebx, 30 => 18; "avx512vl": seven_ebx, 31 => 19;
-        "avx512vbmi": seven_ecx, 1 => 20; "avx512vbmi2": seven_ecx, 6 => 21; "gfni": seven_ecx, 8 => 22;
-        "vaes": seven_ecx, 9 => 23; "vpclmulqdq": seven_ecx, 10 => 24; "avx512vnni": seven_ecx, 11 => 25;
-        "avx512bitalg": seven_ecx, 12 => 26; "avx512vpopcntdq": seven_ecx, 14 => 27;
+        "avx2": seven, 5 => 9; "bmi1": seven, 3 => 10; "bmi2": seven, 8 => 11;
+        "adx": seven, 19 => 12; "sha": seven, 29 => 13;
+        "avx512f": seven, 16 => 14; "avx512dq": seven, 17 => 15; "avx512ifma": seven, 21 => 16;
+        "avx512cd": seven, 28 => 17; "avx512bw": seven, 30 => 18; "avx512vl": seven, 31 => 19;
+        "avx512vbmi": more, 1 => 20; "avx512vbmi2": more, 6 => 21; "gfni": more, 8 => 22;
+        "vaes": more, 9 => 23; "vpclmulqdq": more, 10 => 24; "avx512vnni": more, 11 => 25;
+        "avx512bitalg": more, 12 => 26; "avx512vpopcntdq": more, 14 => 27;
     }
     missing
 }

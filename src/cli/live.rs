@@ -50,8 +50,8 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
     hub.attach(run.sink.clone(), clock);
     let session = LiveSession::new(run, &profile, path.clone());
     let shown = ui::run(&session, &options, tty);
-    let signalled = options.stop.load(Ordering::Relaxed);
-    if shown.is_err() || signalled {
+    let signalled = options.stop.load(Ordering::Relaxed) || session.interrupted.load(Ordering::Relaxed);
+    if shown.is_err() || options.stop.load(Ordering::Relaxed) {
         session.controls.stop(StopLevel::Abort);
     }
     let left = session.into_run().join();
@@ -83,6 +83,7 @@ struct LiveSession {
     path: Option<PathBuf>,
     status: Arc<RecordingStatus>,
     clients: u32,
+    interrupted: AtomicBool,
 }
 
 impl LiveSession {
@@ -101,6 +102,7 @@ impl LiveSession {
             clients: profile.load.clients,
             run,
             path,
+            interrupted: AtomicBool::new(false),
         }
     }
 
@@ -166,6 +168,7 @@ impl Session for LiveSession {
 
     fn act(&self, action: Action) {
         match action {
+            Action::Interrupted => self.interrupted.store(true, Ordering::Relaxed),
             Action::Stop => self.controls.stop(StopLevel::Drain),
             Action::Abort => self.controls.stop(StopLevel::Abort),
             Action::TogglePause => self.controls.toggle_pause(),

@@ -30,10 +30,21 @@ pub fn number(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| UNKNOWN.into(), |v| format!("{v:.decimals$}"))
 }
 
+/// Five significant digits, or the whole number where that has more.
+fn figure(value: f64) -> String {
+    let decimals = match value {
+        v if v < 100.0 => 3,
+        v if v < 1_000.0 => 2,
+        v if v < 10_000.0 => 1,
+        _ => 0,
+    };
+    format!("{value:.decimals$}")
+}
+
 /// A latency's row: its name with the unit that suits its largest value, then mean to max and count.
 pub fn latency_row(name: &str, stats: &Stats) -> Vec<String> {
     let (unit, factor) = unit(stats.max);
-    let show = |v: Option<f64>| number(v.map(|v| v * factor), 3);
+    let show = |v: Option<f64>| v.map_or_else(|| UNKNOWN.into(), |v| figure(v * factor));
     let mut cells = vec![format!("{name} {unit}")];
     let all = [stats.mean, stats.min, stats.p50, stats.p90, stats.p95, stats.p99, stats.p999, stats.max];
     cells.extend(all.map(show));

@@ -35,6 +35,8 @@ pub enum Command {
     Level,
     Help,
     Quit,
+    /// Ctrl-C: as `Quit`, and the exit status tells.
+    Interrupt,
     /// Replay: speed by this factor.
     Faster(f64),
     Step(bool),
@@ -106,7 +108,7 @@ const ARROW_SEEK_NS: i64 = 5_000_000_000;
 /// The command of a key while nothing is being typed.
 pub fn command(key: KeyEvent) -> Option<Command> {
     if key.modifiers.contains(KeyModifiers::CONTROL) {
-        return (key.code == KeyCode::Char('c')).then_some(Command::Quit);
+        return (key.code == KeyCode::Char('c')).then_some(Command::Interrupt);
     }
     Some(match key.code {
         KeyCode::Char(c) => return letter(c),

@@ -86,6 +86,8 @@ pub struct Transport {
 pub enum Action {
     /// End gracefully: drain.
     Stop,
+    /// Ctrl-C was pressed: the next action says what is to be done, the exit status will say that it was.
+    Interrupted,
     /// End at once: cancel what is in flight, close the recording.
     Abort,
     /// Pause or resume the load (live), or the play head (replay).

@@ -73,12 +73,18 @@ fn set_filter(ui: &mut UiState, text: String) {
 pub fn update(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effect> {
     if ui.help {
         ui.help = false;
-        if *command != Command::Quit {
+        if !matches!(command, Command::Quit | Command::Interrupt) {
             return Vec::new();
         }
     }
     match command {
         Command::Quit => quit(ui, sight),
+        Command::Interrupt if sight.over || sight.transport.is_some() => vec![Effect::Quit],
+        Command::Interrupt => {
+            let mut effects = vec![Effect::Act(Action::Interrupted)];
+            effects.extend(quit(ui, sight));
+            effects
+        }
         Command::Close if sight.over && sight.transport.is_none() && ui.requests.open.is_none() => {
             vec![Effect::Quit]
         }
@@ -256,7 +262,8 @@ mod tests {
         let (mut ui, snap) = (UiState::default(), Snapshot::default());
         let see = sight(&snap, false, false);
         assert_eq!(update(&mut ui, &Command::Quit, see), [Effect::Act(Action::Stop)]);
-        assert_eq!(update(&mut ui, &Command::Quit, see), [Effect::Act(Action::Abort)]);
+        let interrupted = [Effect::Act(Action::Interrupted), Effect::Act(Action::Abort)];
+        assert_eq!(update(&mut ui, &Command::Interrupt, see), interrupted);
         assert_eq!(update(&mut ui, &Command::Quit, see), [Effect::Quit]);
         let mut fresh = UiState::default();
         assert_eq!(update(&mut fresh, &Command::Quit, sight(&snap, true, false)), [Effect::Quit]);
