@@ -1,6 +1,7 @@
-//! The engine and nothing else, to compare a run with: prints tokens/s of a closed loop of fixed lengths.
+//! The engine and nothing else, to compare a run with: sends a profile's own requests in a closed loop, with no
+//! events, recorder or screen, and prints output tokens/s.
 //!
-//! `cargo run --release --example bare_engine -- SHAPE QUANTIZATION CLIENTS REQUESTS [THREADS]`
+//! `cargo run --release --example bare_engine -- REQUESTS [PROFILE] [KEY=VALUE]…`
 
 #[cfg(not(feature = "mistralrs"))]
 fn main() {
@@ -10,31 +11,39 @@ fn main() {
 #[cfg(feature = "mistralrs")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     use fastgen_tui::backend::{GenerateRequest, Progress, mistralrs::bare};
+    use fastgen_tui::profile;
+    use fastgen_tui::workload::{Generator, Stream, Target};
 
-    struct Said;
-    impl Progress for Said {
+    struct Silent;
+    impl Progress for Silent {
         fn step(&self, _: &str, _: Option<f32>) {}
     }
 
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [shape, quantization, clients, requests, ..] = args.as_slice() else {
-        return Err("usage: bare_engine SHAPE QUANTIZATION CLIENTS REQUESTS [THREADS]".into());
+    let Some(count) = args.first() else {
+        return Err("usage: bare_engine REQUESTS [PROFILE] [KEY=VALUE]…".into());
     };
-    let threads = args.get(4).map_or("\"auto\"", String::as_str);
-    let profile = toml::from_str(&format!(
-        "profile = {{ name = \"bare\" }}\nbackend = {{ device = \"cpu\", threads = {threads} }}\n\
-         model = {{ dummy = \"{shape}\", quantization = \"{quantization}\" }}"
-    ))?;
-    let (clients, requests): (u32, u64) = (clients.parse()?, requests.parse()?);
-    let warmup = clients as usize;
-    let all = (0..requests + u64::from(clients)).map(|request| GenerateRequest {
-        request,
-        client: 0,
-        prompt: (0..32).map(|i| 100 + (request as u32 * 31 + i * 7) % 3000).collect(),
-        max_tokens: 64,
-        ignore_eos: true,
-    });
-    let bare = bare::run(&profile, all.collect(), (clients, warmup), &Said)?;
+    let measured: u64 = count.parse()?;
+    let name = args.get(1).map_or("demo", String::as_str);
+    let profile = profile::resolve(name, args.get(2..).unwrap_or_default())?.profile;
+    let clients = profile.load.clients;
+    let warmup = u64::from(clients * profile.load.warmup_requests_per_client);
+    let make = |asked: &bare::Asked| -> Result<Vec<GenerateRequest>, String> {
+        let target =
+            Target { vocabulary: asked.vocabulary, reserved: &asked.reserved, context: Some(asked.context) };
+        let generator = Generator::new(&profile.workload, target, None).map_err(|e| e.to_string())?;
+        let warm = (0..warmup).map(|i| generator.request(Stream::Warmup, i));
+        let counted = (0..measured).map(|i| generator.request(Stream::Measured, i));
+        let as_request = |(i, planned): (usize, fastgen_tui::workload::Planned)| GenerateRequest {
+            request: i as u64,
+            client: 0,
+            prompt: planned.prompt,
+            max_tokens: planned.output_tokens,
+            ignore_eos: profile.workload.ignore_eos,
+        };
+        Ok(warm.chain(counted).enumerate().map(as_request).collect())
+    };
+    let bare = bare::run(&profile, make, (clients, warmup as usize), &Silent)?;
     println!(
         "{} requests, {} tokens, {:.2} s, {:.1} tokens/s",
         bare.requests,

@@ -1,5 +1,7 @@
 //! What every `Backend` must do, checked on the simulated engine and, where it is built in, on the real one.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails, and says where")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,7 +52,7 @@ async fn tell(backend: &dyn Backend, request: GenerateRequest) -> Story {
         },
     };
     loop {
-        match tokio::time::timeout(Duration::from_secs(60), generation.next()).await.expect("an item in time")
+        match tokio::time::timeout(Duration::from_mins(1), generation.next()).await.expect("an item in time")
         {
             Item::Prefill { at_ns } => {
                 assert!(story.chunks.is_empty() && story.prefill_ns.is_none(), "prefill comes once, first");
@@ -108,7 +110,7 @@ async fn the_same_prompt_gives_the_same_text(backend: &dyn Backend) {
 async fn a_dropped_request_frees_its_slot(backend: &Arc<dyn Backend>, limit: Duration) {
     let batch = backend.info().max_batch.unwrap();
     let mut held: Vec<_> = (0..batch * 2).map(|_| backend.generate(ask(8, 1500))).collect();
-    let first = tokio::time::timeout(Duration::from_secs(60), held[0].next()).await.unwrap();
+    let first = tokio::time::timeout(Duration::from_mins(1), held[0].next()).await.unwrap();
     assert!(!matches!(first, Item::End(_)), "{first:?}");
     drop(held);
     let next = tokio::time::timeout(limit, tell(&**backend, ask(8, 4))).await.expect("a slot in time");

@@ -43,7 +43,7 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
         fps: profile.ui.fps,
         stop: Arc::new(AtomicBool::new(false)),
     };
-    let signals = signals::watch(options.stop.clone())?;
+    let signals = signals::watch(&options.stop)?;
     let diversion = Diversion::begin(hub).map_err(Failure::failed)?;
     let clock = launch.clock;
     let run = Run::start(launch).map_err(|e| Failure::failed(format!("no threads for the run: {e}")))?;

@@ -1,6 +1,7 @@
 //! `model shapes` and `model dummy SHAPE`.
 
-use std::io::{IsTerminal, Write};
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write as _};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,13 +22,13 @@ pub fn model(command: &ModelCommand) -> Outcome {
                 return Err(Failure::failed("a shape gave no dummy model"));
             };
             let stop = Arc::new(AtomicBool::new(false));
-            let _signals = signals::watch(stop.clone())?;
+            let _signals = signals::watch(&stop)?;
             let bar = Bar { stop: stop.clone(), last: Mutex::new(String::new()) };
             let written = match path {
                 Some(path) => dummy.write_to(path, &bar).map(|()| path.clone()),
                 None => model::cache_folder().and_then(|folder| dummy.in_folder(&folder, &bar)),
             };
-            bar.done();
+            Bar::done();
             match written {
                 Ok(path) => output::print(&format!("{}\n", path.display())),
                 Err(_) if stop.load(Ordering::Relaxed) => Ok(Exit::Interrupted),
@@ -52,8 +53,9 @@ fn shapes() -> String {
                 bytes.map(|bytes| format!("{} {}", quantization.key(), model::human_bytes(bytes)))
             })
             .collect();
-        text.push_str(&format!(
-            "{:<15} {:>8} {:>6} {:>6} {:>5} {:>8} {:>6} {:>10} {:>8}   {}\n",
+        let written = writeln!(
+            text,
+            "{:<15} {:>8} {:>6} {:>6} {:>5} {:>8} {:>6} {:>10} {:>8}   {}",
             s.name,
             millions(row.parameters),
             s.layers,
@@ -64,7 +66,8 @@ fn shapes() -> String {
             s.vocabulary,
             s.context,
             sizes.join(", ")
-        ));
+        );
+        debug_assert!(written.is_ok(), "writing to a string can't fail");
     }
     text
 }
@@ -81,7 +84,7 @@ struct Bar {
 }
 
 impl Bar {
-    fn done(&self) {
+    fn done() {
         if std::io::stderr().is_terminal() {
             let _ = write!(std::io::stderr(), "\r\x1b[K");
         }

@@ -109,7 +109,7 @@ fn create(
             PathBuf::from(pattern.replace("{profile}", &profile.profile.name).replace("{started}", &name));
         match Writer::create(&path, header, profile.record.text) {
             Err(RecordingError::Exists { .. }) if number < NAMES && pattern.contains("{started}") => {
-                number += 1
+                number += 1;
             }
             made => return made.map(|writer| (writer, path)),
         }

@@ -27,7 +27,7 @@ const LOOKS_IN_FILE: u32 = 50;
 pub fn run(args: &RunArgs, json: bool, no_record: bool, hub: &LogHub) -> Outcome {
     let to_stdout = args.output.as_deref().is_some_and(|path| path.as_os_str() == "-");
     let stop = Arc::new(AtomicBool::new(false));
-    let signals = signals::watch(stop.clone())?;
+    let signals = signals::watch(&stop)?;
     let diversion = Diversion::begin(hub).map_err(Failure::failed)?;
     let target = match (no_record, to_stdout) {
         (true, _) => Target::None,

@@ -39,7 +39,7 @@ pub fn replay(args: &ReplayArgs, hub: &LogHub) -> Outcome {
         fps: Ui::default().fps,
         stop: Arc::new(AtomicBool::new(false)),
     };
-    let _signals = signals::watch(options.stop.clone())?;
+    let _signals = signals::watch(&options.stop)?;
     let tty = live::terminal().map_err(|e| Failure::failed(format!("the terminal can't be opened: {e}")))?;
     let diversion = Diversion::begin(hub).map_err(Failure::failed)?;
     let shown = ui::run(&session, &options, tty);

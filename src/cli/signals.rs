@@ -15,7 +15,7 @@ pub struct Watch(Vec<SigId>);
 ///
 /// # Errors
 /// If the system refuses a handler.
-pub fn watch(flag: Arc<AtomicBool>) -> Result<Watch, Failure> {
+pub fn watch(flag: &Arc<AtomicBool>) -> Result<Watch, Failure> {
     let mut ids = Vec::new();
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         let id = signal_hook::flag::register(signal, flag.clone())

@@ -132,12 +132,11 @@ impl Look<'_> {
     }
 
     fn architecture(&self) -> Result<String, ModelError> {
-        let architecture = match self.metadata.get("general.architecture") {
-            Some(Value::Text(text)) => text.to_ascii_lowercase(),
-            _ => {
-                let what = "its metadata has no `general.architecture`".into();
-                return Err(ModelError::Damaged { path: self.path.into(), what });
-            }
+        let architecture = if let Some(Value::Text(text)) = self.metadata.get("general.architecture") {
+            text.to_ascii_lowercase()
+        } else {
+            let what = "its metadata has no `general.architecture`".into();
+            return Err(ModelError::Damaged { path: self.path.into(), what });
         };
         if !ARCHITECTURES.contains(&architecture.as_str()) {
             return Err(ModelError::Architecture {
@@ -169,12 +168,11 @@ impl Look<'_> {
         let heads = self.must(&of("attention.head_count"))?.max(1);
         let kv_heads = self.number(&of("attention.head_count_kv")).unwrap_or(heads);
         let head_dim = self.number(&of("attention.key_length")).unwrap_or(hidden / heads);
-        let vocabulary = match self.metadata.get("tokenizer.ggml.tokens") {
-            Some(Value::Long(tokens)) => *tokens,
-            _ => {
-                let what = "its metadata has no `tokenizer.ggml.tokens`".into();
-                return Err(ModelError::Damaged { path: self.path.into(), what });
-            }
+        let vocabulary = if let Some(Value::Long(tokens)) = self.metadata.get("tokenizer.ggml.tokens") {
+            *tokens
+        } else {
+            let what = "its metadata has no `tokenizer.ggml.tokens`".into();
+            return Err(ModelError::Damaged { path: self.path.into(), what });
         };
         let name = match self.metadata.get("general.name") {
             Some(Value::Text(name)) if !name.is_empty() => name.clone(),

@@ -18,7 +18,7 @@ pub const IN_SITU_QUANTIZATIONS: [&str; 23] = [
 const VALIDATORS: [&str; 2] = ["cumulative", "ema16"];
 const PLACEHOLDERS: [&str; 2] = ["profile", "started"];
 /// Longest time that a profile may name: more is a slip, and a day's nanoseconds must fit everywhere.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+const LONGEST: Duration = Duration::from_hours(8784);
 
 /// A broken rule.
 #[derive(Debug, Clone, PartialEq, Eq)]

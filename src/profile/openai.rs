@@ -48,5 +48,5 @@ pub struct Launch {
 }
 
 fn five_minutes() -> Duration {
-    Duration::from_secs(300)
+    Duration::from_mins(5)
 }

@@ -8,7 +8,7 @@ use mistralrs::{Request, Response};
 use tokio::sync::mpsc;
 
 use super::engine::{Engine, NotTaken};
-use super::{device, engine, plain_request};
+use super::{device, engine, plain_request, prepare};
 use crate::backend::{BackendError, GenerateRequest, Progress};
 use crate::clock::Clock;
 use crate::model::{ModelSource, Prepared};
@@ -30,14 +30,24 @@ impl Bare {
     }
 }
 
-/// Loads the profile's model as a run does, sends `warmup` of the requests, then measures the others: `clients`
+/// What requests have to fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Token ids are `0..vocabulary`, without the reserved ones.
+    pub vocabulary: u32,
+    pub reserved: Vec<u32>,
+    /// The longest sequence, in tokens.
+    pub context: u32,
+}
+
+/// Loads the profile's model as a run does, makes the requests, sends `warmup` of the requests, then measures the others: `clients`
 /// at a time, each client sending its next request when the one before has ended.
 ///
 /// # Errors
 /// As for loading; [`BackendError::Died`] when a request fails.
 pub fn run(
     profile: &Profile,
-    requests: Vec<GenerateRequest>,
+    requests: impl FnOnce(&Asked) -> Result<Vec<GenerateRequest>, String>,
     (clients, warmup): (u32, usize),
     progress: &dyn Progress,
 ) -> Result<Bare, BackendError> {
@@ -51,7 +61,9 @@ pub fn run(
         .enable_all()
         .build()
         .map_err(|e| BackendError::Load(e.to_string()))?;
-    let requests: Arc<[GenerateRequest]> = requests.into();
+    let (vocabulary, reserved) = prepare::vocabulary(&prepared, &engine.facts);
+    let asked = Asked { vocabulary, reserved, context: engine.facts.context };
+    let requests: Arc<[GenerateRequest]> = requests(&asked).map_err(BackendError::Load)?.into();
     let warmup = warmup.min(requests.len());
     let (first, rest) = (0..warmup, warmup..requests.len());
     runtime.block_on(closed_loop(&engine, &requests, first, clients))?;

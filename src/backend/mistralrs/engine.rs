@@ -27,7 +27,7 @@ use crate::model::Prepared;
 use crate::profile::Profile;
 
 /// A step may take long (a long prompt on a slow CPU); after so long without any it is called hung.
-const HUNG_AFTER: Duration = Duration::from_secs(15 * 60);
+const HUNG_AFTER: Duration = Duration::from_mins(15);
 /// How long an engine may take to end.
 const END_WITHIN: Duration = Duration::from_secs(5);
 /// Part of a GPU's free memory for weights and KV cache with PagedAttention.

@@ -181,7 +181,7 @@ fn quantization(profile: &Profile, prepared: &Prepared, facts: &engine::Facts) -
 }
 
 /// Size of the vocabulary, and the ids that prompts must not hold.
-fn vocabulary(prepared: &Prepared, facts: &engine::Facts) -> (u32, Vec<u32>) {
+pub(super) fn vocabulary(prepared: &Prepared, facts: &engine::Facts) -> (u32, Vec<u32>) {
     match prepared {
         Prepared::Gguf(info) => (info.vocabulary, info.reserved.clone()),
         _ => (facts.tokenizer_tokens, facts.special_tokens.clone()),
