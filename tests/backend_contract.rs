@@ -1,4 +1,5 @@
 //! What every `Backend` must do, checked on the simulated engine and, where it is built in, on the real one.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 use std::sync::Arc;
 use std::time::Duration;

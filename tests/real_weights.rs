@@ -3,6 +3,7 @@
 //! The weights are looked for in `$FASTGEN_SMOLLM2_GGUF`, then in the cache folder, where `.ci/fetch-smollm2` puts
 //! them if they are missing. Without them the test fails: it does not skip.
 #![cfg(feature = "mistralrs")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 use std::path::PathBuf;
 use std::process::Command;

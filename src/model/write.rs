@@ -198,7 +198,9 @@ fn put_value(out: &mut Vec<u8>, value: &Value<'_>) {
         }
         Value::Texts(all) => {
             array(out, 8, all.len());
-            all.iter().for_each(|text| put_text(out, text));
+            for text in all {
+                put_text(out, text);
+            }
         }
         Value::F32s(all) => {
             array(out, 6, all.len());
