@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails, and says where")]
 #![cfg(feature = "mistralrs")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -132,12 +132,11 @@ impl Look<'_> {
     }
 
     fn architecture(&self) -> Result<String, ModelError> {
-        let architecture = if let Some(Value::Text(text)) = self.metadata.get("general.architecture") {
-            text.to_ascii_lowercase()
-        } else {
+        let Some(Value::Text(architecture)) = self.metadata.get("general.architecture") else {
             let what = "its metadata has no `general.architecture`".into();
             return Err(ModelError::Damaged { path: self.path.into(), what });
         };
+        let architecture = architecture.to_ascii_lowercase();
         if !ARCHITECTURES.contains(&architecture.as_str()) {
             return Err(ModelError::Architecture {
                 path: self.path.into(),
@@ -168,9 +167,7 @@ impl Look<'_> {
         let heads = self.must(&of("attention.head_count"))?.max(1);
         let kv_heads = self.number(&of("attention.head_count_kv")).unwrap_or(heads);
         let head_dim = self.number(&of("attention.key_length")).unwrap_or(hidden / heads);
-        let vocabulary = if let Some(Value::Long(tokens)) = self.metadata.get("tokenizer.ggml.tokens") {
-            *tokens
-        } else {
+        let Some(Value::Long(vocabulary)) = self.metadata.get("tokenizer.ggml.tokens") else {
             let what = "its metadata has no `tokenizer.ggml.tokens`".into();
             return Err(ModelError::Damaged { path: self.path.into(), what });
         };
@@ -183,7 +180,7 @@ impl Look<'_> {
             name,
             quantization,
             context: self.number(&of("context_length")).and_then(|n| u32::try_from(n).ok()),
-            vocabulary: u32::try_from(vocabulary).unwrap_or(u32::MAX),
+            vocabulary: u32::try_from(*vocabulary).unwrap_or(u32::MAX),
             reserved: self.reserved(),
             layers: self.must(&of("block_count"))?,
             hidden,
