@@ -18,10 +18,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("workload", &["profile"]),
     ("model", &["profile", "progress", "suggest"]),
     ("backend", &["model", "profile", "progress", "event", "clock"]),
-    ("telemetry", &["recording", "event"]),
+    ("telemetry", &["recording", "event", "clock"]),
     ("collector", &["recording", "metrics", "event", "clock"]),
     ("logging", &["collector", "event", "clock"]),
-    ("replay", &["collector", "recording", "metrics", "event", "clock"]),
+    ("ui", &["metrics", "event", "clock", "suggest"]),
+    ("replay", &["ui", "recording", "metrics", "event", "clock"]),
     ("report", &["recording", "metrics", "event", "profile", "clock"]),
     (
         "load",
@@ -38,7 +39,6 @@ const ARROWS: &[(&str, &[&str])] = &[
             "clock",
         ],
     ),
-    ("ui", &["metrics", "event", "clock", "suggest"]),
 ];
 
 /// The room that may import from all others.

@@ -3,7 +3,6 @@
 //! The weights are looked for in `$FASTGEN_SMOLLM2_GGUF`, then in the cache folder, where `.ci/fetch-smollm2` puts
 //! them if they are missing. Without them the test fails: it does not skip.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on fails, and says where")]
 #![cfg(feature = "mistralrs")]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use crate::clock::Clock;
 use crate::event::{BackendInfo, ClientId, CountedBy, Outcome, RequestId};
+use crate::model::ModelError;
 use crate::profile::{BackendKind, Profile};
 pub use crate::progress::Progress;
 
@@ -138,6 +139,15 @@ pub enum BackendError {
     /// Loading was given up because the user asked to end.
     #[error("loading was interrupted")]
     Interrupted,
+}
+
+impl From<ModelError> for BackendError {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Interrupted => Self::Interrupted,
+            other => Self::Model(other.to_string()),
+        }
+    }
 }
 
 /// What is known of a profile's backend before it is loaded: for headers and titles.

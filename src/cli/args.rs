@@ -69,7 +69,7 @@ pub struct RunArgs {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Measure for this long, e.g. 30s, instead of the profile's stop conditions
-    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = some_time)]
     pub duration: Option<std::time::Duration>,
     /// Measure so many requests, instead of the profile's stop conditions
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -227,6 +227,13 @@ pub enum ModelCommand {
     },
     /// The shapes there are
     Shapes,
+}
+
+fn some_time(text: &str) -> Result<std::time::Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if time.is_zero() => Err("expected a time above 0".into()),
+        other => other.map_err(|e| format!("{e}; write e.g. 30s or 10m")),
+    }
 }
 
 fn speed(text: &str) -> Result<f64, String> {

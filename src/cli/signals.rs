@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use signal_hook::SigId;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 
 use super::failure::Failure;
 
@@ -22,6 +22,11 @@ pub fn watch(flag: &Arc<AtomicBool>) -> Result<Watch, Failure> {
             .map_err(|e| Failure::failed(format!("signals can't be watched: {e}")))?;
         ids.push(id);
     }
+    // A file-size limit is met like a full disk: the write fails, and the run goes on.
+    let unheeded = Arc::new(AtomicBool::new(false));
+    let id = signal_hook::flag::register(SIGXFSZ, unheeded)
+        .map_err(|e| Failure::failed(format!("signals can't be watched: {e}")))?;
+    ids.push(id);
     Ok(Watch(ids))
 }
 

@@ -39,8 +39,11 @@ impl Client {
         self.stage.at_barrier();
         let Some(opened_ns) = self.stage.turns.opened().await else { return };
         let start = self.stage.clock.instant(opened_ns) + self.stage.jitter(self.id);
-        tokio::time::sleep_until(start.into()).await;
-        self.take_turns().await;
+        let mut gate = self.stage.turns.gate();
+        let ends = gate.wait_for(|gate| matches!(gate, Gate::Draining | Gate::Cancelling));
+        if tokio::time::timeout_at(start.into(), ends).await.is_err() {
+            self.take_turns().await;
+        }
     }
 
     /// A client that came in while the stage was running: no warm-up, no jitter.

@@ -13,7 +13,7 @@ use etcetera::BaseStrategy as _;
 use super::error::human_bytes;
 use super::write::Dummy;
 use super::{ModelError, gguf};
-use crate::backend::Progress;
+use crate::progress::Progress;
 
 /// Part of the name: what is written under one name always has the same bytes.
 const FORMAT: u32 = 1;

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::backend::BackendError;
-
 /// Why a model can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
@@ -61,15 +59,6 @@ impl ModelError {
     pub fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { what, path, source }
-    }
-}
-
-impl From<ModelError> for BackendError {
-    fn from(error: ModelError) -> Self {
-        match error {
-            ModelError::Interrupted => Self::Interrupted,
-            other => Self::Model(other.to_string()),
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::UNIX_EPOCH;
 use sha2::{Digest, Sha256};
 
 use super::ModelError;
-use crate::backend::Progress;
+use crate::progress::Progress;
 
 const BUFFER: usize = 1 << 20;
 

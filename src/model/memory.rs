@@ -2,7 +2,7 @@
 //! process with it.
 
 use super::error::human_bytes;
-use super::{GgufInfo, ModelError};
+use super::{Dummy, GgufInfo, ModelError};
 
 /// Buffers of a forward pass, the tokenizer and the engine itself, in bytes.
 const OVERHEAD: u64 = 200 << 20;
@@ -30,6 +30,20 @@ impl Need {
         Self {
             weights: model.tensor_bytes,
             embeddings: u64::from(model.vocabulary).saturating_mul(model.hidden) * EMBEDDING_BYTES,
+            kv_cache: u64::from(sequences) * tokens.next_multiple_of(KV_STEP).saturating_mul(kv_token),
+            overhead: OVERHEAD,
+        }
+    }
+
+    /// For random weights that are not written yet: what [`Need::of`] will say of their file.
+    pub fn of_dummy(dummy: &Dummy, sequences: u32, tokens: u32) -> Self {
+        let shape = &dummy.shape;
+        let tokens = u64::from(tokens.min(shape.context));
+        let kv_width = u64::from(shape.hidden / shape.heads * shape.kv_heads);
+        let kv_token = 2 * u64::from(shape.layers) * kv_width * KV_BYTES;
+        Self {
+            weights: dummy.data_bytes(),
+            embeddings: u64::from(shape.vocabulary) * u64::from(shape.hidden) * EMBEDDING_BYTES,
             kv_cache: u64::from(sequences) * tokens.next_multiple_of(KV_STEP).saturating_mul(kv_token),
             overhead: OVERHEAD,
         }

@@ -29,8 +29,8 @@ pub use shapes::{SHAPES, Shape, ShapeRow, find as find_shape, table};
 pub use vocabulary::Tokens;
 pub use write::Dummy;
 
-use crate::backend::Progress;
 use crate::profile;
+use crate::progress::Progress;
 use crate::suggest;
 
 /// Where a model's weights come from.

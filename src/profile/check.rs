@@ -187,6 +187,9 @@ fn check_spread(spread: &Spread, key: &str, check: &mut Check) {
     check_bounds(spread.min, spread.max, key, check);
 }
 
+/// Most clients of a closed loop: each is a task with its own state.
+const MOST_CLIENTS: u32 = 100_000;
+
 fn check_bounds(min: u32, max: u32, key: &str, check: &mut Check) {
     check.at_least_one(min, &format!("{key}.min"));
     check.need(min <= max, &format!("{key}.min"), || format!("min = {min} is more than max = {max}"));
@@ -195,6 +198,9 @@ fn check_bounds(min: u32, max: u32, key: &str, check: &mut Check) {
 fn check_load(profile: &Profile, check: &mut Check) {
     let (load, stop) = (&profile.load, &profile.stop);
     check.at_least_one(load.clients, "load.clients");
+    check.need(load.clients <= MOST_CLIENTS, "load.clients", || {
+        format!("can be {MOST_CLIENTS} at most, and is {}", load.clients)
+    });
     check.short(load.start_jitter.fixed, "load.start_jitter");
     check.short(load.start_jitter.per_client, "load.start_jitter");
     check.time(load.ttft_timeout, "load.ttft_timeout");

@@ -86,8 +86,11 @@ impl Writer {
             fs::create_dir_all(folder).map_err(create)?;
         }
         let file = OpenOptions::new().append(true).create_new(true).open(path).map_err(|source| {
-            if source.kind() == io::ErrorKind::AlreadyExists {
+            if source.kind() == io::ErrorKind::AlreadyExists && path.is_file() {
                 RecordingError::Exists { path: path.to_owned() }
+            } else if source.kind() == io::ErrorKind::AlreadyExists {
+                let what = if path.is_dir() { "it is a folder" } else { "it is a device, not a file" };
+                create(io::Error::other(what))
             } else {
                 create(source)
             }

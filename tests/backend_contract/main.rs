@@ -6,8 +6,6 @@ mod folder;
 #[cfg(feature = "mistralrs")]
 mod real;
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on fails, and says where")]
-
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use super::{MistralrsBackend, panics};
 use crate::backend::{Backend, BackendError, Progress};
 use crate::clock::Clock;
 use crate::event::BackendInfo;
-use crate::model::{self, GgufInfo, ModelSource, Need, Prepared};
+use crate::model::{self, ModelSource, Need, Prepared};
 use crate::profile::{Distribution, Length, LoadKind, Profile};
 
 /// The engine's version: Cargo.toml pins it.
@@ -31,6 +31,12 @@ pub fn load(
     let chosen = Arc::new(device::choose(&profile.backend.device)?);
     check_parallel(profile)?;
     let source = ModelSource::resolve(&profile.model)?;
+    if let (ModelSource::Dummy(dummy), true) = (&source, chosen.device.is_cpu()) {
+        // Before anything is written: a file that could not be loaded would only fill the disk.
+        let (sequences, tokens) = at_once(profile);
+        let one = Need::of_dummy(dummy, sequences, tokens);
+        replicated(profile, one).check(dummy.shape.name, model::available_memory())?;
+    }
     let prepared = Arc::new(source.prepare(&**progress)?);
     let weights = check_model(profile, &prepared, &chosen)?;
     let sha256 = match &*prepared {
@@ -97,25 +103,30 @@ fn check_model(profile: &Profile, prepared: &Prepared, device: &Chosen) -> Resul
         )));
     }
     if device.device.is_cpu() {
-        let need = need(profile, info);
+        let (sequences, tokens) = at_once(profile);
+        let need = replicated(profile, Need::of(info, sequences, tokens));
         need.check(&info.name, model::available_memory())?;
     }
     Ok(Some(info.tensor_bytes))
 }
 
-/// What all replicas need in memory for the profile's load.
-fn need(profile: &Profile, info: &GgufInfo) -> Need {
+/// Sequences that the profile's load keeps in the engine at once, and their mean length in tokens.
+fn at_once(profile: &Profile) -> (u32, u32) {
     let sequences = match profile.load.kind {
         LoadKind::Closed => profile.backend.max_batch.min(profile.load.clients),
         _ => profile.backend.max_batch,
     };
-    let tokens = mean(profile.workload.prompt_tokens) + mean(profile.workload.output_tokens);
-    let one = Need::of(info, sequences.max(1), tokens);
+    (sequences.max(1), mean(profile.workload.prompt_tokens) + mean(profile.workload.output_tokens))
+}
+
+/// What all replicas need in memory for the profile's load, from what one needs. The load is shared out: its KV
+/// cache is needed once.
+fn replicated(profile: &Profile, one: Need) -> Need {
     let replicas = u64::from(profile.backend.replicas.max(1));
     Need {
-        weights: one.weights * replicas,
-        embeddings: one.embeddings * replicas,
-        overhead: one.overhead * replicas,
+        weights: one.weights.saturating_mul(replicas),
+        embeddings: one.embeddings.saturating_mul(replicas),
+        overhead: one.overhead.saturating_mul(replicas),
         ..one
     }
 }
