@@ -1,3 +1,5 @@
+//! The collector with a real channel: what comes in is applied, recorded, published, and counted if lost.
+
 use super::*;
 use crate::event::Ended;
 use crate::recording::tests::{Disk, header, read, record, run};

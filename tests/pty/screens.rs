@@ -33,7 +33,7 @@ fn every_key_does_what_the_help_says_and_nothing_breaks() {
             .is_ok_and(|mut d| d.any(|e| e.is_ok_and(|e| e.path().join("summary.csv").exists())))
     });
     terminal.keys("qq");
-    terminal.wait_for("done");
+    terminal.wait_for("interrupted");
     terminal.keys("q");
     let (status, _, screen) = terminal.ended();
     assert!(status.success(), "{status:?}");

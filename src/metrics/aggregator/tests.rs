@@ -1,3 +1,5 @@
+//! The figures of small runs, checked by hand.
+
 use super::*;
 use crate::event::CountedBy;
 use crate::metrics::Snapshot;
