@@ -3,17 +3,21 @@
 //!
 //! The standard `is_x86_feature_detected!` is of no use here: for a feature that the build assumes it answers
 //! `true` without looking. So CPUID is read directly, in plain integer code without loops or tables: this
-//! function is itself compiled for the build's CPU, and must not give the compiler an occasion to use it.
+//! function is itself compiled for the build's CPU, and must not give the compiler an occasion to use it. That is
+//! what `black_box` is for: without it the checks are merged into vector instructions.
 
 /// The first few CPU features that the build assumes and this CPU lacks, as bits of [`NAMES`]; 0 if it has all.
 #[cfg(target_arch = "x86_64")]
 #[inline(never)]
 pub fn missing() -> u32 {
     use std::arch::x86_64::{__cpuid, __cpuid_count};
+    use std::hint::black_box;
 
     macro_rules! check {
         ($missing:ident, $($feature:literal: $register:expr, $bit:literal => $name:literal;)*) => {
-            $(if cfg!(target_feature = $feature) && ($register >> $bit) & 1 == 0 { $missing |= 1 << $name; })*
+            $(if cfg!(target_feature = $feature) && (black_box($register) >> $bit) & 1 == 0 {
+                $missing = black_box($missing | 1 << $name);
+            })*
         };
     }
     let most = __cpuid(0).eax;

@@ -56,7 +56,11 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     // Ends of the histogram are labelled where there is room for both and a shape between.
     let labelled = room >= 36;
     if room >= 8 {
-        let head = if labelled { "    min  distribution (log scale)" } else { "log scale" };
+        let head = match room {
+            40.. => "    min  distribution (log scale)",
+            _ if labelled => "    min  log scale",
+            _ => "log scale",
+        };
         text(buf, inner, (shape, 0), head, muted);
         if labelled {
             text_right(buf, inner, (inner.width - 4, 0), "max", muted);
