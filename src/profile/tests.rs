@@ -190,11 +190,11 @@ fn flags_come_last_and_their_errors_name_them() {
     let profile = demo(&["load.clients=16", "backend.device=auto", "stop.duration = 30s"]).unwrap().profile;
     assert_eq!((profile.load.clients, profile.backend.device.as_str()), (16, "auto"));
     assert_eq!(profile.stop.duration, Some(Duration::from_secs(30)));
-    let nested = demo(&["workload.prompt_tokens.normal.mean=99"]).unwrap().profile;
-    let Length::Of(Distribution::Normal(spread)) = nested.workload.prompt_tokens else {
+    let nested = demo(&["workload.output_tokens={normal={mean=99,std=3,max=128}}"]).unwrap().profile;
+    let Length::Of(Distribution::Normal(spread)) = nested.workload.output_tokens else {
         panic!("{nested:?}")
     };
-    assert_eq!((spread.mean, spread.max), (99.0, 256));
+    assert_eq!((spread.mean, spread.max), (99.0, 128));
     let fixed =
         demo(&["workload.prompt_tokens=5", "workload.output_tokens={ uniform = { min = 1, max = 2 } }"]);
     assert_eq!(fixed.unwrap().profile.workload.output_tokens.bounds(), (1, 2));
