@@ -308,7 +308,8 @@ fn parts_of_a_jitter_add_up() {
 
 #[test]
 fn a_grid_has_a_cell_for_every_pair() {
-    let profile = demo(&["sweep.clients=[1, 2]", "sweep.prompt_tokens=[32, 128]"]).unwrap().profile;
+    let spread = "workload.prompt_tokens={ normal = { mean = 50, std = 15 } }";
+    let profile = demo(&[spread, "sweep.clients=[1, 2]", "sweep.prompt_tokens=[32, 128]"]).unwrap().profile;
     let stages = profile.stages().unwrap();
     let names: Vec<&str> = stages.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(
