@@ -12,10 +12,12 @@
 //! | `lanes` | what each client did lately |
 //! | `tables` | the last and the slowest requests, log lines |
 //! | `latencies` | the seven latency figures of a stage |
+//! | `fastgen` | DeepSpeed-FastGen's figures, and its SLA for any rate |
 //! | `aggregator`, `view` | the whole: takes events; gives snapshots |
 
 mod aggregator;
 mod distribution;
+pub mod fastgen;
 mod hash;
 mod lanes;
 mod latencies;
