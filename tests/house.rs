@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("logging", &["collector", "event", "clock"]),
     ("ui", &["metrics", "event", "clock", "suggest"]),
     ("replay", &["ui", "recording", "metrics", "event", "clock"]),
-    ("report", &["recording", "metrics", "event", "profile", "clock"]),
+    ("report", &["model", "recording", "metrics", "event", "profile", "clock"]),
     (
         "load",
         &[

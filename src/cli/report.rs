@@ -1,10 +1,11 @@
 //! `report` and `export`: exact figures of recordings, as text or as tables.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::{ExportArgs, Format, ReportArgs, WindowName};
 use super::failure::{Exit, Failure, Outcome};
 use super::{finish, output};
+use crate::report::fastgen::Skips;
 use crate::report::{self, Report, Run, Show, csv};
 
 /// Reads a recording and makes its report.
@@ -17,7 +18,9 @@ pub fn read(path: &Path) -> Result<Report, Failure> {
 
 /// Prints reports.
 pub fn report(args: &ReportArgs) -> Outcome {
-    let reports = args.files.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    let skips = Skips { head_tokens: args.skip_head_tokens, requests: args.skip_requests };
+    let read = |path: &PathBuf| Ok::<_, Failure>(report::report_with(&Run::read(path)?, skips));
+    let reports = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let show = match args.window {
         None => Show::Both,
         Some(WindowName::Measured) => Show::Measured,

@@ -44,7 +44,10 @@ pub enum Effective {
     /// Everything: it can be asked for any target.
     Judged(Judge),
     /// One published value, at FastGen's prompt rate of 512 tokens/s and this rate of generation.
-    Published { generation_tokens_per_s: f64, rps: f64 },
+    Published {
+        generation_tokens_per_s: f64,
+        rps: f64,
+    },
     Unknown,
 }
 

@@ -218,7 +218,7 @@ mod tests {
                 })
             }
             Validator::Ema16 => (0..gaps.len()).all(|t| {
-                let weights = (0..=t).map(|j| (1.0f64 - 2.0 / 17.0).powi(j as i32));
+                let weights = (0..=t).map(|j| (1.0f64 - 2.0 / 17.0).powf(j as f64));
                 let sum: f64 = weights.clone().zip((0..=t).map(|j| gaps[t - j])).map(|(w, x)| w * x).sum();
                 sum / weights.sum::<f64>() < 1.0 / rate
             }),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::{Pace, Target, Timeline};
 
 /// A mean whose sum carries its rounding error along (Neumaier's summation): the original's mean is exact.
@@ -15,7 +17,8 @@ struct Mean {
 impl Mean {
     fn push(&mut self, value: f64) {
         let sum = self.sum + value;
-        let (large, small) = if self.sum.abs() >= value.abs() { (self.sum, value) } else { (value, self.sum) };
+        let (large, small) =
+            if self.sum.abs() >= value.abs() { (self.sum, value) } else { (value, self.sum) };
         self.lost += (large - sum) + small;
         self.sum = sum;
         self.count += 1;
@@ -42,7 +45,7 @@ pub struct Tally {
 }
 
 /// FastGen's figures of a stage; `None` where there is nothing to compute one from.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Figures {
     /// Clients / mean latency.
     pub query_throughput_rps: Option<f64>,
@@ -221,7 +224,10 @@ mod tests {
         let mut silent = Tally::default();
         silent.push(&request(0, &[], 500));
         let f = silent.figures(Some(1));
-        assert_eq!((f.latency_s, f.query_throughput_rps, f.first_token_latency_s), (Some(0.5), Some(2.0), None));
+        assert_eq!(
+            (f.latency_s, f.query_throughput_rps, f.first_token_latency_s),
+            (Some(0.5), Some(2.0), None)
+        );
         assert_eq!((silent.judge().good(&EASY), silent.judge().effective_rps(&EASY)), (None, None));
         // Beside others, a request without a token is one that was never answered.
         silent.push(&request(0, &[10, 20, 30], 500));
@@ -230,7 +236,10 @@ mod tests {
         let mut instant = Tally::default();
         instant.push(&request(7, &[], 7));
         let f = instant.figures(Some(1));
-        assert_eq!((f.query_throughput_rps, f.measured_throughput_rps, f.tokens_per_s_generated), (None, None, None));
+        assert_eq!(
+            (f.query_throughput_rps, f.measured_throughput_rps, f.tokens_per_s_generated),
+            (None, None, None)
+        );
     }
 
     #[test]
