@@ -10,6 +10,7 @@ mod lists;
 mod live;
 mod model;
 mod output;
+mod overlay;
 mod panics;
 mod prepare;
 mod record;
