@@ -82,6 +82,9 @@ pub struct ScreenArgs {
     /// The dashboard's theme [default: the profile's ui.theme]
     #[arg(long, value_name = "NAME")]
     pub theme: Option<String>,
+    /// Lay this recording's curve behind, on the screen Curve; can be given more than once
+    #[arg(long = "with", value_name = "FILE")]
+    pub with: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -154,6 +157,7 @@ pub enum ScreenName {
     Live,
     Clients,
     Requests,
+    Curve,
     Log,
 }
 

@@ -224,7 +224,7 @@ mod tests {
         let mut tally = Tally::default();
         for record in &records {
             keeper.take(record);
-            tally.add(record);
+            tally.push(record);
         }
         let view = keeper.view();
         let point = view.points().next().unwrap();
