@@ -21,6 +21,8 @@ const BEHIND: [(&str, Role); 4] =
     [("◇", Role::Muted), ("△", Role::Queued), ("□", Role::Prefill), ("○", Role::Border)];
 /// A point that still moves.
 const MOVING: &str = "◍";
+/// Panels narrower than this have short titles.
+const WIDE: u16 = 60;
 /// Most rows that the table gets while there is room for charts.
 const TABLE_ROWS: u16 = 16;
 
@@ -104,7 +106,8 @@ where
 
 fn draw_latency(buf: &mut Buffer, area: Rect, own: &[(String, Vec<&StagePoint>)], cx: &Cx<'_>) {
     let muted = cx.theme.fg(Role::Muted);
-    let values = Line::styled("mean latency s over queries/s", muted);
+    let values = if area.width < WIDE { "mean latency s" } else { "mean latency s over queries/s" };
+    let values = Line::styled(values, muted);
     let inner = panel(buf, area, "Throughput–latency", &values, cx.theme);
     let series = all_series(own, cx, Curve::pairs, |p| p.throughput_rps().zip(p.latency_s()));
     draw_plane(buf, inner, &series, "q/s", cx);
@@ -118,7 +121,8 @@ fn draw_effective(buf: &mut Buffer, area: Rect, own: &[(String, Vec<&StagePoint>
         Span::styled(format!("≥ {} tok/s ", short(target.generation_tokens_per_s)), theme.bold(Role::Accent)),
         Span::styled(target.validator.name(), theme.fg(Role::Muted)),
     ]);
-    let inner = panel(buf, area, "Effective throughput", &values, theme);
+    let title = if area.width < WIDE { "Effective q/s" } else { "Effective throughput, queries/s" };
+    let inner = panel(buf, area, title, &values, theme);
     let behind = |curve: &Curve| {
         curve.effective(&target).into_iter().map(|(clients, rps)| (f64::from(clients), rps)).collect()
     };
@@ -179,7 +183,7 @@ fn draw_table(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     hits.page = room.max(1);
     let end = points.len() - cx.ui.curve.up.min(points.len().saturating_sub(room));
     let from = end.saturating_sub(room);
-    let name = inner.width.saturating_sub(61).clamp(12, 40);
+    let name = inner.width.saturating_sub(66).clamp(8, 40);
     text(buf, inner, (1, 0), "stage", theme.fg(Role::Muted));
     for (head, right) in COLUMNS {
         text_right(buf, inner, (name + right, 0), head, theme.fg(Role::Muted));
