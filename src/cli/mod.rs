@@ -11,10 +11,12 @@ mod live;
 mod model;
 mod output;
 mod panics;
+mod plan;
 mod prepare;
 mod record;
 mod replay;
 mod report;
+mod resume;
 mod signals;
 
 use std::process::ExitCode;

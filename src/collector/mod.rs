@@ -40,6 +40,8 @@ pub struct Options {
     pub headless: bool,
     /// Warm-up requests each client sends, for `warmup_planned`.
     pub warmup_per_client: u32,
+    /// Stages that the run is to have.
+    pub stages: u32,
 }
 
 /// State of the recording, readable from any thread.
@@ -139,6 +141,7 @@ impl Collector {
         let frozen = Arc::new(AtomicBool::new(false));
         let mut aggregator = Aggregator::new();
         aggregator.expect_warmup(options.warmup_per_client);
+        aggregator.expect_stages(options.stages);
         let collector = Self {
             source,
             clock,

@@ -9,6 +9,7 @@
 //! | `tracker` | requests in flight, until they become a [`RequestRecord`] |
 //! | `distribution` | one latency figure: histogram, exact mean and extremes |
 //! | `seconds` | the last whole seconds: series, rates, peaks |
+//! | `fates` | how stages ended |
 //! | `lanes` | what each client did lately |
 //! | `tables` | the last and the slowest requests, log lines |
 //! | `latencies` | the seven latency figures of a stage |
@@ -16,6 +17,7 @@
 
 mod aggregator;
 mod distribution;
+mod fates;
 mod hash;
 mod lanes;
 mod latencies;
