@@ -71,6 +71,7 @@ with tempfile.TemporaryDirectory() as work:
         rates["dashboard"].append(run_dashboard(f"{work}/d{number}.jsonl.zst"))
         print("  ".join(f"{name} {values[-1]:.1f}" for name, values in rates.items()), flush=True)
 median = {name: statistics.median(values) for name, values in rates.items()}
+best = {name: max(values) for name, values in rates.items()}
 print("  ".join(f"median {name} {value:.1f} tokens/s" for name, value in median.items()))
 print(f"record / bare       {median['record'] / median['bare']:.3f}")
 print(f"dashboard / bare    {median['dashboard'] / median['bare']:.3f}")

@@ -199,8 +199,8 @@ fn through_the_pipe(events: Vec<Event>) {
 fn through_the_collector(events: Vec<Event>) {
     let (sink, source) = channel(CAPACITY);
     let writer = Writer::to(Box::new(io::sink()), &header(), false).unwrap();
-    let options =
-        Options { writer: Some(writer), headless: true, warmup_per_client: 0, sla: CurveSla::default() };
+    let sla = CurveSla::default();
+    let options = Options { writer: Some(writer), headless: true, warmup_per_client: 0, stages: 1, sla };
     let handle = Collector::start(source, Clock::start(), options).unwrap();
     for event in events {
         while sink.is_full() {

@@ -12,6 +12,8 @@ pub const TICK_NS: u64 = 1_000;
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     anchor: Instant,
+    /// The stamp of the anchor: 0, but in a run that goes on with an earlier one's time axis.
+    offset_ns: u64,
     wall: jiff::Timestamp,
 }
 
@@ -19,13 +21,18 @@ impl Clock {
     /// Starts a clock now; its anchor is time zero of a run.
     #[allow(clippy::disallowed_methods, reason = "the one place that may read the time")]
     pub fn start() -> Self {
-        Self { anchor: Instant::now(), wall: jiff::Timestamp::now() }
+        Self { anchor: Instant::now(), offset_ns: 0, wall: jiff::Timestamp::now() }
     }
 
-    /// Nanoseconds since the anchor, rounded down to a whole tick.
+    /// Starts a clock now whose stamps go on from `at_ns`, nanoseconds: the time axis of an earlier run.
+    pub fn resume(at_ns: u64) -> Self {
+        Self { offset_ns: at_ns - at_ns % TICK_NS, ..Self::start() }
+    }
+
+    /// Nanoseconds since the run's start, rounded down to a whole tick.
     pub fn now_ns(&self) -> u64 {
         let ns = u64::try_from(self.anchor.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        ns - ns % TICK_NS
+        (ns - ns % TICK_NS).saturating_add(self.offset_ns)
     }
 
     /// Wall time of the anchor: for headers and file names, never for arithmetic.
@@ -35,6 +42,21 @@ impl Clock {
 
     /// The instant of a stamp, to sleep until.
     pub fn instant(&self, at_ns: u64) -> Instant {
-        self.anchor + Duration::from_nanos(at_ns)
+        self.anchor + Duration::from_nanos(at_ns.saturating_sub(self.offset_ns))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resumed_clock_goes_on_and_finds_its_instants() {
+        let clock = Clock::resume(5_000_000_123);
+        let now = clock.now_ns();
+        assert!((5_000_000_000..6_000_000_000).contains(&now), "{now}");
+        assert_eq!(now % TICK_NS, 0);
+        let ahead = clock.instant(5_000_000_000 + 7_000_000);
+        assert_eq!(ahead - clock.instant(5_000_000_000), Duration::from_millis(7));
     }
 }

@@ -3,7 +3,11 @@
 //! Everything that figures and screens are made of is in here; nothing else crosses from the load to its
 //! observers. Times are nanoseconds since the run's start on its monotonic clock (see [`crate::clock`]).
 
+mod stages;
+
 use serde::{Deserialize, Serialize};
+
+pub use stages::*;
 
 /// A request's number, unique within a run, counted from 0 in the order of sending.
 pub type RequestId = u64;
@@ -21,6 +25,10 @@ pub enum Event {
     Ready { at_ns: u64, info: Box<BackendInfo> },
     /// A stage (one cell of a sweep, or the whole run) begins.
     Stage(Box<StageStart>),
+    /// A stage is over, or was passed over; how.
+    StageEnd(Box<StageEnd>),
+    /// An interrupted recording goes on from here. What the stage under way then had done is void: it begins anew.
+    Resumed(Box<Resumed>),
     /// The stage entered a phase.
     Phase { at_ns: u64, stage: StageId, phase: Phase },
     /// A request was handed to the backend.
@@ -57,6 +65,8 @@ impl Event {
             | Self::Lost { at_ns, .. }
             | Self::Ended { at_ns, .. } => *at_ns,
             Self::Stage(s) => s.at_ns,
+            Self::StageEnd(s) => s.at_ns,
+            Self::Resumed(r) => r.at_ns,
             Self::Sent(s) => s.at_ns,
             Self::Finished(f) => f.at_ns,
             Self::Sample(s) => s.at_ns,
@@ -97,25 +107,6 @@ pub struct BackendInfo {
     pub notes: Vec<String>,
     /// Seconds it took to be ready.
     pub load_s: f64,
-}
-
-/// A stage begins: what it is and what it asks for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StageStart {
-    #[serde(rename = "t")]
-    pub at_ns: u64,
-    pub stage: StageId,
-    /// A short name, e.g. `clients=8`; `main` for a run without a sweep.
-    pub name: String,
-    /// The sweep's values in this cell, key → value, in the profile's order.
-    #[serde(default)]
-    pub sweep: Vec<(String, serde_json::Value)>,
-    /// Clients of a closed loop; `None` for an open one.
-    pub clients: Option<u32>,
-    /// Measured requests asked for, where the stage stops by count.
-    pub planned_requests: Option<u64>,
-    /// Time the measured part may take, where the stage stops by time, in nanoseconds.
-    pub planned_ns: Option<u64>,
 }
 
 /// Where a stage is.

@@ -191,6 +191,24 @@ fn unknown_is_never_nought() {
 }
 
 #[test]
+fn the_header_says_which_stage_of_how_many_and_what_failed() {
+    let mut s = sample::running(8);
+    let stage = fastgen_tui::event::StageStart {
+        stage: 3,
+        name: "clients=8".into(),
+        ..(**s.snap.stage.as_ref().unwrap()).clone()
+    };
+    s.snap.stage = Some(Arc::new(stage));
+    s.snap.stages.planned = Some(11);
+    s.snap.stages.failed = 1;
+    s.snap.stages.last_failure = Some(("clients=2".into(), "the engine died".into()));
+    let (buffer, _) = frame(&s, &on(Screen::Live), (140, 40), Depth::None);
+    let shown = text(&buffer);
+    assert!(shown.lines().next().unwrap().contains("[4/11 clients=8]"), "{shown}");
+    assert!(shown.contains("1 stage failed") && shown.contains("clients=2: the engine died"), "{shown}");
+}
+
+#[test]
 fn nothing_that_an_engine_says_reaches_the_terminal_raw() {
     for screen in Screen::ALL {
         let mut ui = on(screen);

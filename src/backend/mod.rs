@@ -161,15 +161,51 @@ pub fn announced(profile: &Profile) -> BackendInfo {
     BackendInfo { kind: kind.into(), version: version.into(), model: model.into(), ..BackendInfo::default() }
 }
 
+/// How the embedded engine is told how many GPUs share its weights; a program can't tell it otherwise.
+const TENSOR_PARALLEL_VARIABLE: &str = "MISTRALRS_MN_LOCAL_WORLD_SIZE";
+/// The embedded engine starts this program again for each further GPU, with this variable set.
+const WORKER_VARIABLE: &str = "__MISTRALRS_DAEMON_INTERNAL";
+
+/// This process was started by the embedded engine, to be one GPU of several: it measures and records nothing.
+pub fn is_worker() -> bool {
+    cfg!(feature = "nccl") && std::env::var_os(WORKER_VARIABLE).is_some()
+}
+
+/// Whether this build and this process can spread an engine over as many GPUs as the profile says.
+fn check_parallel(profile: &Profile, engines: u32) -> Result<(), BackendError> {
+    let size = profile.backend.tensor_parallel;
+    let unavailable =
+        |why: &str| Err(BackendError::Unavailable(format!("{size} GPUs for one engine: {why}")));
+    if !cfg!(feature = "nccl") {
+        let why = "this build has no NCCL; build with `--features cuda,nccl`, or use replicas";
+        return if size > 1 { unavailable(why) } else { Ok(()) };
+    }
+    let told = std::env::var(TENSOR_PARALLEL_VARIABLE).ok();
+    if told.as_deref().is_some_and(|told| told != size.to_string()) || (told.is_none() && size > 1) {
+        return unavailable(&format!(
+            "the engine takes this number from the environment, once for a process; run it with \
+             {TENSOR_PARALLEL_VARIABLE}={size}"
+        ));
+    }
+    if size > 1 && engines > 1 {
+        return unavailable(
+            "its GPUs can't be given to another engine; make a run for each engine of the sweep",
+        );
+    }
+    Ok(())
+}
+
 /// Looks for what can be seen to be wrong without loading anything: a device that isn't there, a model that is
-/// missing, damaged, or of a kind that the engine lacks. Looking for a hub may take seconds.
+/// missing, damaged, or of a kind that the engine lacks. Looking for a hub may take seconds. `engines`: how many
+/// different ones the run needs, one after another.
 ///
 /// # Errors
 /// The profile's key that is to blame, and what is wrong.
-pub fn check(profile: &Profile) -> Result<(), (&'static str, BackendError)> {
+pub fn check(profile: &Profile, engines: u32) -> Result<(), (&'static str, BackendError)> {
     if profile.backend.kind != BackendKind::Mistralrs {
         return Ok(());
     }
+    check_parallel(profile, engines).map_err(|e| ("backend.tensor_parallel", e))?;
     #[cfg(feature = "mistralrs")]
     mistralrs::check(profile)?;
     let model = &profile.model;
@@ -193,20 +229,15 @@ pub fn load(
     progress: &Arc<dyn Progress>,
 ) -> Result<Arc<dyn Backend>, BackendError> {
     match profile.backend.kind {
-        BackendKind::Sim => {
-            Ok(Arc::new(sim::SimBackend::new(&profile.backend.sim, profile.backend.max_batch, clock)))
-        }
+        BackendKind::Sim => Ok(Arc::new(sim::SimBackend::load(&profile.backend, clock, &**progress)?)),
         #[cfg(feature = "mistralrs")]
         BackendKind::Mistralrs => mistralrs::load(profile, clock, progress),
         #[cfg(not(feature = "mistralrs"))]
-        BackendKind::Mistralrs => {
-            let _ = progress;
-            Err(BackendError::Unavailable(
-                "this build has no embedded engine; build it with `--features mistralrs` (the default), \
+        BackendKind::Mistralrs => Err(BackendError::Unavailable(
+            "this build has no embedded engine; build it with `--features mistralrs` (the default), \
                  or set backend.kind = \"sim\""
-                    .into(),
-            ))
-        }
+                .into(),
+        )),
         BackendKind::Openai => Err(BackendError::Unavailable(
             "backend.kind = \"openai\" is not in this version; use \"mistralrs\" or \"sim\"".into(),
         )),

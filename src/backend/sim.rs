@@ -15,22 +15,30 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::mpsc;
 
-use super::{Backend, BackendError, End, Gauges, GenerateRequest, Generation, Item};
+use super::{Backend, BackendError, End, Gauges, GenerateRequest, Generation, Item, Progress};
 use crate::clock::Clock;
 use crate::event::{BackendInfo, CountedBy, Outcome};
-use crate::profile::Sim;
+use crate::profile::{Backend as Settings, Sim};
 
 /// Requests the engine takes in before it refuses more.
 const QUEUE: usize = 1 << 16;
 const WORDS: [&str; 8] = [" a", " model", " of", " an", " engine", " says", " this", " word"];
 
-/// The simulated engine.
+/// How often a load under way looks whether it is to be given up.
+const LOAD_STEP: Duration = Duration::from_millis(20);
+
+/// The simulated engine, or several side by side.
 pub struct SimBackend {
     info: BackendInfo,
     vocabulary: u32,
+    engines: Vec<Handle>,
+}
+
+/// One engine, from outside.
+struct Handle {
     jobs: Mutex<Option<Sender<Job>>>,
     shared: Arc<Shared>,
-    engine: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Default)]
@@ -38,6 +46,12 @@ struct Shared {
     running: AtomicU32,
     waiting: AtomicU32,
     dead: AtomicBool,
+}
+
+impl Shared {
+    fn in_flight(&self) -> u32 {
+        self.running.load(Ordering::Relaxed) + self.waiting.load(Ordering::Relaxed)
+    }
 }
 
 struct Job {
@@ -49,8 +63,60 @@ struct Job {
 }
 
 impl SimBackend {
-    /// Starts an engine that runs at most `max_batch` requests at once.
-    pub fn new(sim: &Sim, max_batch: u32, clock: Clock) -> Self {
+    /// Takes the time that `[backend.sim]` gives for loading, then starts `backend.replicas` engines.
+    ///
+    /// # Errors
+    /// [`BackendError::Interrupted`] if the user ends it meanwhile.
+    pub fn load(backend: &Settings, clock: Clock, progress: &dyn Progress) -> Result<Self, BackendError> {
+        let load = backend.sim.load;
+        let began = clock.now_ns();
+        loop {
+            let spent = Duration::from_nanos(clock.now_ns() - began);
+            if spent >= load {
+                break;
+            }
+            if progress.cancelled() {
+                return Err(BackendError::Interrupted);
+            }
+            progress.step("loading nothing, slowly", Some(spent.as_secs_f32() / load.as_secs_f32()));
+            pause(LOAD_STEP.min(load.saturating_sub(spent)));
+        }
+        Ok(Self::new(backend, clock))
+    }
+
+    fn new(backend: &Settings, clock: Clock) -> Self {
+        let replicas = backend.replicas.max(1);
+        // Tensor parallelism without any cost of its own: everything is as many times faster.
+        let speedup = backend.tensor_parallel.max(1);
+        let mut sim = backend.sim.clone();
+        sim.step /= speedup;
+        sim.step_per_sequence /= speedup;
+        sim.prefill_tokens_per_s *= f64::from(speedup);
+        let mut notes = vec!["no weights: times come from [backend.sim]".into()];
+        if speedup > 1 {
+            notes.push(format!("tensor parallelism of {speedup} simulated as {speedup} times the speed"));
+        }
+        Self {
+            info: BackendInfo {
+                kind: "sim".into(),
+                version: env!("CARGO_PKG_VERSION").into(),
+                device: "none".into(),
+                model: "simulated".into(),
+                quantization: "none".into(),
+                max_batch: Some(backend.max_batch),
+                replicas,
+                notes,
+                load_s: sim.load.as_secs_f64(),
+                ..BackendInfo::default()
+            },
+            vocabulary: sim.vocabulary,
+            engines: (0..replicas).map(|_| Handle::start(&sim, backend.max_batch, clock)).collect(),
+        }
+    }
+}
+
+impl Handle {
+    fn start(sim: &Sim, max_batch: u32, clock: Clock) -> Self {
         let shared = Arc::new(Shared::default());
         let (jobs, incoming) = bounded(QUEUE);
         let engine = Engine {
@@ -69,24 +135,26 @@ impl SimBackend {
             .inspect_err(|e| tracing::error!("the simulated engine has no thread: {e}"))
             .ok();
         shared.dead.store(thread.is_none(), Ordering::Release);
-        Self {
-            info: BackendInfo {
-                kind: "sim".into(),
-                version: env!("CARGO_PKG_VERSION").into(),
-                device: "none".into(),
-                model: "simulated".into(),
-                quantization: "none".into(),
-                max_batch: Some(max_batch),
-                replicas: 1,
-                notes: vec!["no weights: times come from [backend.sim]".into()],
-                load_s: sim.load.as_secs_f64(),
-                ..BackendInfo::default()
+        Self { jobs: Mutex::new(Some(jobs)), shared, thread: Mutex::new(thread) }
+    }
+
+    /// Hands a job over; why not, if it is not taken.
+    fn submit(&self, job: Job) -> Option<(Outcome, &'static str)> {
+        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        let refused = match self.jobs.lock() {
+            Ok(jobs) => match jobs.as_ref().map(|jobs| jobs.try_send(job)) {
+                Some(Ok(())) => None,
+                Some(Err(crossbeam_channel::TrySendError::Full(_))) => {
+                    Some((Outcome::FailedOverload, "the engine's queue is full"))
+                }
+                _ => Some((Outcome::FailedEngine, "the engine is gone")),
             },
-            vocabulary: sim.vocabulary,
-            jobs: Mutex::new(Some(jobs)),
-            shared,
-            engine: Mutex::new(thread),
+            Err(_) => Some((Outcome::FailedEngine, "the engine is gone")),
+        };
+        if refused.is_some() {
+            self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
         }
+        refused
     }
 }
 
@@ -108,43 +176,36 @@ impl Backend for SimBackend {
             number: 0,
             out,
         };
-        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        let refused = match self.jobs.lock() {
-            Ok(jobs) => match jobs.as_ref().map(|jobs| jobs.try_send(job)) {
-                Some(Ok(())) => None,
-                Some(Err(crossbeam_channel::TrySendError::Full(_))) => {
-                    Some((Outcome::FailedOverload, "the engine's queue is full"))
-                }
-                _ => Some((Outcome::FailedEngine, "the engine is gone")),
-            },
-            Err(_) => Some((Outcome::FailedEngine, "the engine is gone")),
+        let engine = self.engines.iter().min_by_key(|engine| engine.shared.in_flight());
+        let refused = match engine {
+            Some(engine) => engine.submit(job),
+            None => Some((Outcome::FailedEngine, "there is no engine")),
         };
-        if refused.is_some() {
-            self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
         Box::new(SimGeneration { items, made: 0, refused })
     }
 
     fn gauges(&self) -> Gauges {
-        Gauges {
-            running: Some(self.shared.running.load(Ordering::Relaxed)),
-            waiting: Some(self.shared.waiting.load(Ordering::Relaxed)),
-        }
+        let sum = |of: fn(&Shared) -> &AtomicU32| {
+            Some(self.engines.iter().map(|engine| of(&engine.shared).load(Ordering::Relaxed)).sum())
+        };
+        Gauges { running: sum(|shared| &shared.running), waiting: sum(|shared| &shared.waiting) }
     }
 
     fn health(&self) -> Result<(), BackendError> {
-        if self.shared.dead.load(Ordering::Acquire) {
+        if self.engines.iter().any(|engine| engine.shared.dead.load(Ordering::Acquire)) {
             return Err(BackendError::Died("the simulated engine ended (backend.sim.die_after)".into()));
         }
         Ok(())
     }
 
     fn shutdown(&self) {
-        if let Ok(mut jobs) = self.jobs.lock() {
-            jobs.take();
-        }
-        if let Some(thread) = self.engine.lock().ok().and_then(|mut t| t.take()) {
-            let _ = thread.join();
+        for engine in &self.engines {
+            if let Ok(mut jobs) = engine.jobs.lock() {
+                jobs.take();
+            }
+            if let Some(thread) = engine.thread.lock().ok().and_then(|mut t| t.take()) {
+                let _ = thread.join();
+            }
         }
     }
 }

@@ -16,6 +16,8 @@ Examples:
   fastgen-tui                                        the demo, live
   fastgen-tui --profile llama2-7b-cpu --set load.clients=4
   fastgen-tui record --for 30s --json > report.json
+  fastgen-tui record --profile fastgen-mini --dry-run
+  fastgen-tui record --resume recordings/cut.jsonl.zst
   fastgen-tui replay recordings/demo.jsonl.zst
   fastgen-tui export recordings/demo.jsonl.zst --csv out/
 
@@ -52,7 +54,7 @@ pub struct Cli {
     #[command(flatten)]
     pub screen: ScreenArgs,
     /// Record nothing
-    #[arg(long, conflicts_with = "output")]
+    #[arg(long, conflicts_with_all = ["output", "resume"])]
     pub no_record: bool,
 }
 
@@ -74,6 +76,19 @@ pub struct RunArgs {
     /// Measure so many requests, instead of the profile's stop conditions
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub requests: Option<u64>,
+    /// Go on with an interrupted recording: its profile is run from the first stage that is not finished
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["profile", "sets", "output", "duration", "requests"]
+    )]
+    pub resume: Option<PathBuf>,
+    /// Print the stages, requests, engine loads and the estimated time, and run nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Run a sweep even if it will take more than an hour
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// How the dashboard looks.
@@ -288,6 +303,9 @@ mod tests {
             &["fastgen-tui", "record", "--requests", "0"],
             &["fastgen-tui", "replay", "x", "--shot", "1s", "-o", "y", "--size", "0x9"],
             &["fastgen-tui", "export", "x"],
+            &["fastgen-tui", "--resume", "x", "--set", "load.clients=2"],
+            &["fastgen-tui", "--resume", "x", "--no-record"],
+            &["fastgen-tui", "record", "--resume", "x", "--profile", "demo"],
             &["fastgen-tui", "record", "--for", "soon"],
         ] {
             assert!(Cli::try_parse_from(wrong).is_err(), "{wrong:?}");

@@ -73,6 +73,9 @@ fn conclude(end: &End<'_>, report: Option<&Report>, hub: &LogHub) -> Outcome {
         let log = hub.path().map_or_else(String::new, |p| format!("\nthe log: {}", p.display()));
         return Err(Failure::failed(format!("{reason}{log}")));
     }
+    if let Some(message) = failed_stages(end, report) {
+        return Err(Failure::failed(message));
+    }
     let counts = &end.outcome.collected.snapshot.counts;
     let ended = counts.ended() - counts.cancelled;
     if ended > 0 && counts.completed == 0 || report.is_some_and(Report::all_failed) {
@@ -87,6 +90,20 @@ fn conclude(end: &End<'_>, report: Option<&Report>, hub: &LogHub) -> Outcome {
         Some(report) => verdict(report),
         None => Exit::Done,
     })
+}
+
+/// Which stages of a sweep failed; the report knows those of an earlier part, too.
+fn failed_stages(end: &End<'_>, report: Option<&Report>) -> Option<String> {
+    let seen = &end.outcome.collected.snapshot.stages;
+    let all = report.map_or(seen.planned.unwrap_or(1) as usize, |r| r.stages.len());
+    let (failed, first) = match report.map(Report::failed_stages) {
+        Some(failed) => (failed.len(), failed.first().map(|(name, why)| format!("{name}: {why}"))),
+        None => {
+            (seen.failed as usize, seen.last_failure.as_ref().map(|(name, why)| format!("{name}: {why}")))
+        }
+    };
+    let one = first.filter(|_| all > 1)?;
+    Some(format!("{failed} of {all} stages failed, e.g. {one}"))
 }
 
 /// How a command ends that only looks at recordings: as the gravest of them.

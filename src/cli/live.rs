@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::args::{RunArgs, ScreenArgs};
 use super::failure::{Failure, Outcome};
-use super::prepare::{self, Prepared, Target, prepare, user_themes};
-use super::{finish, output, record, signals};
+use super::prepare::{Prepared, Target, asked, prepare, user_themes};
+use super::{finish, output, plan, record, signals};
 use crate::collector::RecordingStatus;
 use crate::load::{Controls, Run, StopLevel};
 use crate::logging::{Diversion, LogHub};
@@ -28,18 +28,18 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
         output::say("standard output is no terminal: running as `record`, without the dashboard");
         return record::run(args, false, no_record, hub);
     }
+    let asked = asked(args)?;
+    if args.dry_run {
+        return plan::print(&asked);
+    }
     let tty = terminal().map_err(|e| Failure::failed(format!("the terminal can't be opened: {e}")))?;
-    let theme_name = match &screen.theme {
-        Some(name) => name.clone(),
-        None => prepare::profile(args)?.profile.ui.theme,
-    };
+    let theme_name = screen.theme.clone().unwrap_or_else(|| asked.profile.ui.theme.clone());
     theme::source(&theme_name, user_themes().as_deref())?;
     if args.output.as_deref().is_some_and(|path| path.as_os_str() == "-") {
         return Err(Failure::usage("-o - needs `record`: standard output shows the dashboard"));
     }
     let target = if no_record { Target::None } else { Target::File };
-    let Prepared { launch, path, resolved } = prepare(args, target, false)?;
-    let profile = resolved.profile;
+    let Prepared { launch, path, profile } = prepare(args, asked, target, false)?;
     let options = ui::Options {
         theme: theme_name,
         user_themes: user_themes(),
@@ -181,7 +181,9 @@ impl Session for LiveSession {
             Action::Abort => self.controls.stop(StopLevel::Abort),
             Action::TogglePause => self.controls.toggle_pause(),
             Action::AddClients(by) => {
-                let now = self.controls.wish().clients.unwrap_or(self.clients);
+                let staged =
+                    self.run.collector.snapshots.load().stage.as_ref().and_then(|stage| stage.clients);
+                let now = self.controls.wish().clients.or(staged).unwrap_or(self.clients);
                 self.controls.set_clients(now.saturating_add_signed(by));
             }
             Action::Mark(note) => self.controls.mark(note),

@@ -12,10 +12,12 @@ mod model;
 mod output;
 mod overlay;
 mod panics;
+mod plan;
 mod prepare;
 mod record;
 mod replay;
 mod report;
+mod resume;
 mod signals;
 
 use std::process::ExitCode;

@@ -1,15 +1,19 @@
 //! From arguments to a run that can start: profile, stages, recording. Everything that can be wrong with them
 //! is found here, before anything is loaded.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::args::RunArgs;
 use super::failure::Failure;
+use super::plan;
+use super::resume::{self, Interrupted};
+use crate::backend;
 use crate::clock::{Clock, TICK_NS};
 use crate::event::BackendInfo;
 use crate::load::Launch;
-use crate::profile::{Formula, Profile, Resolved, resolve};
+use crate::profile::{Formula, Profile, Resolved, StagePlan, resolve};
 use crate::recording::{Engine, Header, MAJOR, MINOR, Program, RecordingError, Version, Writer};
 use crate::telemetry;
 use crate::ui::theme;
@@ -33,25 +37,64 @@ pub struct Prepared {
     pub launch: Launch,
     /// The recording's file, if there is one.
     pub path: Option<PathBuf>,
-    pub resolved: Resolved,
+    pub profile: Profile,
 }
 
-/// Reads and checks the profile that the arguments name, with their overrides.
+/// What the arguments ask for: a profile, and its stages in the order of running.
+pub struct Asked {
+    pub profile: Profile,
+    pub stages: Vec<StagePlan>,
+    /// The recording to go on with.
+    pub resume: Option<Interrupted>,
+    /// Where the profile's values were written; not known of a recording's.
+    pub resolved: Option<Resolved>,
+}
+
+/// Reads and checks what the arguments name, with their overrides.
 ///
 /// # Errors
-/// All are exit status 2.
-pub fn profile(args: &RunArgs) -> Result<Resolved, Failure> {
+/// All that is wrong with a profile is exit status 2.
+pub fn asked(args: &RunArgs) -> Result<Asked, Failure> {
+    if let Some(path) = &args.resume {
+        let (profile, stages, interrupted) = resume::open(path)?;
+        return Ok(Asked { profile, stages, resume: Some(interrupted), resolved: None });
+    }
     let mut resolved = resolve(args.profile.as_deref().unwrap_or(DEFAULT_PROFILE), &args.sets)?;
     let stop = &mut resolved.profile.stop;
     if args.duration.is_some() || args.requests.is_some() {
         stop.duration = args.duration;
         stop.requests = args.requests.map(|fixed| Formula { per_client: 0, fixed });
     }
-    resolved.profile.check_runnable()?;
+    resolved.profile.check_runnable().map_err(|error| resolved.locate(error))?;
     if let Err(error) = theme::source(&resolved.profile.ui.theme, user_themes().as_deref()) {
         return Err(resolved.error("ui.theme", &error.to_string()).into());
     }
-    Ok(resolved)
+    let stages = resolved.profile.stages().map_err(|error| resolved.locate(error))?;
+    Ok(Asked { profile: resolved.profile.clone(), stages, resume: None, resolved: Some(resolved) })
+}
+
+/// The first stage of each engine.
+pub fn engines(stages: &[StagePlan]) -> impl Iterator<Item = &StagePlan> {
+    let mut seen = HashSet::new();
+    stages.iter().filter(move |stage| seen.insert(stage.engine))
+}
+
+/// Whether this build and machine have the engines and models that the stages need.
+///
+/// # Errors
+/// As [`backend::check`], with the place in the profile where there is one.
+pub fn check_engines(asked: &Asked) -> Result<(), Failure> {
+    let all = engines(&asked.stages).count() as u32;
+    for stage in engines(&asked.stages) {
+        let Err((key, error)) = backend::check(&stage.profile, all) else { continue };
+        let swept = key.split('.').find(|part| stage.sweep.iter().any(|(k, _)| k == part));
+        let key = swept.map_or_else(|| key.to_owned(), |part| format!("sweep.{part}"));
+        return Err(match &asked.resolved {
+            Some(resolved) => resolved.error(&key, &error.to_string()).into(),
+            None => Failure::usage(format!("{key}: {error}")),
+        });
+    }
+    Ok(())
 }
 
 /// The folder of the user's own themes.
@@ -62,14 +105,14 @@ pub fn user_themes() -> Option<PathBuf> {
 /// Makes a run ready to start; its recording is open, with its header on disk.
 ///
 /// # Errors
-/// A wrong profile, a recording that can't be written.
-pub fn prepare(args: &RunArgs, target: Target, headless: bool) -> Result<Prepared, Failure> {
-    let resolved = profile(args)?;
-    if let Err((key, error)) = crate::backend::check(&resolved.profile) {
-        return Err(resolved.error(key, &error.to_string()).into());
+/// What this build can't run; a sweep that takes long without `--yes`; a recording that can't be written.
+pub fn prepare(args: &RunArgs, asked: Asked, target: Target, headless: bool) -> Result<Prepared, Failure> {
+    check_engines(&asked)?;
+    plan::allowed(&asked, args.yes)?;
+    let Asked { profile, stages, resume, .. } = asked;
+    if let Some(interrupted) = resume {
+        return interrupted.go_on(profile, stages, headless);
     }
-    let profile = resolved.profile.clone();
-    let stages = profile.stages()?;
     let clock = Clock::start();
     let header = header(&profile, clock)?;
     let (writer, path) = match target {
@@ -80,8 +123,8 @@ pub fn prepare(args: &RunArgs, target: Target, headless: bool) -> Result<Prepare
             (Some(writer), Some(path))
         }
     };
-    let launch = Launch { profile, stages, clock, writer, headless };
-    Ok(Prepared { launch, path, resolved })
+    let launch = Launch { profile: profile.clone(), stages, clock, writer, headless, resume: None };
+    Ok(Prepared { launch, path, profile })
 }
 
 /// Opens the recording. A name of the user's must be free; one made from the profile's pattern gets a number
@@ -114,7 +157,7 @@ fn create(
 }
 
 fn header(profile: &Profile, clock: Clock) -> Result<Header, Failure> {
-    let engine: BackendInfo = crate::backend::announced(profile);
+    let engine: BackendInfo = backend::announced(profile);
     Ok(Header {
         fastgen_recording: Version { major: MAJOR, minor: MINOR },
         tick_ns: TICK_NS,

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use super::args::RunArgs;
 use super::failure::{Failure, Outcome};
-use super::prepare::{Prepared, Target, prepare};
-use super::{finish, signals};
+use super::prepare::{Prepared, Target, asked, prepare};
+use super::{finish, plan, signals};
+use crate::backend::is_worker;
 use crate::event::Phase;
 use crate::load::{Run, StopLevel};
 use crate::logging::{Diversion, LogHub};
@@ -25,16 +26,17 @@ const LOOKS_IN_FILE: u32 = 50;
 
 /// Runs without a screen.
 pub fn run(args: &RunArgs, json: bool, no_record: bool, hub: &LogHub) -> Outcome {
+    let asked = asked(args)?;
+    if args.dry_run {
+        return plan::print(&asked);
+    }
+    let no_record = no_record || is_worker();
     let to_stdout = args.output.as_deref().is_some_and(|path| path.as_os_str() == "-");
     let stop = Arc::new(AtomicBool::new(false));
     let signals = signals::watch(&stop)?;
     let diversion = Diversion::begin(hub).map_err(Failure::failed)?;
-    let target = match (no_record, to_stdout) {
-        (true, _) => Target::None,
-        (false, true) => Target::Stream(diversion.stdout().map_err(Failure::failed)?),
-        (false, false) => Target::File,
-    };
-    let Prepared { launch, path, .. } = prepare(args, target, true)?;
+    let target = target(no_record, to_stdout, &diversion)?;
+    let Prepared { launch, path, .. } = prepare(args, asked, target, true)?;
     let clock = launch.clock;
     let run = Run::start(launch).map_err(|e| Failure::failed(format!("no threads for the run: {e}")))?;
     hub.attach(run.sink.clone(), clock);
@@ -43,12 +45,7 @@ pub fn run(args: &RunArgs, json: bool, no_record: bool, hub: &LogHub) -> Outcome
     while !run.is_over() {
         if stop.swap(false, Ordering::Relaxed) {
             presses += 1;
-            run.controls.stop(if presses == 1 { StopLevel::Drain } else { StopLevel::Abort });
-            progress.line(if presses == 1 {
-                "ending: requests in flight are drained; once more ends at once"
-            } else {
-                "ending at once: requests in flight are cancelled"
-            });
+            progress.line(end(&run, presses));
         }
         if run.collector.is_finished() {
             run.controls.stop(StopLevel::Abort);
@@ -64,6 +61,25 @@ pub fn run(args: &RunArgs, json: bool, no_record: bool, hub: &LogHub) -> Outcome
     let end =
         finish::End { outcome: left, path: path.as_deref(), signalled: presses > 0, shown_failed: false };
     finish::after_record(&end, json, to_stdout, hub)
+}
+
+/// Where the recording goes.
+fn target(no_record: bool, to_stdout: bool, diversion: &Diversion) -> Result<Target, Failure> {
+    Ok(match (no_record, to_stdout) {
+        (true, _) => Target::None,
+        (false, true) => Target::Stream(diversion.stdout().map_err(Failure::failed)?),
+        (false, false) => Target::File,
+    })
+}
+
+/// Ends the run, the more urgently the more often that was asked; says how.
+fn end(run: &Run, presses: u32) -> &'static str {
+    if presses == 1 {
+        run.controls.stop(StopLevel::Drain);
+        return "ending: requests in flight are drained; once more ends at once";
+    }
+    run.controls.stop(StopLevel::Abort);
+    "ending at once: requests in flight are cancelled"
 }
 
 /// Progress lines on standard error.
@@ -123,10 +139,22 @@ impl Progress {
     }
 }
 
+/// Which stage of how many, where there are several.
+fn stage(snap: &Snapshot) -> String {
+    match (&snap.stage, snap.stages.planned) {
+        (Some(stage), Some(planned)) if planned > 1 => {
+            let name = crate::ui::harmless(&stage.name);
+            format!("stage {}/{planned} {name}  ", stage.stage + 1)
+        }
+        _ => String::new(),
+    }
+}
+
 /// One line that says how far the run has come.
 fn line(snap: &Snapshot) -> String {
     let seconds = snap.at_ns / 1_000_000_000;
     let mut text = format!("{:>3}:{:02}  ", seconds / 60, seconds % 60);
+    text.push_str(&stage(snap));
     let counts = &snap.counts;
     let planned = snap.stage.as_ref().and_then(|stage| stage.planned_requests);
     let rate = snap.output_rate.s10.map_or_else(|| "–".into(), |r| format!("{r:.0}"));

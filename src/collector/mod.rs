@@ -42,6 +42,8 @@ pub struct Options {
     pub warmup_per_client: u32,
     /// What the curve's requests are judged by.
     pub sla: CurveSla,
+    /// Stages that the run is to have.
+    pub stages: u32,
 }
 
 /// State of the recording, readable from any thread.
@@ -142,6 +144,7 @@ impl Collector {
         let mut aggregator = Aggregator::new();
         aggregator.expect_warmup(options.warmup_per_client);
         aggregator.expect_sla(options.sla);
+        aggregator.expect_stages(options.stages);
         let collector = Self {
             source,
             clock,

@@ -6,7 +6,8 @@ use crate::recording::tests::{Disk, header, read, record, run};
 use crate::recording::{Entry, Losses};
 
 fn options(writer: Option<Writer>) -> Options {
-    Options { writer, headless: false, warmup_per_client: 1, sla: crate::metrics::CurveSla::default() }
+    let sla = crate::metrics::CurveSla::default();
+    Options { writer, headless: false, warmup_per_client: 1, stages: 1, sla }
 }
 
 #[test]

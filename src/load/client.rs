@@ -94,9 +94,10 @@ impl Client {
             ignore_eos: stage.ignore_eos,
         });
         let (end, text) = Follow { stage: &stage, request, sent_ns }.to_the_end(generation).await;
-        let failed = end.outcome.is_failure();
+        let (failed, at_ns) = (end.outcome.is_failure(), stage.clock.now_ns());
+        stage.count(at_ns, &end, warmup);
         stage.sink.send(Event::Finished(Box::new(Finished {
-            at_ns: stage.clock.now_ns(),
+            at_ns,
             request,
             outcome: end.outcome,
             output_tokens: end.output_tokens,

@@ -76,6 +76,11 @@ impl Controls {
         self.tell(Control::Clients { clients });
     }
 
+    /// A stage begins: with the clients that it asks for, whatever was wished in the one before.
+    pub(super) fn begin_stage(&self) {
+        self.wish.send_if_modified(|wish| wish.clients.take().is_some());
+    }
+
     /// Marks this moment.
     pub fn mark(&self, note: String) {
         self.tell(Control::Mark { note });

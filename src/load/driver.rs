@@ -1,4 +1,4 @@
-//! Takes a run through its stages, and each stage through its phases: warm-up, barrier, measuring, draining.
+//! Takes a stage through its phases: warm-up, barrier, measuring, draining.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -10,11 +10,12 @@ use tokio::task::JoinSet;
 use super::client::Client;
 use super::control::{Controls, StopLevel, Wish};
 use super::pulse::Pulse;
+use super::tally::Tally;
 use super::turns::{Gate, Turns};
-use crate::backend::Backend;
+use crate::backend::{Backend, End};
 use crate::clock::Clock;
 use crate::collector::EventSink;
-use crate::event::{ClientId, Ended, Event, Phase, RequestId, StageId, StageStart};
+use crate::event::{ClientId, Event, Phase, RequestId, StageId, StageOutcome, StageStart};
 use crate::profile::{Drain, Load, Stop};
 use crate::workload::{Generator, start_delay};
 
@@ -44,6 +45,14 @@ pub struct Driver {
     pub pulse: Pulse,
 }
 
+/// What came of a stage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageResult {
+    pub how: StageOutcome,
+    /// Completed requests a second over the measured window.
+    pub requests_per_s: Option<f64>,
+}
+
 /// What a stage's clients share.
 pub(super) struct Stage {
     pub number: StageId,
@@ -54,6 +63,7 @@ pub(super) struct Stage {
     pub load: Load,
     pub generator: Generator,
     pub ignore_eos: bool,
+    tally: Tally,
     seed: u64,
     requests: Arc<AtomicU64>,
     warming_up: AtomicU32,
@@ -69,6 +79,13 @@ impl Stage {
     pub fn at_barrier(&self) {
         if self.warming_up.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.all_at_barrier.notify_one();
+        }
+    }
+
+    /// A request has ended: measured ones decide whether the stage failed.
+    pub fn count(&self, at_ns: u64, end: &End, warmup: bool) {
+        if !warmup {
+            self.tally.count(at_ns, end);
         }
     }
 
@@ -89,22 +106,23 @@ impl Stage {
 }
 
 impl Driver {
-    /// Runs the stages in order; tells how the run ended. Events go to the sink all along.
-    pub async fn run(&self, stages: Vec<StageRun>) -> Ended {
+    /// Runs a stage through its phases; `requests` numbers the run's requests. Events go to the sink all along.
+    pub async fn stage(&self, number: StageId, run: StageRun, requests: &Arc<AtomicU64>) -> StageResult {
+        self.controls.begin_stage();
         let pulse = tokio::spawn(self.pulse.clone().beat(self.clock));
-        let requests = Arc::new(AtomicU64::new(0));
-        let mut ended = Ended::Complete;
-        for (number, stage) in stages.into_iter().enumerate() {
-            ended = self.stage(number as StageId, stage, requests.clone()).await;
-            if ended != Ended::Complete {
-                break;
-            }
-        }
+        let mut running = self.begin(number, run, requests.clone());
+        let how = running.through_the_phases().await;
+        let stage = &running.stage;
+        let how = match (how, stage.tally.all_failed()) {
+            (StageOutcome::Complete, Some(reason)) => StageOutcome::Failed { reason },
+            (how, _) => how,
+        };
+        stage.phase(Phase::Done);
         pulse.abort();
-        ended
+        StageResult { how, requests_per_s: stage.tally.requests_per_s() }
     }
 
-    async fn stage(&self, number: StageId, run: StageRun, requests: Arc<AtomicU64>) -> Ended {
+    fn begin(&self, number: StageId, run: StageRun, requests: Arc<AtomicU64>) -> Running {
         let clients = run.load.clients;
         let planned = run.stop.requests.map(|formula| formula.value(clients));
         self.sink.send(Event::Stage(Box::new(StageStart {
@@ -116,7 +134,6 @@ impl Driver {
             planned_requests: planned,
             planned_ns: run.stop.duration.map(|d| d.as_nanos() as u64),
         })));
-        let stop = run.stop;
         let stage = Arc::new(Stage {
             number,
             backend: self.backend.clone(),
@@ -126,23 +143,21 @@ impl Driver {
             load: run.load,
             generator: run.requests,
             ignore_eos: run.ignore_eos,
+            tally: Tally::default(),
             seed: run.seed,
             requests,
             warming_up: AtomicU32::new(clients),
             all_at_barrier: Notify::new(),
             failed: Notify::new(),
         });
-        let mut running = Running {
+        Running {
             stage,
             wish: self.controls.watch(),
             tasks: JoinSet::new(),
             spawned: 0,
-            stop,
+            stop: run.stop,
             announced: false,
-        };
-        let ended = running.through_the_phases().await;
-        running.stage.phase(Phase::Done);
-        ended
+        }
     }
 }
 
@@ -168,7 +183,7 @@ enum Woke {
 }
 
 impl Running {
-    async fn through_the_phases(&mut self) -> Ended {
+    async fn through_the_phases(&mut self) -> StageOutcome {
         self.stage.phase(Phase::Warmup);
         for _ in 0..self.stage.load.clients {
             self.spawn(false);
@@ -189,11 +204,11 @@ impl Running {
                 Woke::WishChanged => interrupted |= self.follow_wish(),
                 Woke::Failure(reason) => {
                     self.cancel_all().await;
-                    return Ended::Failed { reason };
+                    return StageOutcome::Failed { reason };
                 }
             }
         }
-        if interrupted { Ended::Interrupted } else { Ended::Complete }
+        if interrupted { StageOutcome::Interrupted } else { StageOutcome::Complete }
     }
 
     fn spawn(&mut self, late: bool) {
@@ -243,6 +258,7 @@ impl Running {
 
     fn open_barrier(&self) -> Option<std::time::Instant> {
         let since_ns = self.stage.phase(Phase::Measuring);
+        self.stage.tally.begin(since_ns);
         self.stage.turns.set_gate(Gate::Open { since_ns });
         self.stop.duration.map(|duration| self.stage.clock.instant(since_ns) + duration)
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::curve::{CurveKeeper, CurveSla};
+use super::fates::Fates;
 use super::lanes::Lanes;
 use super::latencies::Distributions;
 use super::seconds::Seconds;
@@ -32,6 +33,7 @@ pub(super) struct Stage {
 /// From events to figures.
 pub struct Aggregator {
     pub(super) tracker: Tracker,
+    pub(super) fates: Fates,
     pub(super) stage: Stage,
     pub(super) latency: Distributions,
     pub(super) curve: CurveKeeper,
@@ -63,6 +65,7 @@ impl Aggregator {
     pub fn new() -> Self {
         Self {
             tracker: Tracker::default(),
+            fates: Fates::default(),
             stage: Stage::default(),
             latency: Distributions::new(),
             curve: CurveKeeper::default(),
@@ -95,6 +98,11 @@ impl Aggregator {
         self.curve.expect(sla);
     }
 
+    /// Tells how many stages the run is to have, which no event says.
+    pub fn expect_stages(&mut self, planned: u32) {
+        self.fates.planned = Some(planned);
+    }
+
     /// Time of the newest event so far, nanoseconds since the run's start.
     pub fn newest_ns(&self) -> u64 {
         self.newest_ns
@@ -116,14 +124,14 @@ impl Aggregator {
                 self.stray_events += u64::from(!known);
             }
             Event::Finished(end) => return self.finished(end),
-            Event::Loading { step, fraction, .. } => {
-                self.loading = Some(Loading { step: step.clone(), fraction: *fraction });
-            }
+            Event::Loading { at_ns, step, fraction } => self.load(*at_ns, step, *fraction),
             Event::Ready { info, .. } => {
                 self.loading = None;
                 self.info = Some(Arc::new((**info).clone()));
             }
             Event::Stage(start) => self.start_stage(start),
+            Event::StageEnd(end) => self.fates.end(end),
+            Event::Resumed(_) => self.resume(),
             Event::Phase { at_ns, stage, phase } => self.phase(*at_ns, *stage, *phase),
             Event::Sample(sample) => self.take_sample(sample),
             Event::Log(line) => self.journal.log(line),
@@ -275,6 +283,7 @@ impl Aggregator {
             phase_at_ns: start.at_ns,
             ..Stage::default()
         };
+        self.fates.begin(start.stage);
         self.stage.counts.warmup_planned = self.warmup_planned();
         for distribution in self.latency.all() {
             distribution.clear();
@@ -284,6 +293,24 @@ impl Aggregator {
         self.lanes.clear();
         self.lanes.expect(start.clients.unwrap_or(0));
         self.slowest.clear();
+    }
+
+    /// Another engine is made ready behind a stage: its figures stay, but it is no longer what goes on.
+    fn load(&mut self, at_ns: u64, step: &str, fraction: Option<f32>) {
+        self.loading = Some(Loading { step: step.into(), fraction });
+        if self.stage.done && self.stage.phase != Some(Phase::Loading) {
+            self.stage.phase = Some(Phase::Loading);
+            self.stage.phase_at_ns = at_ns;
+        }
+    }
+
+    /// Requests that were in flight when the run broke off never end, and how it ended then is void.
+    fn resume(&mut self) {
+        self.tracker.clear();
+        self.lanes.clear();
+        self.ended = None;
+        self.paused = false;
+        self.stage.done = true;
     }
 
     fn warmup_planned(&self) -> Option<u64> {

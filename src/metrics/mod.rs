@@ -9,6 +9,7 @@
 //! | `tracker` | requests in flight, until they become a [`RequestRecord`] |
 //! | `distribution` | one latency figure: histogram, exact mean and extremes |
 //! | `seconds` | the last whole seconds: series, rates, peaks |
+//! | `fates` | how stages ended |
 //! | `lanes` | what each client did lately |
 //! | `tables` | the last and the slowest requests, log lines |
 //! | `latencies` | the seven latency figures of a stage |
@@ -20,6 +21,7 @@ mod aggregator;
 mod curve;
 mod distribution;
 pub mod fastgen;
+mod fates;
 mod hash;
 mod lanes;
 mod latencies;

@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub loading: Option<Loading>,
     pub info: Option<Arc<BackendInfo>>,
     pub stage: Option<Arc<StageStart>>,
+    /// How the run's stages fare.
+    pub stages: Stages,
     pub phase: Option<Phase>,
     /// When the present phase began.
     pub phase_at_ns: u64,
@@ -66,6 +68,17 @@ pub struct Snapshot {
     pub lost_events: u64,
     /// Why the client's own figures are in doubt; empty when they are not.
     pub degraded: Vec<String>,
+}
+
+/// The stages of a run: how many there are to be, and how those that are over ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stages {
+    /// In all, where it is known.
+    pub planned: Option<u32>,
+    pub failed: u32,
+    pub skipped: u32,
+    /// Name of the stage that failed last, and why.
+    pub last_failure: Option<(Box<str>, Box<str>)>,
 }
 
 /// How far loading has come.

@@ -150,6 +150,11 @@ impl Tracker {
         Some((record, corrections))
     }
 
+    /// Forgets all: they will never end.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &OpenRequest> {
         self.open.values()
     }

@@ -16,6 +16,7 @@ impl Aggregator {
             loading: self.loading.clone(),
             info: self.info.clone(),
             stage: self.stage.start.clone(),
+            stages: self.fates.stages(),
             phase: self.stage.phase,
             phase_at_ns: self.stage.phase_at_ns,
             measuring_at_ns: self.stage.measuring_at_ns,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::de::hint;
-use super::stages::check_sweep;
+use super::sweep::check_sweep;
 use super::{BackendKind, Distribution, Length, Profile, Spread};
 
 /// Devices that `backend.device` may name; `cuda:N` with any N.
@@ -205,7 +205,11 @@ fn check_load(profile: &Profile, check: &mut Check) {
     check.short(load.start_jitter.per_client, "load.start_jitter");
     check.time(load.ttft_timeout, "load.ttft_timeout");
     check.time(load.request_timeout, "load.request_timeout");
+    check.short(load.stage_pause, "load.stage_pause");
     check.time(stop.duration, "stop.duration");
+    check.need(stop.when_flat.is_none_or(|gain| (0.0..1.0).contains(&gain)), "stop.when_flat", || {
+        "must be a gain from 0 up to 1, e.g. 0.02 for two percent".into()
+    });
     check.need(stop.requests.is_none_or(|r| r.value(load.clients) > 0), "stop.requests", || {
         "must be 1 or more; leave the key out for no limit".into()
     });

@@ -24,6 +24,9 @@ pub enum ProfileError {
     /// The profile is right, but asks for what this version can't do.
     #[error("{0}")]
     NotInThisVersion(String),
+    /// A cell of the sweep can't be run. [`super::Resolved::locate`] adds where its key was written.
+    #[error("{key}: {message}")]
+    Cell { key: String, message: String },
     /// The profile could not be written as TOML.
     #[error("can't write the profile as TOML: {0}")]
     Write(#[from] toml::ser::Error),

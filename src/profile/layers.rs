@@ -12,8 +12,13 @@ use super::{Profile, ProfileError};
 use crate::suggest::did_you_mean;
 
 /// The profiles that the program brings along: name and TOML.
-pub const BUNDLED: [(&str, &str); 5] = [
+pub const BUNDLED: [(&str, &str); 10] = [
     ("demo", include_str!("../../profiles/demo.toml")),
+    ("fastgen-mini", include_str!("../../profiles/fastgen-mini.toml")),
+    ("llama2-7b-fastgen", include_str!("../../profiles/llama2-7b-fastgen.toml")),
+    ("llama2-13b-fastgen", include_str!("../../profiles/llama2-13b-fastgen.toml")),
+    ("llama2-70b-fastgen", include_str!("../../profiles/llama2-70b-fastgen.toml")),
+    ("llama2-7b-replicas-fastgen", include_str!("../../profiles/llama2-7b-replicas-fastgen.toml")),
     ("smollm2-135m", include_str!("../../profiles/smollm2-135m.toml")),
     ("llama2-7b-a6000", include_str!("../../profiles/llama2-7b-a6000.toml")),
     ("llama2-7b-cpu", include_str!("../../profiles/llama2-7b-cpu.toml")),
@@ -39,6 +44,14 @@ impl Resolved {
     pub fn error(&self, key: &str, message: &str) -> ProfileError {
         let fault = located(&self.tree, key, message);
         ProfileError::locate(&fault, &self.sources, &self.profile.profile.name)
+    }
+
+    /// Adds to a cell's error where its key was written.
+    pub fn locate(&self, error: ProfileError) -> ProfileError {
+        match error {
+            ProfileError::Cell { key, message } => self.error(&key, &message),
+            other => other,
+        }
     }
 
     /// The effective profile as TOML, under a comment that names the layers.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::backend::Backend;
-use super::values::{duration_map, optional_duration};
+use super::values::{duration, duration_map, optional_duration};
 
 /// A whole profile, checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -165,6 +165,17 @@ impl Length {
     }
 }
 
+impl Length {
+    /// The mean, before any cut to bounds; a uniform length's is the middle.
+    pub fn mean(&self) -> f64 {
+        match self {
+            Self::Fixed(tokens) => f64::from(*tokens),
+            Self::Of(Distribution::Uniform(range)) => f64::midpoint(range.min.into(), range.max.into()),
+            Self::Of(Distribution::Normal(spread) | Distribution::Lognormal(spread)) => spread.mean,
+        }
+    }
+}
+
 fn unbounded() -> u32 {
     Spread::UNBOUNDED
 }
@@ -197,6 +208,9 @@ pub struct Load {
     pub warmup_requests_per_client: u32,
     /// Each client starts after a uniformly random delay of up to this: `"10ms"`, or `"10ms/client"`.
     pub start_jitter: Jitter,
+    /// Rest between two stages of a sweep.
+    #[serde(with = "duration", skip_serializing_if = "Duration::is_zero")]
+    pub stage_pause: Duration,
     /// Give up a request that has no first token after this.
     #[serde(with = "optional_duration", skip_serializing_if = "Option::is_none")]
     pub ttft_timeout: Option<Duration>,
@@ -212,6 +226,7 @@ impl Default for Load {
             clients: 8,
             warmup_requests_per_client: 1,
             start_jitter: Jitter::default(),
+            stage_pause: Duration::ZERO,
             ttft_timeout: None,
             request_timeout: None,
         }
@@ -235,6 +250,10 @@ pub struct Stop {
     /// Length of the measured part.
     #[serde(with = "optional_duration", skip_serializing_if = "Option::is_none")]
     pub duration: Option<Duration>,
+    /// Of a sweep over `clients`: run no larger counts once two in a row brought less than this share of requests/s
+    /// more (0.02: two percent).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when_flat: Option<f64>,
     /// What happens to requests in flight when the stop condition is met.
     pub drain: Drain,
 }

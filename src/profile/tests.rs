@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use super::layers::list_in;
 use super::*;
 
+mod sweeps;
+
 fn sets(list: &[&str]) -> Vec<String> {
     list.iter().map(|s| (*s).to_owned()).collect()
 }
@@ -292,7 +294,8 @@ fn what_this_version_cannot_run_is_read_and_refused() {
     assert!(refusal(&resolved.profile).contains("\"openai\") is not in this version"));
     assert!(refusal(&demo(&["load.kind=poisson"]).unwrap().profile).contains("open-loop load is not"));
     assert!(
-        refusal(&demo(&["sweep.max_batch=[1, 2]"]).unwrap().profile).contains("a sweep over `max_batch`")
+        refusal(&demo(&["sweep.rate=[1, 2]"]).unwrap().profile)
+            .contains("sweep.rate: a rate belongs to an open")
     );
     let curve = |flag: &str| resolve_in(None, "llama2-7b-a6000", &sets(&[flag])).unwrap().profile;
     assert_eq!(refusal(&curve("load.clients=8")), "");

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 pub enum RecordingError {
     #[error("{} exists already; choose another name with -o, or remove it first", path.display())]
     Exists { path: PathBuf },
-    #[error("{} is being written by another run; choose another name with -o", path.display())]
+    #[error("{} is being written by another run", path.display())]
     InUse { path: PathBuf },
     #[error("can't create the recording {}: {source}; choose another place with -o", path.display())]
     Create { path: PathBuf, source: io::Error },
+    #[error("{name} can't be gone on with: {why}")]
+    NotResumable { name: String, why: String },
     #[error(
         "the recording {name} is not complete: {reason} ({unwritten} events were not written); \
          what was written before can still be read"

@@ -58,6 +58,10 @@ pub(super) struct Frames {
     more_text: bool,
     torn: bool,
     losses: FrameLosses,
+    /// Bytes of the source that are no longer in `input`.
+    passed_bytes: u64,
+    /// Bytes of the source up to the end of the last whole frame.
+    whole_bytes: u64,
 }
 
 impl Frames {
@@ -78,11 +82,24 @@ impl Frames {
             more_text: false,
             torn: false,
             losses: FrameLosses::default(),
+            passed_bytes: 0,
+            whole_bytes: 0,
         })
     }
 
     pub(super) fn losses(&self) -> FrameLosses {
         self.losses
+    }
+
+    /// Bytes of the source up to the end of the last whole frame; `None` if it has none, being uncompressed.
+    pub(super) fn whole_bytes(&self) -> Option<u64> {
+        self.decoder.is_some().then_some(self.whole_bytes)
+    }
+
+    /// Forgets the first bytes of `input`.
+    fn pass(&mut self, bytes: usize) {
+        self.input.drain(..bytes);
+        self.passed_bytes += bytes as u64;
     }
 
     /// The next line, without its end; `None` at the end. The last line may lack its end only if the source
@@ -166,7 +183,8 @@ impl Frames {
         match self.step()? {
             Step::Going => self.release_unchecked(),
             Step::FrameEnd => {
-                self.input.drain(..self.taken);
+                self.pass(self.taken);
+                self.whole_bytes = self.passed_bytes;
                 self.taken = 0;
                 self.in_frame = false;
                 self.unchecked = false;
@@ -185,7 +203,7 @@ impl Frames {
             if let Some(at) = find_magic(&self.input[from.min(self.input.len())..]) {
                 let at = from + at;
                 self.losses.skipped_bytes += at as u64;
-                self.input.drain(..at);
+                self.pass(at);
                 self.in_frame = true;
                 self.restart_decoder()?;
                 return Ok(true);
@@ -193,14 +211,14 @@ impl Frames {
             // Three bytes may be the beginning of a magic that goes on in the next piece.
             let keep = self.input.len().saturating_sub(3).max(from.min(self.input.len()));
             self.losses.skipped_bytes += keep as u64;
-            self.input.drain(..keep);
+            self.pass(keep);
             from = from.saturating_sub(keep);
             if !self.fill()? {
                 if !self.input.is_empty() {
                     self.losses.cut_off = true;
                 }
                 self.losses.skipped_bytes += self.input.len() as u64;
-                self.input.clear();
+                self.pass(self.input.len());
                 self.taken = 0;
                 return Ok(false);
             }
@@ -244,7 +262,7 @@ impl Frames {
         if self.unchecked || self.text.len() - self.ready > UNCHECKED_BYTES {
             self.unchecked = true;
             self.ready = self.text.len();
-            self.input.drain(..self.taken);
+            self.pass(self.taken);
             self.taken = 0;
         }
     }
@@ -274,7 +292,7 @@ impl Frames {
         self.losses.cut_off = true;
         self.in_frame = false;
         self.ready = self.text.len();
-        self.input.clear();
+        self.pass(self.input.len());
         self.taken = 0;
         Ok(())
     }

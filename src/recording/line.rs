@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::scrub::scrub;
 use crate::event::{
-    BackendInfo, Control, CountedBy, Ended, Event, GpuSample, LogLine, Outcome, Phase, Sample, Sent, StageId,
-    StageStart,
+    BackendInfo, Control, CountedBy, Ended, Event, GpuSample, LogLine, Outcome, Phase, Resumed, Sample, Sent,
+    StageEnd, StageId, StageOutcome, StageStart,
 };
 use crate::metrics::{RequestRecord, shorten};
 
@@ -31,6 +31,9 @@ pub(super) enum Line {
         fraction: Option<f32>,
     },
     Stage(Box<StageStart>),
+    #[serde(rename = "stage_end")]
+    StageEnd(Box<StageEnd>),
+    Resumed(Box<Resumed>),
     Phase {
         t: u64,
         stage: StageId,
@@ -222,6 +225,11 @@ pub(super) fn event_line(event: &Event, tick: u64) -> Option<Line> {
             Line::Loading { t, step: bounded(step), fraction: *fraction }
         }
         Event::Stage(start) => Line::Stage(Box::new(StageStart { at_ns: t, ..(**start).clone() })),
+        Event::StageEnd(end) => Line::StageEnd(Box::new(end_line(end, t))),
+        Event::Resumed(resumed) => {
+            let command = resumed.command.iter().map(|word| bounded(word)).collect();
+            Line::Resumed(Box::new(Resumed { at_ns: t, command, ..(**resumed).clone() }))
+        }
         Event::Phase { stage, phase, .. } => Line::Phase { t, stage: *stage, phase: *phase },
         Event::Sample(sample) => Line::Sample(Box::new(rounded(sample, tick))),
         Event::Log(line) => Line::Log(LogLine {
@@ -241,6 +249,14 @@ pub(super) fn event_line(event: &Event, tick: u64) -> Option<Line> {
         }
         Event::Token { .. } | Event::Prefill { .. } | Event::Finished(_) => return None,
     })
+}
+
+fn end_line(end: &StageEnd, t: u64) -> StageEnd {
+    let how = match &end.how {
+        StageOutcome::Failed { reason } => StageOutcome::Failed { reason: bounded(reason) },
+        other => other.clone(),
+    };
+    StageEnd { at_ns: t, how, ..end.clone() }
 }
 
 /// What a line stands for.
@@ -263,6 +279,14 @@ impl Line {
             Line::Stage(mut start) => {
                 start.at_ns = ns(start.at_ns);
                 Event::Stage(start)
+            }
+            Line::StageEnd(mut end) => {
+                end.at_ns = ns(end.at_ns);
+                Event::StageEnd(end)
+            }
+            Line::Resumed(mut resumed) => {
+                resumed.at_ns = ns(resumed.at_ns);
+                Event::Resumed(resumed)
             }
             Line::Phase { t, stage, phase } => Event::Phase { at_ns: ns(t), stage, phase },
             Line::Sample(mut sample) => {

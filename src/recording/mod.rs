@@ -7,10 +7,12 @@
 //! | `header` | line 1 |
 //! | `line` | every other line: what it looks like, and to and from [`crate::event::Event`] |
 //! | `writer` | lines into frames, frames into a file; survives a full disk |
+//! | `append` | an interrupted file, to be gone on with |
 //! | `frames` | a file back into lines, around any damage |
 //! | `reader` | lines back into entries, with a count of what was lost |
 //! | `scrub` | takes credentials out of what is written |
 
+mod append;
 mod error;
 mod frames;
 mod header;
@@ -19,6 +21,7 @@ mod reader;
 mod scrub;
 mod writer;
 
+pub use append::Reopened;
 pub use error::RecordingError;
 pub use header::*;
 pub use reader::{Entry, Losses, Reader, from_reader, open};

@@ -187,6 +187,12 @@ impl Reader {
         }
     }
 
+    /// Bytes of the file up to the end of its last whole frame, as far as it was read: what can be appended to.
+    /// `None` for uncompressed lines.
+    pub fn whole_bytes(&self) -> Option<u64> {
+        self.frames.whole_bytes()
+    }
+
     /// The entry of a line, if it is one.
     fn entry(&mut self, line: Result<Line, bool>) -> Option<Entry> {
         let line = match line {
@@ -215,6 +221,11 @@ impl Reader {
                 match &event {
                     Event::Sent(sent) => _ = self.open.insert(sent.request),
                     Event::Ended { .. } => self.ended = true,
+                    // What was in flight when the run broke off is void, and so is how it had ended.
+                    Event::Resumed(_) => {
+                        self.open.clear();
+                        self.ended = false;
+                    }
                     _ => {}
                 }
                 Entry::Event(event)
@@ -247,8 +258,21 @@ impl Iterator for Reader {
 
 /// A line that is whole, but of a kind this version doesn't know.
 fn is_unknown_kind(line: &[u8]) -> bool {
-    const KNOWN: [&str; 11] =
-        ["sent", "req", "ready", "loading", "stage", "phase", "sample", "log", "control", "lost", "ended"];
+    const KNOWN: [&str; 13] = [
+        "sent",
+        "req",
+        "ready",
+        "loading",
+        "stage",
+        "stage_end",
+        "resumed",
+        "phase",
+        "sample",
+        "log",
+        "control",
+        "lost",
+        "ended",
+    ];
     serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line)
         .is_ok_and(|map| map.len() == 1 && !map.keys().any(|key| KNOWN.contains(&key.as_str())))
 }

@@ -1,6 +1,9 @@
 //! Laws of the format: what is written is read again, a cut costs only what is behind it, damage never panics.
 
 mod laws;
+mod resumed;
+
+pub(crate) use resumed::{Resumption, resumption};
 
 use std::io::{self, Cursor, Write};
 use std::sync::{Arc, Mutex};
@@ -118,6 +121,14 @@ pub(crate) fn run(seed: u64, requests: u64) -> Vec<Event> {
         message: "a\tb\u{7}".into(),
     })));
     events.push(Event::Phase { at_ns: end_ns + TICK, stage: 0, phase: Phase::Done });
+    events.push(Event::StageEnd(Box::new(StageEnd {
+        at_ns: end_ns + TICK,
+        stage: 0,
+        name: "main".into(),
+        sweep: vec![("clients".into(), 4.into())],
+        clients: Some(4),
+        how: StageOutcome::Complete,
+    })));
     events.push(Event::Ended { at_ns: end_ns + 2 * TICK, how: Ended::Complete });
     events.sort_by_key(Event::at_ns);
     let mut last = None;
@@ -141,6 +152,8 @@ fn set_at(event: &mut Event, at: u64) {
         | Event::Lost { at_ns, .. }
         | Event::Ended { at_ns, .. } => *at_ns = at,
         Event::Stage(s) => s.at_ns = at,
+        Event::StageEnd(s) => s.at_ns = at,
+        Event::Resumed(r) => r.at_ns = at,
         Event::Sent(s) => s.at_ns = at,
         Event::Finished(f) => f.at_ns = at,
         Event::Sample(s) => s.at_ns = at,

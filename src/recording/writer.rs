@@ -129,11 +129,32 @@ impl Writer {
         keep_text: bool,
     ) -> Result<Self, RecordingError> {
         debug_assert!((header.fastgen_recording.major, header.fastgen_recording.minor) == (MAJOR, MINOR));
-        let mut writer = Self {
+        let mut writer = Self::new(sink, path, header.tick_ns, keep_text)?;
+        let line = serde_json::to_string(header).map_err(RecordingError::Header)?;
+        writer.lines.extend_from_slice(scrub(&line).as_bytes());
+        writer.lines.push(b'\n');
+        writer.append_frame().map_err(|e| failed(writer.name(), &e, 0))?;
+        Ok(writer)
+    }
+
+    /// A writer behind `bytes` bytes of a file that are already there.
+    pub(super) fn behind(
+        file: File,
+        path: PathBuf,
+        bytes: u64,
+        header: &Header,
+        keep_text: bool,
+    ) -> Result<Self, RecordingError> {
+        let writer = Self::new(Sink::File(file), Some(path), header.tick_ns, keep_text)?;
+        Ok(Self { bytes, ..writer })
+    }
+
+    fn new(sink: Sink, path: Option<PathBuf>, tick_ns: u64, keep_text: bool) -> Result<Self, RecordingError> {
+        Ok(Self {
             sink,
             path,
             compressor: compressor().map_err(|e| failed("the recording".into(), &e, 0))?,
-            tick_ns: header.tick_ns.max(1),
+            tick_ns: tick_ns.max(1),
             keep_text,
             lines: Vec::with_capacity(FRAME_BYTES + 4096),
             lines_in_frame: 0,
@@ -143,12 +164,7 @@ impl Writer {
             loading: None,
             trouble: None,
             unwritten: 0,
-        };
-        let line = serde_json::to_string(header).map_err(RecordingError::Header)?;
-        writer.lines.extend_from_slice(scrub(&line).as_bytes());
-        writer.lines.push(b'\n');
-        writer.append_frame().map_err(|e| failed(writer.name(), &e, 0))?;
-        Ok(writer)
+        })
     }
 
     fn name(&self) -> String {

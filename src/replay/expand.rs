@@ -143,9 +143,17 @@ impl<I: Iterator<Item = Entry>> Expander<I> {
         self.newest_ns = self.newest_ns.max(entry.at_ns());
         let held = match entry {
             Entry::Event(event) => {
-                if let Event::Sent(sent) = &event {
-                    self.open.insert((sent.at_ns, sent.request));
-                    self.sent_ns.insert(sent.request, sent.at_ns);
+                match &event {
+                    Event::Sent(sent) => {
+                        self.open.insert((sent.at_ns, sent.request));
+                        self.sent_ns.insert(sent.request, sent.at_ns);
+                    }
+                    // Nobody waits for ends that a run which broke off never saw.
+                    Event::Resumed(_) => {
+                        self.open.clear();
+                        self.sent_ns.clear();
+                    }
+                    _ => {}
                 }
                 Held::Event(event)
             }

@@ -59,7 +59,7 @@ impl Index {
 
 fn is_jump(event: &Event) -> bool {
     match event {
-        Event::Stage(_) => true,
+        Event::Stage(_) | Event::Resumed(_) => true,
         Event::Phase { phase, .. } => *phase != Phase::Loading,
         Event::Control { control, .. } => matches!(control, Control::Mark { .. }),
         _ => false,

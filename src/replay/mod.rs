@@ -76,7 +76,15 @@ fn new_aggregator(header: &Header) -> Aggregator {
         aggregator.expect_warmup(u32::try_from(n).unwrap_or(u32::MAX));
     }
     aggregator.expect_sla(sla(header));
+    aggregator.expect_stages(planned_stages(&header.profile));
     aggregator
+}
+
+/// Cells of a recorded profile's grid: the product of its lists' lengths, 1 without a sweep.
+fn planned_stages(profile: &serde_json::Value) -> u32 {
+    let lists = profile.pointer("/sweep").and_then(serde_json::Value::as_object).into_iter().flatten();
+    let lengths = lists.filter_map(|(_, values)| values.as_array()).map(|values| values.len() as u32);
+    lengths.fold(1, u32::saturating_mul)
 }
 
 /// What the recorded profile judges requests by.

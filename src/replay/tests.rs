@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::Clock;
 use crate::event::Event;
-use crate::recording::tests::{read, record, run};
+use crate::recording::tests::{Resumption, read, record, resumption, run};
 use crate::ui::{Action, Session};
 
 fn expanded(bytes: &[u8]) -> Vec<Event> {
@@ -48,6 +48,31 @@ proptest! {
         for (again, event) in again.iter().zip(&events) {
             prop_assert_eq!(again, event);
         }
+    }
+
+    #[test]
+    fn of_a_resumed_recording_only_the_last_attempt_counts(
+        seed: u64, requests in 1_u64..30, share in 0.0..1.0_f64,
+    ) {
+        let Resumption { whole, alone } = resumption(seed, requests, share);
+        let (bytes, live) = record(&whole);
+        let (_, want) = record(&alone);
+        prop_assert_eq!((&live.counts, &live.latency), (&want.counts, &want.latency));
+        prop_assert_eq!((&live.output_rate, &live.lanes), (&want.output_rate, &want.lanes));
+        prop_assert_eq!(live.in_flight.total, want.in_flight.total);
+        let played = play_reader(read(&bytes).unwrap());
+        prop_assert_eq!((&played.snapshot.counts, &played.snapshot.latency), (&want.counts, &want.latency));
+        prop_assert_eq!((&played.snapshot.output_rate, &played.snapshot.lanes), (&want.output_rate, &want.lanes));
+        prop_assert_eq!((&played.snapshot.ended, played.snapshot.phase), (&want.ended, want.phase));
+        prop_assert_eq!(played.losses, Losses::default());
+        let mut again = new_aggregator(&played.header);
+        let events = expanded(&bytes);
+        prop_assert!(events.iter().map(Event::at_ns).is_sorted());
+        for event in events {
+            again.apply(&event);
+        }
+        let again = again.snapshot(again.newest_ns());
+        prop_assert_eq!((&again.counts, &again.latency), (&live.counts, &live.latency));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::sla::Sla;
 use super::stats::{Pool, Stats};
 use super::verdict;
 use super::window::{self, Span};
-use crate::event::{Ended, Outcome};
+use crate::event::{Ended, Outcome, StageOutcome};
 use crate::metrics::RequestRecord;
 
 /// Computes the report of a recording.
@@ -67,13 +67,17 @@ fn stage_report(run: &Run, stage: &Stage, sla: &Sla, skips: Skips) -> StageRepor
         let fastgen = scope.spawn(move || fastgen::analyse(run, stage, skips));
         let steady = steady.map(|span| scope.spawn(move || figures(stage, Bounds::within(span), tick_ns)));
         let measured = measured.map(|span| figures(stage, Bounds::whole(span), tick_ns));
-        let sla = sla.judge(stage, tick_ns);
+        // Of a stage that never was, nothing was missed.
+        let judged = measured.is_some() || stage.ended.as_ref().is_none_or(|how| how.reason().is_none());
+        let sla = if judged { sla.judge(stage, tick_ns) } else { None };
         (Windows { measured, steady: steady.map(finished) }, sla, finished(fastgen))
     });
     StageReport {
         name: stage.start.name.clone(),
         sweep: stage.start.sweep.clone(),
         clients: stage.start.clients,
+        ended: stage.ended.as_ref().map(StageOutcome::name),
+        ended_reason: stage.ended.as_ref().and_then(StageOutcome::reason).map(str::to_owned),
         windows,
         requests,
         warmup_requests: stage.requests.iter().filter(|r| r.warmup).count() as u64,

@@ -126,6 +126,10 @@ pub struct StageReport {
     pub sweep: Vec<(String, serde_json::Value)>,
     /// Clients of a closed loop; `null` for an open one.
     pub clients: Option<u32>,
+    /// `complete`, `interrupted`, `failed`, `skipped`; `null` if the recording does not say.
+    pub ended: Option<&'static str>,
+    /// Why it failed or was skipped.
+    pub ended_reason: Option<String>,
     pub windows: Windows,
     /// Measured requests of the whole stage.
     pub requests: Requests,
@@ -265,6 +269,12 @@ impl Report {
     /// Whether a verdict of this kind was passed.
     pub fn is(&self, kind: VerdictKind) -> bool {
         self.recording.verdicts.iter().any(|v| v.verdict == kind)
+    }
+
+    /// Stages that failed: name and reason.
+    pub fn failed_stages(&self) -> Vec<(&str, &str)> {
+        let failed = self.stages.iter().filter(|s| s.ended == Some("failed"));
+        failed.map(|s| (s.name.as_str(), s.ended_reason.as_deref().unwrap_or_default())).collect()
     }
 
     /// There were measured requests, and none of them completed.

@@ -90,6 +90,8 @@ pub fn stage(clients: u32, measuring_ns: u64) -> Stage {
         },
         phases: vec![(0, Phase::Warmup), (measuring_ns, Phase::Measuring)],
         requests: Vec::new(),
+        ended: None,
+        info: None,
     }
 }
 

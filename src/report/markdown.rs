@@ -51,6 +51,9 @@ fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
     let r = &stage.requests;
     let _ = write!(out, "### {}{clients}\n\n", escape(&stage.name));
     let _ = write!(out, "{} of {} requests completed.\n\n", r.completed, r.scheduled);
+    if push_fate(out, stage) {
+        return;
+    }
     let windows = show.of(&stage.windows);
     push_table(out, &table::rates(&windows));
     for (name, window) in windows {
@@ -81,6 +84,14 @@ fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
         }
         push_table(out, &limits);
     }
+}
+
+/// How the stage ended, if not well; tells whether that is all there is to say.
+fn push_fate(out: &mut String, stage: &StageReport) -> bool {
+    if let Some(fate) = table::fate(stage) {
+        let _ = write!(out, "**{}**\n\n", escape(&fate));
+    }
+    stage.windows.measured.is_none() && stage.ended_reason.is_some()
 }
 
 fn push_table(out: &mut String, table: &Table) {

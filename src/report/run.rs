@@ -5,7 +5,9 @@
 
 use std::path::Path;
 
-use crate::event::{BackendInfo, Control, Ended, Event, Phase, Sample, StageId, StageStart};
+use crate::event::{
+    BackendInfo, Control, Ended, Event, Phase, Sample, StageEnd, StageId, StageOutcome, StageStart,
+};
 use crate::metrics::RequestRecord;
 use crate::recording::{self, Entry, Header, Losses, RecordingError};
 
@@ -39,6 +41,10 @@ pub struct Stage {
     pub phases: Vec<(u64, Phase)>,
     /// Warm-up requests too; ascending by number.
     pub requests: Vec<RequestRecord>,
+    /// How it ended; `None` if the recording does not say.
+    pub ended: Option<StageOutcome>,
+    /// What served it.
+    pub info: Option<BackendInfo>,
 }
 
 impl Stage {
@@ -106,10 +112,10 @@ impl Run {
         self.last_ns = self.last_ns.max(event.at_ns());
         match event {
             Event::Ready { info, .. } => self.info = Some(*info),
-            Event::Stage(start) => {
-                let id = start.stage;
-                self.stage(id).start = *start;
-            }
+            Event::Stage(start) => self.begin_stage(*start),
+            Event::StageEnd(end) => self.end_stage(*end),
+            // How the run had ended is void, and a stage that was cut off will begin anew.
+            Event::Resumed(_) => self.ended = None,
             Event::Phase { at_ns, stage, phase } => self.stage(stage).phases.push((at_ns, phase)),
             Event::Sample(sample) => self.samples.push(*sample),
             Event::Control { at_ns, control } => self.controls.push((at_ns, control)),
@@ -123,6 +129,24 @@ impl Run {
             | Event::Loading { .. }
             | Event::Log(_) => {}
         }
+    }
+
+    /// A stage begins. What an earlier, broken off attempt at it left is forgotten.
+    fn begin_stage(&mut self, start: StageStart) {
+        let info = self.info.clone();
+        let stage = self.stage(start.stage);
+        *stage = Stage { start, phases: Vec::new(), requests: Vec::new(), ended: None, info };
+    }
+
+    /// A stage is over. One that failed or was skipped before it began has no other line.
+    fn end_stage(&mut self, end: StageEnd) {
+        let stage = self.stage(end.stage);
+        if stage.phases.is_empty() && stage.requests.is_empty() {
+            stage.start.name = end.name;
+            stage.start.sweep = end.sweep;
+            stage.start.clients = end.clients;
+        }
+        stage.ended = Some(end.how);
     }
 
     fn take_request(&mut self, mut request: RequestRecord) {
@@ -146,9 +170,67 @@ impl Run {
                 planned_requests: None,
                 planned_ns: None,
             };
-            self.stages.push(Stage { start, phases: Vec::new(), requests: Vec::new() });
+            let info = self.info.clone();
+            self.stages.push(Stage { start, phases: Vec::new(), requests: Vec::new(), ended: None, info });
             self.stages.len() - 1
         });
         &mut self.stages[at]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::recording::tests::{Resumption, header, read, record, resumption};
+    use crate::report::{fixture, report};
+
+    fn run_of(bytes: &[u8]) -> Run {
+        let mut reader = read(bytes).unwrap();
+        let mut run = Run::from_entries("r", header(), reader.by_ref(), Losses::default);
+        run.losses = reader.losses();
+        run
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn a_resumed_recording_reports_what_an_uninterrupted_one_does(
+            seed: u64, requests in 1_u64..30, share in 0.0..1.0_f64,
+        ) {
+            let Resumption { whole, alone } = resumption(seed, requests, share);
+            let (whole, alone) = (run_of(&record(&whole).0), run_of(&record(&alone).0));
+            let (got, want) = (report(&whole), report(&alone));
+            prop_assert_eq!(&got.stages, &want.stages);
+            prop_assert_eq!(got.recording.ended, want.recording.ended);
+            prop_assert_eq!(got.recording.unfinished_requests, 0);
+        }
+    }
+
+    #[test]
+    fn a_stage_that_never_began_is_in_the_report_with_its_reason() {
+        let mut run = fixture::run();
+        let ends = [
+            StageOutcome::Failed { reason: "no memory".into() },
+            StageOutcome::Skipped { reason: "more clients no longer help".into() },
+        ];
+        for (stage, how) in (1..).zip(ends) {
+            let sweep = vec![("clients".to_owned(), 8.into())];
+            let end =
+                StageEnd { at_ns: 5, stage, name: format!("cell {stage}"), sweep, clients: Some(8), how };
+            run.take_event(Event::StageEnd(Box::new(end)));
+        }
+        let report = report(&run);
+        let told: Vec<_> = report.stages.iter().map(|s| (s.name.as_str(), s.ended)).collect();
+        assert_eq!(told, [("main", None), ("cell 1", Some("failed")), ("cell 2", Some("skipped"))]);
+        assert_eq!(report.failed_stages(), [("cell 1", "no memory")]);
+        assert_eq!(report.stages[1].sweep, [("clients".to_owned(), 8.into())]);
+        assert!(report.stages[1].windows.measured.is_none());
+        let verdicts: Vec<_> = report.recording.verdicts.iter().map(|v| v.why.as_str()).collect();
+        assert_eq!(verdicts, ["cell 1: no memory"], "what was not needed is no fault");
+        let text = crate::report::text(std::slice::from_ref(&report), crate::report::Show::Both);
+        assert!(text.contains("failed: no memory") && text.contains("skipped: more clients"), "{text}");
     }
 }

@@ -1,6 +1,6 @@
 //! Tables of text cells, and how numbers are written in reports for people.
 
-use super::figures::Report;
+use super::figures::{Report, StageReport};
 use super::stats::Stats;
 use super::{Show, Window};
 
@@ -106,7 +106,11 @@ pub fn summary(reports: &[Report], show: Show) -> Table {
             };
             let bad = stage.requests.failed + stage.requests.timed_out;
             let name = stage_name(report, &stage.name, reports.len() > 1);
-            table.row(summary_row(name, window, bad));
+            let mut row = summary_row(name, window, bad);
+            if let (Some(ended @ ("failed" | "skipped")), Some(bad)) = (stage.ended, row.last_mut()) {
+                ended.clone_into(bad);
+            }
+            table.row(row);
         }
     }
     table
@@ -135,6 +139,13 @@ fn stage_name(report: &Report, stage: &str, many: bool) -> String {
         (true, _) => format!("{name} {stage}"),
         (false, _) => stage.to_owned(),
     }
+}
+
+/// How a stage ended, where it did not simply complete.
+pub fn fate(stage: &StageReport) -> Option<String> {
+    let ended = stage.ended.filter(|ended| *ended != "complete")?;
+    let reason = stage.ended_reason.as_deref().map(harmless);
+    Some(reason.map_or_else(|| ended.to_owned(), |reason| format!("{ended}: {reason}")))
 }
 
 /// Name and value pairs that say what was run.

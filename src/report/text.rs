@@ -69,6 +69,12 @@ fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
             stage.warmup_requests
         ),
     );
+    if let Some(fate) = table::fate(stage) {
+        line(out, &format!("  {fate}"));
+    }
+    if stage.windows.measured.is_none() && stage.ended_reason.is_some() {
+        return;
+    }
     let windows = show.of(&stage.windows);
     push_table(out, &table::rates(&windows));
     for (name, window) in windows {

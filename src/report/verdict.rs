@@ -34,6 +34,9 @@ pub fn verdicts(run: &Run, stages: &[StageReport]) -> Vec<Verdict> {
             format!("{} pieces of the recording can't be read", run.losses.damaged_pieces()),
         );
     }
+    for why in failed_stages(run, stages) {
+        say(VerdictKind::Failed, why);
+    }
     for stage in stages {
         if let Some((kind, why)) = sla(stage) {
             say(kind, why);
@@ -41,6 +44,15 @@ pub fn verdicts(run: &Run, stages: &[StageReport]) -> Vec<Verdict> {
     }
     verdicts.sort_by_key(|v| v.verdict);
     verdicts
+}
+
+/// Which stages failed, and why; but not what was said of the whole run already.
+fn failed_stages(run: &Run, stages: &[StageReport]) -> Vec<String> {
+    if stages.len() == 1 && !matches!(run.ended, Some(Ended::Complete)) {
+        return Vec::new();
+    }
+    let failed = stages.iter().filter(|s| s.ended == Some("failed"));
+    failed.map(|s| format!("{}: {}", s.name, s.ended_reason.as_deref().unwrap_or_default())).collect()
 }
 
 fn cut(run: &Run) -> String {

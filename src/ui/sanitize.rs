@@ -36,24 +36,23 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 fn wrap_paragraph(paragraph: &str, width: usize) -> Vec<String> {
-    let (mut lines, mut out, mut used) = (Vec::new(), String::new(), 0);
+    let (mut lines, mut out) = (Vec::new(), String::new());
     for c in paragraph.chars() {
         let c = stand_in(c).unwrap_or(c);
-        let w = c.width().unwrap_or(1);
-        if used + w > width {
+        out.push(c);
+        // Of the whole, since letters that join are not as wide as each by itself.
+        if out.width() > width {
+            out.pop();
             // The word that is cut moves down whole, unless it is longer than a line.
             let rest = match out.rfind(' ') {
                 Some(space) if c != ' ' => out.split_off(space + 1),
                 _ => String::new(),
             };
             lines.push(std::mem::replace(&mut out, rest).trim_end().to_owned());
-            used = out.width();
-            if c == ' ' {
-                continue;
+            if c != ' ' {
+                out.push(c);
             }
         }
-        out.push(c);
-        used += w;
     }
     lines.push(out);
     lines
@@ -64,6 +63,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn letters_that_join_are_measured_together() {
+        for line in wrap(" ⶠ0𞸡A¡a𛅰", 7) {
+            assert!(line.width() <= 7, "{line}");
+        }
+    }
 
     #[test]
     fn escapes_and_turns_become_visible() {

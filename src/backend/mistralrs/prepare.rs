@@ -24,7 +24,6 @@ const POLL: Duration = Duration::from_millis(20);
 /// The profile's key that asks for it, and what is missing.
 pub fn check(profile: &Profile) -> Result<(), (&'static str, BackendError)> {
     let chosen = device::choose(&profile.backend.device).map_err(|e| ("backend.device", e))?;
-    check_parallel(profile).map_err(|e| ("backend.tensor_parallel", e))?;
     let source = ModelSource::resolve(&profile.model).map_err(|e| (e.key("model"), e.into()))?;
     check_dummy(profile, &source, &chosen).map_err(|e| ("model.dummy", e))
 }
@@ -51,7 +50,6 @@ pub fn load(
 ) -> Result<Arc<dyn Backend>, BackendError> {
     let began_ns = clock.now_ns();
     let chosen = Arc::new(device::choose(&profile.backend.device)?);
-    check_parallel(profile)?;
     let source = ModelSource::resolve(&profile.model)?;
     check_dummy(profile, &source, &chosen)?;
     let prepared = Arc::new(source.prepare(&**progress)?);
@@ -94,17 +92,6 @@ pub fn load(
         load_s: (clock.now_ns() - began_ns) as f64 / 1e9,
     };
     Ok(Arc::new(MistralrsBackend { info, engines, clock, vocabulary, reserved }))
-}
-
-fn check_parallel(profile: &Profile) -> Result<(), BackendError> {
-    if profile.backend.tensor_parallel > 1 && !cfg!(feature = "nccl") {
-        return Err(BackendError::Unavailable(format!(
-            "{} GPUs for one engine need NCCL, and this build has none; build with `--features nccl`, or use \
-             backend.replicas",
-            profile.backend.tensor_parallel
-        )));
-    }
-    Ok(())
 }
 
 /// Quantization and memory; gives the bytes of the weights where they are known.

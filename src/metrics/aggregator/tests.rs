@@ -228,3 +228,50 @@ fn whole_records_give_the_same_figures_as_their_events() {
     assert_eq!(a.lanes, b.lanes);
     assert_eq!(a.slowest, b.slowest);
 }
+
+#[test]
+fn another_engine_is_loaded_between_stages_without_losing_the_figures_before() {
+    let mut a = measuring(0);
+    a.expect_stages(3);
+    a.apply(&Event::Sent(sent(0, 10 * MS)));
+    tokens(&mut a, 0, &[(110 * MS, 1)]);
+    a.apply(&end(0, 120 * MS, 1, Outcome::Completed));
+    let load = |a: &mut Aggregator, at_ns| {
+        a.apply(&Event::Loading { at_ns, step: "again".into(), fraction: None });
+    };
+    load(&mut a, 130 * MS);
+    assert_eq!(a.snapshot(S).phase, Some(Phase::Measuring), "nothing is loaded while a stage runs");
+    a.apply(&Event::Phase { at_ns: 140 * MS, stage: 0, phase: Phase::Done });
+    load(&mut a, 150 * MS);
+    load(&mut a, 160 * MS);
+    let s = a.snapshot(S);
+    assert_eq!((s.phase, s.phase_at_ns, s.counts.completed), (Some(Phase::Loading), 150 * MS, 1));
+    assert!(s.loading.is_some());
+    let info = Box::new(BackendInfo { kind: "second".into(), ..BackendInfo::default() });
+    a.apply(&Event::Ready { at_ns: 170 * MS, info });
+    a.apply(&stage(1, 180 * MS));
+    a.apply(&Event::Phase { at_ns: 190 * MS, stage: 1, phase: Phase::Warmup });
+    let s = a.snapshot(S);
+    assert_eq!((s.phase, s.loading, s.counts.completed), (Some(Phase::Warmup), None, 0));
+    assert_eq!(s.info.unwrap().kind, "second");
+}
+
+#[test]
+fn ends_of_stages_are_counted_and_a_new_attempt_takes_one_back() {
+    use crate::event::{StageEnd, StageOutcome};
+    let end_of = |stage, how| {
+        let name = format!("clients={stage}");
+        Event::StageEnd(Box::new(StageEnd { at_ns: S, stage, name, sweep: Vec::new(), clients: None, how }))
+    };
+    let mut a = measuring(0);
+    a.expect_stages(5);
+    a.apply(&end_of(0, StageOutcome::Complete));
+    a.apply(&end_of(1, StageOutcome::Failed { reason: "gone".into() }));
+    a.apply(&end_of(2, StageOutcome::Skipped { reason: "flat".into() }));
+    let s = a.snapshot(S);
+    assert_eq!((s.stages.planned, s.stages.failed, s.stages.skipped), (Some(5), 1, 1));
+    assert_eq!(s.stages.last_failure, Some(("clients=1".into(), "gone".into())));
+    assert_eq!(s.stage.unwrap().stage, 0, "a stage that never ran is not shown");
+    a.apply(&stage(1, 2 * S));
+    assert_eq!((a.snapshot(S).stages.failed, a.snapshot(S).stages.last_failure), (0, None));
+}

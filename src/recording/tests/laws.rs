@@ -26,6 +26,18 @@ proptest! {
     }
 
     #[test]
+    fn whole_frames_end_where_the_next_one_begins(seed: u64, requests in 1_u64..25, cut in 0.0..1.0_f64) {
+        let (bytes, _) = record(&run(seed, requests));
+        let at = (bytes.len() as f64 * cut) as usize;
+        if let Ok(mut reader) = read(&bytes[..at]) {
+            let _ = reader.by_ref().count();
+            let starts = frame_starts(&bytes);
+            let whole = starts.into_iter().chain([bytes.len()]).filter(|start| *start <= at).max();
+            prop_assert_eq!(reader.whole_bytes(), whole.map(|at| at as u64));
+        }
+    }
+
+    #[test]
     fn flipped_bytes_never_panic_and_are_counted(
         seed: u64, requests in 1_u64..25,
         flips in prop::collection::vec((0.0..1.0_f64, 1_u8..), 1..6),

@@ -109,6 +109,10 @@ fn recording_cells(cells: &mut Cells, r: Option<&RecordingPart>) {
 fn stage_cells(cells: &mut Cells, stage: Option<&StageReport>) {
     let clients = stage.and_then(|s| s.clients);
     cells.push(("stage_clients".into(), clients.map_or(Cell::Empty, |n| Cell::Whole(u64::from(n)))));
+    let ended = stage.and_then(|s| s.ended);
+    cells.push(("stage_ended".into(), ended.map_or(Cell::Empty, |how| Cell::Text(how.into()))));
+    let reason = stage.and_then(|s| s.ended_reason.clone());
+    cells.push(("stage_ended_reason".into(), reason.map_or(Cell::Empty, Cell::Text)));
     let sla = stage.and_then(|s| s.sla.as_ref());
     cells.push(("sla_met".into(), sla.map_or(Cell::Empty, |sla| Cell::Text(sla.met.to_string()))));
     cells.push(("warmup_requests".into(), stage.map_or(Cell::Empty, |s| Cell::Whole(s.warmup_requests))));

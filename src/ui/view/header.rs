@@ -62,7 +62,10 @@ fn names(cx: &Cx<'_>) -> Line<'static> {
         Span::styled(sanitize::line(&backend), muted),
     ];
     if let Some(stage) = cx.snap.stage.as_ref().filter(|s| s.name != "main") {
-        line.push(Span::styled(format!("  [{}]", sanitize::line(&stage.name)), theme.fg(Role::Accent)));
+        let of = cx.snap.stages.planned.filter(|planned| *planned > 1);
+        let place = of.map_or_else(String::new, |planned| format!("{}/{planned} ", stage.stage + 1));
+        let name = sanitize::line(&stage.name);
+        line.push(Span::styled(format!("  [{place}{name}]"), theme.fg(Role::Accent)));
     }
     Line::from(line)
 }
@@ -219,6 +222,13 @@ fn verdicts(cx: &Cx<'_>) -> Vec<Span<'static>> {
     }
     if let Recording::Failed { reason, .. } = cx.pic.recording {
         say("recording failed".into(), sanitize::line(reason));
+    }
+    // The only stage's failure is the run's, and is told as that below once the run is over.
+    let sweep = cx.snap.stages.planned.is_some_and(|planned| planned > 1);
+    if let Some((name, reason)) = cx.snap.stages.last_failure.as_ref().filter(|_| sweep) {
+        let failed = cx.snap.stages.failed;
+        let badge = if failed == 1 { "1 stage failed".into() } else { format!("{failed} stages failed") };
+        say(badge, sanitize::line(&format!("{name}: {reason}")));
     }
     if let (Some(Ended::Failed { reason }), true) = (&cx.snap.ended, cx.snap.stage.is_some()) {
         say("run failed".into(), sanitize::line(reason));

@@ -84,7 +84,7 @@ impl Scatter<'_> {
             let x = GUTTER + (value / scale.top * f64::from(area.width - GUTTER - 2)).round() as u16;
             let label = trim(&digits(value)).to_owned();
             let from = x.saturating_sub(label.len() as u16 / 2);
-            if from >= free && from + label.len() as u16 + 1 <= end {
+            if from >= free && from + (label.len() as u16) < end {
                 text(buf, area, (from, row), &label, theme.fg(Role::Muted));
                 free = from + label.len() as u16 + 2;
             }

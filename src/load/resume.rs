@@ -1,0 +1,176 @@
+//! What an interrupted recording holds of its run: which stages are done, and where numbers and times go on.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::event::{Event, Outcome, Phase, RequestId, StageId, StageOutcome};
+use crate::metrics::RequestRecord;
+use crate::profile::StagePlan;
+use crate::recording::Entry;
+
+/// The part of a run that is recorded.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Earlier {
+    /// Stages that need no further run.
+    pub done: BTreeMap<StageId, Done>,
+    /// The first number that no request has.
+    pub next_request: RequestId,
+    /// Time of the last thing in it, nanoseconds since the run's start.
+    pub last_ns: u64,
+}
+
+/// A stage that is done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Done {
+    pub name: String,
+    pub how: StageOutcome,
+    /// Completed requests a second over the measured window.
+    pub requests_per_s: Option<f64>,
+}
+
+/// A stage's measured part so far.
+#[derive(Default)]
+struct Measured {
+    began_ns: Option<u64>,
+    last_end_ns: u64,
+    completed: u64,
+}
+
+impl Measured {
+    fn take(&mut self, record: &RequestRecord) {
+        if !record.warmup {
+            self.completed += u64::from(record.outcome == Outcome::Completed);
+            self.last_end_ns = self.last_end_ns.max(record.finished_ns);
+        }
+    }
+
+    fn requests_per_s(&self) -> Option<f64> {
+        let ns = self.last_end_ns.checked_sub(self.began_ns?).filter(|ns| *ns > 0)?;
+        Some(self.completed as f64 / (ns as f64 / 1e9))
+    }
+}
+
+impl Earlier {
+    /// Reads it from a recording. Of a stage with several attempts, the last one counts.
+    pub fn read(entries: impl Iterator<Item = Entry>) -> Self {
+        let mut earlier = Self::default();
+        let mut measured: HashMap<StageId, Measured> = HashMap::new();
+        for entry in entries {
+            earlier.last_ns = earlier.last_ns.max(entry.at_ns());
+            match entry {
+                Entry::Request(record) => {
+                    earlier.saw(record.request);
+                    measured.entry(record.stage).or_default().take(&record);
+                }
+                Entry::Event(Event::Sent(sent)) => earlier.saw(sent.request),
+                Entry::Event(Event::Stage(start)) => {
+                    earlier.done.remove(&start.stage);
+                    measured.insert(start.stage, Measured::default());
+                }
+                Entry::Event(Event::Phase { at_ns, stage, phase: Phase::Measuring }) => {
+                    measured.entry(stage).or_default().began_ns = Some(at_ns);
+                }
+                Entry::Event(Event::StageEnd(end)) if end.how.is_final() => {
+                    let requests_per_s = measured.remove(&end.stage).and_then(|m| m.requests_per_s());
+                    earlier.done.insert(end.stage, Done { name: end.name, how: end.how, requests_per_s });
+                }
+                Entry::Event(_) => {}
+            }
+        }
+        earlier
+    }
+
+    fn saw(&mut self, request: RequestId) {
+        self.next_request = self.next_request.max(request.saturating_add(1));
+    }
+
+    /// Whether these stages are the ones that were begun.
+    ///
+    /// # Errors
+    /// Which one is not.
+    pub fn check(&self, stages: &[StagePlan]) -> Result<(), String> {
+        for (number, done) in &self.done {
+            let planned = stages.get(*number as usize).map_or("none", |stage| stage.name.as_str());
+            if planned != done.name {
+                return Err(format!(
+                    "its stage {} is {}, and its profile now makes {planned} of it: another version of fastgen-tui \
+                     recorded it",
+                    number + 1,
+                    done.name
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is left to run.
+    pub fn is_complete(&self, stages: &[StagePlan]) -> bool {
+        (0..stages.len()).all(|number| self.done.contains_key(&(number as StageId)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{StageEnd, StageStart};
+
+    fn start(stage: StageId, at_ns: u64) -> Entry {
+        Entry::Event(Event::Stage(Box::new(StageStart {
+            at_ns,
+            stage,
+            name: format!("clients={stage}"),
+            sweep: Vec::new(),
+            clients: Some(1),
+            planned_requests: None,
+            planned_ns: None,
+        })))
+    }
+
+    fn end(stage: StageId, at_ns: u64, how: StageOutcome) -> Entry {
+        let name = format!("clients={stage}");
+        let end = StageEnd { at_ns, stage, name, sweep: Vec::new(), clients: Some(1), how };
+        Entry::Event(Event::StageEnd(Box::new(end)))
+    }
+
+    fn request(request: RequestId, stage: StageId, finished_ns: u64) -> Entry {
+        Entry::Request(RequestRecord {
+            request,
+            client: 0,
+            stage,
+            warmup: false,
+            scheduled_ns: 0,
+            sent_ns: 0,
+            prefill_ns: None,
+            finished_ns,
+            prompt_tokens: 1,
+            max_tokens: 1,
+            output_tokens: 1,
+            counted_by: crate::event::CountedBy::Engine,
+            outcome: Outcome::Completed,
+            error: None,
+            text: None,
+            chunk_at_ns: Vec::new(),
+            chunk_tokens: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn only_final_ends_are_done_and_the_last_attempt_counts() {
+        let measuring = |stage, at_ns| Entry::Event(Event::Phase { at_ns, stage, phase: Phase::Measuring });
+        let skipped = StageOutcome::Skipped { reason: "flat".into() };
+        let entries = vec![
+            start(0, 1),
+            request(0, 0, 5),
+            start(0, 10),
+            measuring(0, 1_000_000_000),
+            request(4, 0, 3_000_000_000),
+            end(0, 3_000_000_001, StageOutcome::Complete),
+            start(1, 3_000_000_002),
+            end(1, 3_000_000_003, StageOutcome::Interrupted),
+            end(2, 3_000_000_004, skipped.clone()),
+        ];
+        let earlier = Earlier::read(entries.into_iter());
+        assert_eq!((earlier.next_request, earlier.last_ns), (5, 3_000_000_004));
+        let done: Vec<_> = earlier.done.iter().map(|(n, d)| (*n, &d.how, d.requests_per_s)).collect();
+        assert_eq!(done, [(0, &StageOutcome::Complete, Some(0.5)), (2, &skipped, None)]);
+    }
+}
