@@ -67,6 +67,12 @@ impl Profile {
                  use \"mistralrs\" or \"sim\"",
             );
         }
+        if self.backend.kind == BackendKind::Imported {
+            return refuse(
+                "backend.kind = \"imported\" marks a recording of another tool's results and can't be run; to run \
+                 the same load, set backend.kind to \"mistralrs\" or \"sim\"",
+            );
+        }
         if self.load.kind != LoadKind::Closed {
             return refuse("open-loop load is not in this version; set load.kind = \"closed\"");
         }
