@@ -36,7 +36,7 @@ fn an_import_is_a_recording_like_any_other() {
     assert_eq!(json["recording"]["backend"], "fastgen");
     assert_eq!(json["recording"]["ended"], "complete");
     assert_eq!(json["recording"]["verdicts"], serde_json::json!([]));
-    assert_eq!(json["stages"][1]["windows"]["measured"]["latency"]["ttft_s"]["p50"], 0.125);
+    assert_eq!(json["stages"][1]["windows"]["measured"]["latency"]["ttft_s"]["p50"], 0.25);
     assert_eq!(report.stdout, replay.stdout);
     let shot = ["replay", "old.jsonl.zst", "--shot", "1s", "-o", "shot.svg", "--view", "clients"];
     assert_eq!(status(&run(&shot, at)), 0);
