@@ -61,7 +61,11 @@ fn exit_statuses_tell_whether_anything_was_imported() {
     std::fs::write(at.join("bad.json"), "{\"args\": {").expect("a file");
     let some = run(&["import", "fastgen", good, "bad.json", "-o", "some.jsonl.zst", "--count-words"], at);
     assert_eq!(status(&some), 0, "{}", said(&some));
-    assert!(said(&some).contains("bad.json: is cut off") && said(&some).contains("(not used)"), "{}", said(&some));
+    assert!(
+        said(&some).contains("bad.json: is cut off") && said(&some).contains("(not used)"),
+        "{}",
+        said(&some)
+    );
     let none = run(&["import", "fastgen", "bad.json", "-o", "none.jsonl.zst", "--count-words"], at);
     assert_eq!(status(&none), 1);
     assert!(said(&none).contains("none of the 1 files can be used"), "{}", said(&none));

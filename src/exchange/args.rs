@@ -129,7 +129,7 @@ impl Told {
     fn of(name: &str) -> Self {
         let mut told = Self::default();
         let Some((model, rest)) = name.rsplit_once("-tp") else { return told };
-        told.model = model.strip_prefix("vllm-").unwrap_or(model).to_owned();
+        model.strip_prefix("vllm-").unwrap_or(model).clone_into(&mut told.model);
         for (i, part) in rest.split(['-', '_']).enumerate() {
             let number = |lead: &str| part.strip_prefix(lead)?.parse::<u32>().ok().filter(|n| *n > 0);
             if i == 0 {

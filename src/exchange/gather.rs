@@ -53,13 +53,15 @@ impl Gathered {
                 match entry.file_type() {
                     Ok(kind) if kind.is_dir() => folders.push(path),
                     Ok(_) if path.extension().is_some_and(|e| e == "json") && path.is_file() => {
-                        files.push(path)
+                        files.push(path);
                     }
                     _ => {}
                 }
             }
         }
         files.sort();
-        files.into_iter().for_each(|path| self.file(path));
+        for path in files {
+            self.file(path);
+        }
     }
 }

@@ -18,9 +18,12 @@ const SEED: u64 = 42;
 /// The original delays each client's start by up to this, times the number of clients.
 const JITTER_MS: u64 = 10;
 
+/// Reads one value of a file's args.
+type Read = fn(&Args) -> Value;
+
 /// Values of the sweep in one file, in the order of a profile's keys; only those that differ between files.
 pub fn sweep(all: &[&Args], one: &Args) -> Vec<(String, Value)> {
-    let keys: [(&str, fn(&Args) -> Value); 8] = [
+    let keys: [(&str, Read); 8] = [
         ("backend", |a| a.backend.clone().into()),
         ("model", |a| a.model.clone().into()),
         ("max_batch", |a| a.max_batch.into()),
@@ -30,7 +33,7 @@ pub fn sweep(all: &[&Args], one: &Args) -> Vec<(String, Value)> {
         ("output_tokens", |a| a.output_tokens.into()),
         ("clients", |a| a.clients.into()),
     ];
-    let differs = |value: fn(&Args) -> Value| all.iter().any(|other| value(other) != value(one));
+    let differs = |value: Read| all.iter().any(|other| value(other) != value(one));
     keys.into_iter().filter(|(_, v)| differs(*v)).map(|(k, v)| (k.to_owned(), v(one))).collect()
 }
 

@@ -86,12 +86,14 @@ pub fn import(
     let header = header::header(&args, started_at(&files), origin.program, origin.command)?;
     let mut out = Out { writer: create(&header)?, at_ns: 0, next: 0 };
     out.write(&Event::Ready { at_ns: 0, info: Box::new(header::info(&args, files.len())) });
-    notes.into_iter().for_each(|message| out.warn(message));
-    let mut names: Vec<String> = Vec::new();
+    for message in notes {
+        out.warn(message);
+    }
+    let mut taken: Vec<String> = Vec::new();
     for (number, (_, file)) in files.iter().enumerate() {
-        let name = name(&args, &file.args, &names);
+        let name = name(&args, &file.args, &taken);
         out.stage(number as u32, &name, file, &args);
-        names.push(name);
+        taken.push(name);
     }
     out.write(&Event::Ended { at_ns: out.at_ns, how: Ended::Complete });
     let requests = out.next;
@@ -147,7 +149,7 @@ fn name(all: &[&Args], one: &Args, taken: &[String]) -> String {
         cells => cells.iter().map(|(k, v)| format!("{k}={}", said(v))).collect::<Vec<_>>().join(", "),
     };
     let numbered = |n: usize| if n == 1 { plain.clone() } else { format!("{plain} ({n})") };
-    (1..).map(numbered).find(|name| !taken.contains(name)).unwrap_or_default()
+    (1..=taken.len() + 1).map(numbered).find(|name| !taken.contains(name)).unwrap_or_default()
 }
 
 /// When the first request was sent; where times are no wall time, what a file calls its time; else the epoch.

@@ -72,7 +72,7 @@ fn made(stage: u32, clients: u32, i: u32, from_ns: u64) -> RequestRecord {
     let mut time = |most_us: u32| u64::from(1 + random.below(most_us)) * 1_000;
     let sent_ns = from_ns + u64::from(i / clients) * 2_000 * MS + time(9_000);
     let mut at_ns = sent_ns;
-    let chunk_at_ns: Vec<u64> = (0..1 + i % 7).map(|_| (at_ns += time(250_000), at_ns).1).collect();
+    let chunk_at_ns: Vec<u64> = (0..=i % 7).map(|_| (at_ns += time(250_000), at_ns).1).collect();
     let chunk_tokens: Vec<u32> =
         if i % 5 == 3 { (0..chunk_at_ns.len() as u32).map(|n| 1 + n % 3).collect() } else { Vec::new() };
     let output_tokens = chunk_tokens.iter().sum::<u32>().max(chunk_at_ns.len() as u32);

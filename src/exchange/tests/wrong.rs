@@ -173,7 +173,7 @@ fn mutate(value: &mut Value, place: usize, new: Value) {
         match value {
             Value::Object(map) => queue.extend(map.into_iter().map(|(k, v)| (format!("{path}/{k}"), v))),
             Value::Array(list) => {
-                queue.extend(list.into_iter().enumerate().map(|(i, v)| (format!("{path}/{i}"), v)))
+                queue.extend(list.into_iter().enumerate().map(|(i, v)| (format!("{path}/{i}"), v)));
             }
             _ => {}
         }
