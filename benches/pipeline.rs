@@ -15,7 +15,7 @@ use criterion::{BatchSize, Criterion, Throughput};
 use fastgen_tui::clock::{Clock, TICK_NS};
 use fastgen_tui::collector::{CAPACITY, Collector, Options, channel};
 use fastgen_tui::event::{CountedBy, Ended, Event, Finished, Outcome, Phase, Sample, Sent, StageStart};
-use fastgen_tui::metrics::Aggregator;
+use fastgen_tui::metrics::{Aggregator, CurveSla};
 use fastgen_tui::recording::{Engine, Header, Host, MAJOR, MINOR, Program, Version, Writer, from_reader};
 use fastgen_tui::replay::play_reader;
 
@@ -199,7 +199,8 @@ fn through_the_pipe(events: Vec<Event>) {
 fn through_the_collector(events: Vec<Event>) {
     let (sink, source) = channel(CAPACITY);
     let writer = Writer::to(Box::new(io::sink()), &header(), false).unwrap();
-    let options = Options { writer: Some(writer), headless: true, warmup_per_client: 0 };
+    let options =
+        Options { writer: Some(writer), headless: true, warmup_per_client: 0, sla: CurveSla::default() };
     let handle = Collector::start(source, Clock::start(), options).unwrap();
     for event in events {
         while sink.is_full() {

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use fastgen_tui::event::Level;
+use fastgen_tui::metrics::fastgen::Validator;
 use fastgen_tui::ui::state::{Prompt, PromptKind, Screen, UiState, Window};
 use fastgen_tui::ui::theme::{Depth, load};
 use fastgen_tui::ui::view::{Hits, Picture, draw};
@@ -153,6 +154,17 @@ fn requests() {
 }
 
 #[test]
+fn curve() {
+    let s = sample::sweep();
+    check("curve", &s, &on(Screen::Curve));
+    let mut ui = on(Screen::Curve);
+    ui.curve.rate = Some(s.snap.curve.sla.rates.len() - 1);
+    ui.curve.validator = Validator::Ema16;
+    check("curve-strict", &s, &ui);
+    check("curve-empty", &sample::empty(), &on(Screen::Curve));
+}
+
+#[test]
 fn log_and_help() {
     let mut ui = on(Screen::Log);
     check("log", &sample::running(8), &ui);
@@ -227,7 +239,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn no_size_is_too_odd(width in 1u16..500, height in 1u16..200, which in 0usize..6, screen in 0usize..4, odd in any::<u8>()) {
+    fn no_size_is_too_odd(width in 1u16..500, height in 1u16..200, which in 0usize..6, screen in 0usize..5, odd in any::<u8>()) {
         let s = match which {
             0 => sample::empty(),
             1 => sample::loading(),
@@ -246,8 +258,8 @@ proptest! {
     }
 
     #[test]
-    fn small_sizes_too(width in 1u16..90, height in 1u16..30, screen in 0usize..4) {
-        for s in [sample::running(8), sample::replay(), sample::done()] {
+    fn small_sizes_too(width in 1u16..90, height in 1u16..30, screen in 0usize..5) {
+        for s in [sample::running(8), sample::replay(), sample::done(), sample::sweep()] {
             let mut s = s;
             if width % 2 == 0 {
                 s.recording = Recording::Failed { path: "x".into(), reason: "the disk is full".into() };

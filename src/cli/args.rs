@@ -82,6 +82,9 @@ pub struct ScreenArgs {
     /// The dashboard's theme [default: the profile's ui.theme]
     #[arg(long, value_name = "NAME")]
     pub theme: Option<String>,
+    /// Lay this recording's curve behind, on the screen Curve; can be given more than once
+    #[arg(long = "with", value_name = "FILE")]
+    pub with: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -157,6 +160,7 @@ pub enum ScreenName {
     Live,
     Clients,
     Requests,
+    Curve,
     Log,
 }
 
@@ -171,6 +175,13 @@ pub struct ReportArgs {
     /// Show only this window (text and markdown) [default: both]
     #[arg(long, value_enum)]
     pub window: Option<WindowName>,
+    /// FastGen's token latency percentiles leave out so many entries at the start of each request; the first one
+    /// is the time to the first token
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub skip_head_tokens: usize,
+    /// They also leave out so many requests at the start and at the end of a stage
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub skip_requests: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -14,12 +14,16 @@ use crate::collector::RecordingStatus;
 use crate::load::{Controls, Run, StopLevel};
 use crate::logging::{Diversion, LogHub};
 use crate::metrics::Snapshot;
+use crate::metrics::fastgen::Curve;
 use crate::profile::Profile;
 use crate::report::{self, csv};
 use crate::ui::{self, Action, Recording, Session, Title, theme};
 
 /// Runs live; without a terminal, as `record` does.
 pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) -> Outcome {
+    if let Some(name) = &screen.theme {
+        theme::source(name, user_themes().as_deref())?;
+    }
     if !std::io::stdout().is_terminal() {
         output::say("standard output is no terminal: running as `record`, without the dashboard");
         return record::run(args, false, no_record, hub);
@@ -43,12 +47,15 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
         fps: profile.ui.fps,
         stop: Arc::new(AtomicBool::new(false)),
     };
+    // As a recording has it, so that a replay shows the same.
+    let recorded = serde_json::to_value(&profile).map_err(Failure::failed)?;
+    let curves = super::overlay::curves(&recorded, &screen.with)?;
     let signals = signals::watch(&options.stop)?;
     let diversion = Diversion::begin(hub).map_err(Failure::failed)?;
     let clock = launch.clock;
     let run = Run::start(launch).map_err(|e| Failure::failed(format!("no threads for the run: {e}")))?;
     hub.attach(run.sink.clone(), clock);
-    let session = LiveSession::new(run, &profile, path.clone());
+    let session = LiveSession::new(run, &profile, path.clone(), curves);
     let shown = ui::run(&session, &options, tty);
     let signalled = options.stop.load(Ordering::Relaxed) || session.interrupted.load(Ordering::Relaxed);
     if shown.is_err() || options.stop.load(Ordering::Relaxed) {
@@ -87,7 +94,7 @@ struct LiveSession {
 }
 
 impl LiveSession {
-    fn new(run: Run, profile: &Profile, path: Option<PathBuf>) -> Self {
+    fn new(run: Run, profile: &Profile, path: Option<PathBuf>, curves: Vec<Curve>) -> Self {
         let model = &profile.model;
         let path_name = model.path.as_ref().map(|p| p.display().to_string());
         let info = crate::backend::announced(profile);
@@ -97,6 +104,7 @@ impl LiveSession {
             title: Title {
                 profile: profile.profile.name.clone(),
                 backend: info.kind,
+                curves: Arc::new(curves),
                 model: model.hub.clone().or(path_name).or(model.dummy.clone()).unwrap_or(info.model),
             },
             clients: profile.load.clients,

@@ -11,6 +11,7 @@ mod lists;
 mod live;
 mod model;
 mod output;
+mod overlay;
 mod panics;
 mod prepare;
 mod record;

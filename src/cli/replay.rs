@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use super::args::{ReplayArgs, ScreenName};
 use super::failure::{Exit, Failure, Outcome};
 use super::prepare::user_themes;
-use super::{finish, live, output, report, signals};
+use super::{finish, live, output, overlay, report, signals};
 use crate::clock::Clock;
 use crate::logging::{Diversion, LogHub};
 use crate::profile::Ui;
@@ -28,10 +28,11 @@ pub fn replay(args: &ReplayArgs, hub: &LogHub) -> Outcome {
         return headless(args);
     }
     if !std::io::stdout().is_terminal() {
-        output::say("standard output is no terminal: replaying without the dashboard");
         return headless(args);
     }
-    let session = ReplaySession::start(&args.file, Clock::start(), args.speed)?;
+    let mut session = ReplaySession::start(&args.file, Clock::start(), args.speed)?;
+    let curves = overlay::curves(&session.header().profile, &args.screen.with)?;
+    session.lay_over(curves);
     let options = ui::Options {
         theme: theme_name,
         user_themes: user_themes(),
@@ -51,16 +52,16 @@ pub fn replay(args: &ReplayArgs, hub: &LogHub) -> Outcome {
 
 fn headless(args: &ReplayArgs) -> Outcome {
     let report = report::read(&args.file)?;
+    if !args.headless {
+        output::say("standard output is no terminal: replayed without the dashboard");
+    }
     let text = if args.json {
         report.to_json().map_err(Failure::failed)?
     } else {
         crate::report::text(std::slice::from_ref(&report), crate::report::Show::Both)
     };
     output::print(&text)?;
-    if report.all_failed() {
-        return Err(Failure::failed("all requests failed"));
-    }
-    Ok(finish::verdict(&report))
+    finish::judge(std::slice::from_ref(&report))
 }
 
 /// Draws the screen as it was at one moment.
@@ -72,13 +73,16 @@ fn shot(args: &ReplayArgs, at_ns: u64, theme_name: &str) -> Outcome {
             ScreenName::Live => Screen::Live,
             ScreenName::Clients => Screen::Clients,
             ScreenName::Requests => Screen::Requests,
+            ScreenName::Curve => Screen::Curve,
             ScreenName::Log => Screen::Log,
         },
         ..UiState::default()
     };
+    let mut title = replay::title(&header);
+    title.curves = Arc::new(overlay::curves(&header.profile, &args.screen.with)?);
     let picture = Picture {
         snap: &snap,
-        title: &replay::title(&header),
+        title: &title,
         recording: &Recording::Replay { path: name_of(&args.file) },
         transport: Some(Transport {
             at_ns: at_ns.min(length_ns),

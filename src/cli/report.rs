@@ -6,7 +6,8 @@ use super::args::{ExportArgs, Format, ReportArgs, WindowName};
 use super::failure::{Exit, Failure, Outcome};
 use super::{finish, output};
 use crate::exchange;
-use crate::report::{self, Report, Run, Show, csv};
+use crate::report::fastgen::Skips;
+use crate::report::{self, Report, Run, Show, VerdictKind, csv};
 
 /// Reads a recording and makes its report.
 ///
@@ -18,7 +19,9 @@ pub fn read(path: &Path) -> Result<Report, Failure> {
 
 /// Prints reports.
 pub fn report(args: &ReportArgs) -> Outcome {
-    let reports = args.files.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    let skips = Skips { head_tokens: args.skip_head_tokens, requests: args.skip_requests };
+    let read = |path: &PathBuf| Ok::<_, Failure>(report::report_with(&Run::read(path)?, skips));
+    let reports = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let show = match args.window {
         None => Show::Both,
         Some(WindowName::Measured) => Show::Measured,
@@ -30,7 +33,20 @@ pub fn report(args: &ReportArgs) -> Outcome {
         Format::Json => report::to_json(&reports).map_err(Failure::failed)?,
     };
     output::print(&text)?;
-    Ok(reports.iter().map(finish::verdict).find(|exit| *exit != Exit::Done).unwrap_or(Exit::Done))
+    finish::judge(&reports)
+}
+
+/// Says on standard error what tables and result files can't say of themselves: that they are of a part only.
+fn warn_of_losses(report: &Report) {
+    let grave = [VerdictKind::Tainted, VerdictKind::Cut, VerdictKind::Damaged];
+    for verdict in report.recording.verdicts.iter().filter(|v| grave.contains(&v.verdict)) {
+        output::say(&format!(
+            "attention: {} is {}: {}",
+            report.recording.name,
+            verdict.verdict.words(),
+            verdict.why
+        ));
+    }
 }
 
 /// Writes CSV files and FastGen's result files.
@@ -43,8 +59,10 @@ pub fn export(args: &ExportArgs) -> Outcome {
     let mut results = args.fastgen.as_ref().map(create).transpose()?;
     for path in &args.files {
         let run = Run::read(path)?;
+        let report = report::report(&run);
+        warn_of_losses(&report);
         if let Some(tables) = &mut tables {
-            tables.add(&run, &report::report(&run))?;
+            tables.add(&run, &report)?;
         }
         if let Some(results) = &mut results {
             results.add(&run)?;

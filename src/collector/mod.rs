@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::clock::Clock;
 use crate::event::{Event, Level, LogLine};
-use crate::metrics::{Aggregator, Snapshot};
+use crate::metrics::{Aggregator, CurveSla, Snapshot};
 use crate::recording::{Writer, Written};
 
 pub use sink::{CAPACITY, EventSink, Source, channel};
@@ -40,6 +40,8 @@ pub struct Options {
     pub headless: bool,
     /// Warm-up requests each client sends, for `warmup_planned`.
     pub warmup_per_client: u32,
+    /// What the curve's requests are judged by.
+    pub sla: CurveSla,
 }
 
 /// State of the recording, readable from any thread.
@@ -139,6 +141,7 @@ impl Collector {
         let frozen = Arc::new(AtomicBool::new(false));
         let mut aggregator = Aggregator::new();
         aggregator.expect_warmup(options.warmup_per_client);
+        aggregator.expect_sla(options.sla);
         let collector = Self {
             source,
             clock,

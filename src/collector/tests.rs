@@ -6,7 +6,7 @@ use crate::recording::tests::{Disk, header, read, record, run};
 use crate::recording::{Entry, Losses};
 
 fn options(writer: Option<Writer>) -> Options {
-    Options { writer, headless: false, warmup_per_client: 1 }
+    Options { writer, headless: false, warmup_per_client: 1, sla: crate::metrics::CurveSla::default() }
 }
 
 #[test]

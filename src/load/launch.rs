@@ -13,6 +13,7 @@ use crate::backend::{self, Backend, BackendError};
 use crate::clock::Clock;
 use crate::collector::{self, Collector, CollectorHandle, EventSink};
 use crate::event::{Ended, Event, Level, LogLine};
+use crate::metrics::CurveSla;
 use crate::profile::{Profile, StagePlan};
 use crate::progress::Progress;
 use crate::recording::Writer;
@@ -57,7 +58,11 @@ impl Run {
         let Launch { profile, stages, clock, writer, headless } = launch;
         let (sink, source) = collector::channel(collector::CAPACITY);
         let warmup_per_client = profile.load.warmup_requests_per_client;
-        let options = collector::Options { writer, headless, warmup_per_client };
+        let sla = CurveSla {
+            prompt_tokens_per_s: profile.sla.prompt_tokens_per_s,
+            rates: profile.sla.generation_tokens_per_s.clone().into(),
+        };
+        let options = collector::Options { writer, headless, warmup_per_client, sla };
         let collector = Collector::start(source, clock, options)?;
         let controls = Controls::new(sink.clone(), clock);
         let conduct = Conduct { profile, stages, clock, sink: sink.clone(), controls: controls.clone() };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::curve::{CurveKeeper, CurveSla};
 use super::lanes::Lanes;
 use super::latencies::Distributions;
 use super::seconds::Seconds;
@@ -33,6 +34,7 @@ pub struct Aggregator {
     pub(super) tracker: Tracker,
     pub(super) stage: Stage,
     pub(super) latency: Distributions,
+    pub(super) curve: CurveKeeper,
     pub(super) seconds: Seconds,
     pub(super) lanes: Lanes,
     pub(super) recent: Recent,
@@ -63,6 +65,7 @@ impl Aggregator {
             tracker: Tracker::default(),
             stage: Stage::default(),
             latency: Distributions::new(),
+            curve: CurveKeeper::default(),
             seconds: Seconds::new(),
             lanes: Lanes::default(),
             recent: Recent::default(),
@@ -85,6 +88,11 @@ impl Aggregator {
     pub fn expect_warmup(&mut self, requests_per_client: u32) {
         self.warmup_per_client = Some(requests_per_client);
         self.stage.counts.warmup_planned = self.warmup_planned();
+    }
+
+    /// Tells what the curve's requests are judged by.
+    pub fn expect_sla(&mut self, sla: CurveSla) {
+        self.curve.expect(sla);
     }
 
     /// Time of the newest event so far, nanoseconds since the run's start.
@@ -123,6 +131,7 @@ impl Aggregator {
             Event::Lost { events, .. } => self.lost_events = self.lost_events.saturating_add(*events),
             Event::Ended { how, .. } => {
                 self.loading = None;
+                self.curve.close();
                 self.ended = Some(how.clone());
             }
         }
@@ -243,6 +252,7 @@ impl Aggregator {
             counts.completed += 1;
             self.seconds.add_completed(record.finished_ns);
             self.latency.record(record, &mut self.seconds);
+            self.curve.take(record);
             return;
         }
         *counts.errors.entry(outcome).or_default() += 1;
@@ -269,6 +279,7 @@ impl Aggregator {
         for distribution in self.latency.all() {
             distribution.clear();
         }
+        self.curve.start_stage(start);
         self.seconds.start_stage();
         self.lanes.clear();
         self.lanes.expect(start.clients.unwrap_or(0));

@@ -12,10 +12,14 @@
 //! | `lanes` | what each client did lately |
 //! | `tables` | the last and the slowest requests, log lines |
 //! | `latencies` | the seven latency figures of a stage |
+//! | `curve` | one point a stage: throughput, latency, and how many requests were fast enough |
+//! | `fastgen` | DeepSpeed-FastGen's figures, and its SLA for any rate |
 //! | `aggregator`, `view` | the whole: takes events; gives snapshots |
 
 mod aggregator;
+mod curve;
 mod distribution;
+pub mod fastgen;
 mod hash;
 mod lanes;
 mod latencies;
@@ -27,6 +31,7 @@ mod tracker;
 mod view;
 
 pub use aggregator::Aggregator;
+pub use curve::{CurveSla, CurveView, StagePoint};
 pub(crate) use hash::IdHasher;
 pub use record::RequestRecord;
 pub use snapshot::*;

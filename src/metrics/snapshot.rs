@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::RequestRecord;
+use super::curve::CurveView;
 use crate::event::{BackendInfo, Control, Ended, LogLine, Outcome, Phase, RequestId, Sample, StageStart};
 
 /// Requests kept for the table: the last ones.
@@ -45,6 +46,8 @@ pub struct Snapshot {
     pub series: Arc<Vec<SeriesPoint>>,
     /// Latencies of the stage's measured, completed requests.
     pub latency: Latencies,
+    /// Throughput against latency, a point a stage.
+    pub curve: CurveView,
     /// The newest readings.
     pub sample: Option<Arc<Sample>>,
     /// By client number.

@@ -28,6 +28,7 @@ impl Aggregator {
             request_rate,
             series: self.seconds.series(),
             latency,
+            curve: self.curve.view(),
             sample: self.sample.clone(),
             lanes: self.lanes.refresh(self.tracker.iter().filter(|open| open.sent.stage == self.stage.id)),
             recent: self.recent.view(),

@@ -11,7 +11,9 @@ mod session;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::metrics::{Aggregator, Snapshot};
+use serde_json::Value;
+
+use crate::metrics::{Aggregator, CurveSla, Snapshot};
 use crate::recording::{self, Entry, Header, Losses, Reader, RecordingError};
 
 pub use expand::Expander;
@@ -73,7 +75,24 @@ fn new_aggregator(header: &Header) -> Aggregator {
     if let Some(n) = per_client.and_then(serde_json::Value::as_u64) {
         aggregator.expect_warmup(u32::try_from(n).unwrap_or(u32::MAX));
     }
+    aggregator.expect_sla(sla(header));
     aggregator
+}
+
+/// What the recorded profile judges requests by.
+fn sla(header: &Header) -> CurveSla {
+    let usual = CurveSla::default();
+    let makes_sense = |rate: &f64| rate.is_finite() && *rate > 0.0;
+    let number = |v: &Value| v.as_f64().filter(makes_sense);
+    let found = |key: &str| header.profile.get("sla").and_then(|sla| sla.get(key));
+    let rates = found("generation_tokens_per_s").and_then(Value::as_array);
+    let rates: Vec<f64> = rates.into_iter().flatten().filter_map(number).collect();
+    CurveSla {
+        prompt_tokens_per_s: found("prompt_tokens_per_s")
+            .and_then(number)
+            .unwrap_or(usual.prompt_tokens_per_s),
+        rates: if rates.is_empty() { usual.rates } else { rates.into() },
+    }
 }
 
 #[cfg(test)]

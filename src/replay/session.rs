@@ -11,6 +11,7 @@ use crossbeam_channel::Sender;
 use super::player::{Origin, Player};
 use crate::clock::Clock;
 use crate::metrics::Snapshot;
+use crate::metrics::fastgen::Curve;
 use crate::recording::{Header, RecordingError};
 use crate::ui::{Action, Recording, Session, Title, Transport};
 
@@ -30,6 +31,7 @@ pub struct ReplaySession {
     shared: Arc<Shared>,
     commands: Sender<Action>,
     title: Title,
+    header: Header,
     path: String,
 }
 
@@ -41,7 +43,8 @@ impl ReplaySession {
     pub fn start(path: &Path, clock: Clock, speed: f64) -> Result<Self, RecordingError> {
         let origin = origin(path)?;
         let reader = origin.open()?;
-        let title = title(reader.header());
+        let header = reader.header().clone();
+        let title = title(&header);
         let name = reader.name().to_owned();
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::default(),
@@ -56,7 +59,17 @@ impl ReplaySession {
             .name("replay".into())
             .spawn(move || player.run())
             .map_err(|source| RecordingError::Read { name: name.clone(), source })?;
-        Ok(Self { shared, commands, title, path: name })
+        Ok(Self { shared, commands, title, header, path: name })
+    }
+
+    /// Line 1 of the recording.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Lays curves behind the recording's own.
+    pub fn lay_over(&mut self, curves: Vec<Curve>) {
+        self.title.curves = Arc::new(curves);
     }
 }
 
@@ -80,6 +93,7 @@ pub fn title(header: &Header) -> Title {
         profile: text("/profile/name").unwrap_or_default().to_owned(),
         backend: header.engine.kind.clone(),
         model: model.unwrap_or_default().to_owned(),
+        curves: Arc::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Which request, token or gap belongs to which window is decided in here, as `docs/measurement.md` tells it:
 //! counts and tokens go by their instant, a latency by the whole stretch that it measures.
 
+use super::fastgen::{self, Skips};
 use super::figures::{
     EndedAs, Latency, REPORT_VERSION, RecordingPart, Report, Requests, StageReport, Throughput, Tokens,
     Window, Windows,
@@ -17,8 +18,13 @@ use crate::metrics::RequestRecord;
 
 /// Computes the report of a recording.
 pub fn report(run: &Run) -> Report {
+    report_with(run, Skips::default())
+}
+
+/// Computes it with other tokens and requests left out of FastGen's token latency percentiles.
+pub fn report_with(run: &Run, skips: Skips) -> Report {
     let sla = Sla::of(run);
-    let stages: Vec<_> = run.stages.iter().map(|stage| stage_report(run, stage, &sla)).collect();
+    let stages: Vec<_> = run.stages.iter().map(|stage| stage_report(run, stage, &sla, skips)).collect();
     let verdicts = verdict::verdicts(run, &stages);
     let (ended, ended_reason) = match &run.ended {
         Some(Ended::Complete) => (EndedAs::Complete, None),
@@ -42,10 +48,11 @@ pub fn report(run: &Run) -> Report {
         host: run.header.host.clone(),
         program: run.header.program.clone(),
     };
-    Report { report_version: REPORT_VERSION, recording, stages }
+    let references = fastgen::references(&run.header.profile);
+    Report { report_version: REPORT_VERSION, recording, stages, references }
 }
 
-fn stage_report(run: &Run, stage: &Stage, sla: &Sla) -> StageReport {
+fn stage_report(run: &Run, stage: &Stage, sla: &Sla, skips: Skips) -> StageReport {
     let mut requests = Requests::default();
     for r in stage.measured() {
         requests.scheduled += 1;
@@ -54,16 +61,14 @@ fn stage_report(run: &Run, stage: &Stage, sla: &Sla) -> StageReport {
     let tick_ns = run.header.tick_ns;
     let measured = window::measured(stage);
     let steady = measured.and_then(|span| window::steady(stage, &run.controls, span));
-    // Most of the time goes into sorting the gaps, once a window and once for the SLA.
-    let (windows, sla) = std::thread::scope(|scope| {
+    // Most of the time goes into sorting the gaps, once a window and once for the SLA: a thread for each part, that
+    // no core waits for the longest.
+    let (windows, sla, fastgen) = std::thread::scope(|scope| {
+        let fastgen = scope.spawn(move || fastgen::analyse(run, stage, skips));
         let steady = steady.map(|span| scope.spawn(move || figures(stage, Bounds::within(span), tick_ns)));
         let measured = measured.map(|span| figures(stage, Bounds::whole(span), tick_ns));
         let sla = sla.judge(stage, tick_ns);
-        let steady = steady.map(|thread| match thread.join() {
-            Ok(window) => window,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        (Windows { measured, steady }, sla)
+        (Windows { measured, steady: steady.map(finished) }, sla, finished(fastgen))
     });
     StageReport {
         name: stage.start.name.clone(),
@@ -73,7 +78,13 @@ fn stage_report(run: &Run, stage: &Stage, sla: &Sla) -> StageReport {
         requests,
         warmup_requests: stage.requests.iter().filter(|r| r.warmup).count() as u64,
         sla,
+        fastgen,
     }
+}
+
+/// The value of a thread; its panic goes on here.
+fn finished<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// What belongs to a window.

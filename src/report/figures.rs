@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use super::fastgen::{Curve, FastgenReport};
 use super::stats::Stats;
 use crate::event::{BackendInfo, Outcome};
 use crate::recording::{Host, Program};
@@ -20,6 +21,9 @@ pub struct Report {
     pub report_version: u32,
     pub recording: RecordingPart,
     pub stages: Vec<StageReport>,
+    /// The profile's reference curves, to draw behind measured ones.
+    #[serde(skip)]
+    pub references: Vec<Curve>,
 }
 
 /// What was run, and how far its figures can be trusted.
@@ -129,6 +133,8 @@ pub struct StageReport {
     pub warmup_requests: u64,
     /// `null` where the profile sets no thresholds.
     pub sla: Option<SlaReport>,
+    /// DeepSpeed-FastGen's own figures.
+    pub fastgen: FastgenReport,
 }
 
 /// Figures by window; `null` where a stage has no such window.

@@ -163,3 +163,18 @@ pub fn closed_loop(clients: u32, rounds: u64) -> Run {
     run.stages = vec![stage];
     run
 }
+
+/// A sweep over a model's name and clients: stages of [`closed_loop`]s of five rounds; 0 clients is a stage without
+/// requests.
+pub fn sweep(cells: &[(&str, u32)]) -> Run {
+    let mut run = closed_loop(1, 1);
+    run.stages.clear();
+    for (number, (model, clients)) in (0..).zip(cells) {
+        let mut made = closed_loop(*clients, 5).stages.remove(0);
+        made.start.stage = number;
+        made.start.name = format!("model={model}, clients={clients}");
+        made.start.sweep = vec![("model".into(), (*model).into()), ("clients".into(), (*clients).into())];
+        run.stages.push(made);
+    }
+    run
+}

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Show;
+use super::fastgen;
 use super::figures::{Report, StageReport};
 use super::table::{self, Table};
 
@@ -26,8 +27,22 @@ fn push_report(out: &mut String, report: &Report, show: Show) {
         let _ = writeln!(out, "- {name}: {}", escape(&value));
     }
     out.push('\n');
+    let sweep = report.stages.len() > 1;
+    if sweep {
+        push_fastgen(out, report);
+    }
     for stage in &report.stages {
         push_stage(out, stage, show);
+    }
+    if !sweep {
+        push_fastgen(out, report);
+    }
+}
+
+/// Over the stages of a sweep, which it compares; under a single one.
+fn push_fastgen(out: &mut String, report: &Report) {
+    for table in fastgen::tables(report) {
+        push_table(out, &table);
     }
 }
 
@@ -111,6 +126,8 @@ mod tests {
         let out = markdown(&[report(&run), report(&fixture::closed_loop(2, 5))], Show::Both);
         assert!(out.contains("## a\\|b&lt;c>.jsonl.zst\n"), "{out}");
         assert!(out.contains("| failed_engine | 1 |") && out.contains("**missed**"), "{out}");
+        assert!(out.contains("| effective req/s, ema16 |"), "{out}");
+        assert!(out.contains("| effective req/s, ema16 |"), "{out}");
         let mut columns = None;
         for line in out.lines() {
             let bars = line.replace("\\|", "").matches('|').count();
@@ -119,6 +136,7 @@ mod tests {
                 _ => columns = (bars > 0).then_some(bars),
             }
         }
-        assert_eq!(columns, Some(11));
+        // FastGen's SLA, at six rates, comes last.
+        assert_eq!(columns, Some(8));
     }
 }

@@ -2,14 +2,16 @@
 //!
 //! `cli` comes in with the entries of a recording, makes a [`Run`] of them and a [`Report`] of that, and
 //! prints it ([`text`], [`markdown`], [`Report::to_json`], [`to_json`]) or writes tables ([`csv::Export`]).
-//! What each figure means is in `docs/measurement.md`.
+//! DeepSpeed-FastGen's analyses are in [`fastgen`]. What each figure means is in `docs/measurement.md`.
 
 pub mod csv;
 mod exact;
+pub mod fastgen;
 mod figures;
 #[cfg(test)]
 mod fixture;
 mod markdown;
+mod radix;
 mod run;
 #[cfg(test)]
 mod schema_test;
@@ -20,7 +22,7 @@ mod text;
 mod verdict;
 mod window;
 
-pub use exact::report;
+pub use exact::{report, report_with};
 pub use figures::*;
 pub use markdown::markdown;
 pub use run::{Run, Stage};

@@ -115,6 +115,7 @@ fn reports_of_all_kinds_fit_the_schema() {
     assert_eq!(check(&report(&fixture::run())), [""; 0]);
     let mut run = fixture::closed_loop(4, 20);
     run.header.profile["sla"] = serde_json::json!({ "ttft": "1ms", "itl_p99": "1s" });
+    run.header.profile["model"] = serde_json::json!({ "dummy": "tiny" });
     run.stages[0].start.sweep = vec![("clients".into(), 4.into())];
     run.info = Some(BackendInfo { kind: "sim".into(), threads: Some(2), ..BackendInfo::default() });
     run.lost_events = 1;
@@ -133,5 +134,6 @@ fn the_checker_sees_faults() {
     value["recording"]["ended"] = "somehow".into();
     value["stages"][0]["windows"]["measured"]["latency"]["itl_s"]["p99"] = "fast".into();
     value["stages"][0]["requests"].as_object_mut().unwrap().remove("failed");
-    assert_eq!(faults(&schema, &schema, &value, "").len(), 3);
+    value["stages"][0]["fastgen"]["good_requests"]["ema16"]["4"] = 0.5.into();
+    assert_eq!(faults(&schema, &schema, &value, "").len(), 4);
 }

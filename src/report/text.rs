@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::Show;
+use super::fastgen;
 use super::figures::{Report, StageReport};
 use super::table::{self, Table};
 
@@ -31,11 +32,26 @@ fn push_report(out: &mut String, report: &Report, show: Show) {
     for (name, value) in table::facts(report) {
         line(out, &format!("  {name:<8} {value}"));
     }
+    let sweep = report.stages.len() > 1;
+    if sweep {
+        push_fastgen(out, report);
+    }
     for stage in &report.stages {
         push_stage(out, stage, show);
     }
+    if !sweep {
+        push_fastgen(out, report);
+    }
     if report.stages.is_empty() {
         line(out, "  nothing was measured");
+    }
+}
+
+/// Over the stages of a sweep, which it compares; under a single one.
+fn push_fastgen(out: &mut String, report: &Report) {
+    for table in fastgen::tables(report) {
+        out.push('\n');
+        push_table(out, &table);
     }
 }
 
@@ -170,6 +186,8 @@ mod tests {
             "TTFT ms",
             "MISSED",
             "1 more to warm up",
+            "token latency ms",
+            "effective req/s, cumulative",
         ] {
             assert!(text.contains(said), "`{said}` is missing in\n{text}");
         }

@@ -32,6 +32,9 @@ pub enum Command {
     Window,
     Zoom(i8),
     Slowest,
+    /// The next higher or lower rate of the SLA.
+    Sla(i8),
+    Validator,
     Level,
     Help,
     Quit,
@@ -73,8 +76,8 @@ const fn bind(keys: &'static str, hint: &'static str, about: &'static str, place
 }
 
 /// Every key, in the order of the help.
-pub const BINDINGS: [Binding; 26] = [
-    bind("1 3 4 7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
+pub const BINDINGS: [Binding; 28] = [
+    bind("1 3 4 5 7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
     bind("?", "help", "this help", Place::Everywhere),
     bind("q ^C", "quit", "end gracefully; again: at once", Place::Everywhere),
     bind("t", "theme", "next theme", Place::Everywhere),
@@ -96,6 +99,8 @@ pub const BINDINGS: [Binding; 26] = [
     bind("v", "slowest", "newest or slowest requests", Place::On(Screen::Requests)),
     bind("s S", "sort", "sort by the next column; reverse", Place::On(Screen::Requests)),
     bind("/", "filter", "filter by outcome, client=N, #id or text", Place::On(Screen::Requests)),
+    bind("[ ]", "SLA", "the SLA's rate of generation, lower and higher", Place::On(Screen::Curve)),
+    bind("V", "validator", "judge by cumulative time or by moving average", Place::On(Screen::Curve)),
     bind("f", "level", "least level shown", Place::On(Screen::Log)),
     bind("/", "filter", "filter lines by text", Place::On(Screen::Log)),
     bind("↑ ↓ j k PgUp PgDn", "", "move by one, by a page", Place::Lists),
@@ -133,7 +138,11 @@ fn letter(c: char) -> Option<Command> {
         '1' => Command::Show(Screen::Live),
         '3' => Command::Show(Screen::Clients),
         '4' => Command::Show(Screen::Requests),
+        '5' => Command::Show(Screen::Curve),
         '7' => Command::Show(Screen::Log),
+        '[' => Command::Sla(-1),
+        ']' => Command::Sla(1),
+        'V' => Command::Validator,
         'j' => Command::Down(1),
         'k' => Command::Up(1),
         '/' => Command::Filter,

@@ -20,6 +20,7 @@ mod widget;
 use std::sync::Arc;
 
 use crate::metrics::Snapshot;
+use crate::metrics::fastgen::Curve;
 
 pub use run::{Options, UiError, run};
 pub use sanitize::line as harmless;
@@ -47,13 +48,15 @@ pub trait Session: Send + Sync {
     fn over(&self) -> bool;
 }
 
-/// Names for the header.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Names for the header, and what is laid over the curve.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Title {
     pub profile: String,
     /// E.g. `mistralrs`; refined by the snapshot's `info` once that is there.
     pub backend: String,
     pub model: String,
+    /// Published curves of the profile, and other recordings'.
+    pub curves: Arc<Vec<Curve>>,
 }
 
 /// State of the recording.

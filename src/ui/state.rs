@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::event::{Level, RequestId};
 use crate::metrics::RequestRecord;
+use crate::metrics::fastgen::Validator;
 
 /// A screen; its number is its key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -12,12 +13,13 @@ pub enum Screen {
     Live,
     Clients,
     Requests,
+    Curve,
     Log,
 }
 
 impl Screen {
     /// All screens, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Live, Self::Clients, Self::Requests, Self::Log];
+    pub const ALL: [Self; 5] = [Self::Live, Self::Clients, Self::Requests, Self::Curve, Self::Log];
 
     /// The number that selects it.
     pub fn number(self) -> u8 {
@@ -25,6 +27,7 @@ impl Screen {
             Self::Live => 1,
             Self::Clients => 3,
             Self::Requests => 4,
+            Self::Curve => 5,
             Self::Log => 7,
         }
     }
@@ -35,6 +38,7 @@ impl Screen {
             Self::Live => "Live",
             Self::Clients => "Clients",
             Self::Requests => "Requests",
+            Self::Curve => "Curve",
             Self::Log => "Log",
         }
     }
@@ -148,6 +152,23 @@ pub struct LogState {
     pub up: usize,
 }
 
+/// The curve screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CurveState {
+    /// The SLA's rate: index into the rates of the snapshot's curve. `None`: the middle one.
+    pub rate: Option<usize>,
+    pub validator: Validator,
+    /// Rows of the table up from the last one; 0 follows.
+    pub up: usize,
+}
+
+impl CurveState {
+    /// Index of the rate, of so many.
+    pub fn rate_of(&self, rates: usize) -> usize {
+        self.rate.unwrap_or(rates / 2).min(rates.saturating_sub(1))
+    }
+}
+
 /// Spans of time that lanes and charts can show, in seconds; the first is chosen by itself.
 pub const ZOOMS: [u32; 7] = [0, 5, 10, 30, 60, 120, 600];
 
@@ -166,6 +187,7 @@ pub struct UiState {
     pub client: usize,
     pub client_offset: usize,
     pub requests: RequestsState,
+    pub curve: CurveState,
     pub log: LogState,
     /// How often the end was asked for.
     pub stops: u8,
@@ -187,6 +209,7 @@ impl Default for UiState {
             client: 0,
             client_offset: 0,
             requests: RequestsState::default(),
+            curve: CurveState { rate: None, validator: Validator::Cumulative, up: 0 },
             log: LogState { least: Level::Info, filter: String::new(), up: 0 },
             stops: 0,
             flash: None,

@@ -7,6 +7,7 @@ use super::state::{Column, Prompt, PromptKind, Screen, UiState, ZOOMS};
 use super::{Action, Transport, rows};
 use crate::event::Level;
 use crate::metrics::Snapshot;
+use crate::metrics::fastgen::Validator;
 
 /// What a command may look at.
 #[derive(Clone, Copy)]
@@ -160,6 +161,7 @@ fn look(ui: &mut UiState, command: &Command, snap: &Snapshot) {
             ui.prompt = Some(Prompt { kind: PromptKind::Filter, text: text.clone() });
         }
         Command::Slowest => ui.requests.slowest = !ui.requests.slowest,
+        Command::Sla(_) | Command::Validator => judge(ui, command, snap),
         Command::Sort => {
             let at = Column::ALL.iter().position(|c| *c == ui.requests.sort).unwrap_or(0);
             ui.requests.sort = Column::ALL[(at + 1) % Column::ALL.len()];
@@ -176,6 +178,23 @@ fn look(ui: &mut UiState, command: &Command, snap: &Snapshot) {
         }
         Command::Open => open(ui, snap),
         _ => shift(ui, command, snap),
+    }
+}
+
+/// What the curve's requests are judged by.
+fn judge(ui: &mut UiState, command: &Command, snap: &Snapshot) {
+    let rates = snap.curve.sla.rates.len();
+    match command {
+        Command::Sla(by) => {
+            let to = ui.curve.rate_of(rates).saturating_add_signed(isize::from(*by));
+            ui.curve.rate = Some(to.min(rates.saturating_sub(1)));
+        }
+        _ => {
+            ui.curve.validator = match ui.curve.validator {
+                Validator::Cumulative => Validator::Ema16,
+                Validator::Ema16 => Validator::Cumulative,
+            }
+        }
     }
 }
 
@@ -196,7 +215,7 @@ fn open(ui: &mut UiState, snap: &Snapshot) {
             ui.requests.open = record;
             ui.requests.scroll = 0;
         }
-        Screen::Live | Screen::Log => {}
+        Screen::Live | Screen::Curve | Screen::Log => {}
     }
 }
 
@@ -230,21 +249,30 @@ fn shift(ui: &mut UiState, command: &Command, snap: &Snapshot) {
             // On the first row the selection follows whatever is first.
             ui.requests.selected = rows.get(at).filter(|_| at > 0).map(|r| r.request);
         }
+        Screen::Curve => {
+            let len = snap.curve.points().count();
+            ui.curve.up = moved_from_end(ui.curve.up, command, page, len);
+        }
         Screen::Log => {
             let len = rows::log(snap, &ui.log).len();
-            let most = len.saturating_sub(page);
-            let flipped = match command {
-                Command::Up(n) => Command::Down(*n),
-                Command::Down(n) => Command::Up(*n),
-                Command::PageUp => Command::PageDown,
-                Command::PageDown => Command::PageUp,
-                Command::Top => Command::Bottom,
-                Command::Bottom => Command::Top,
-                _ => return,
-            };
-            ui.log.up = moved(ui.log.up.min(most), &flipped, page, most + 1);
+            ui.log.up = moved_from_end(ui.log.up, command, page, len);
         }
     }
+}
+
+/// As [`moved`], for a list that is counted from its end up, since it grows there.
+fn moved_from_end(up: usize, command: &Command, page: usize, len: usize) -> usize {
+    let most = len.saturating_sub(page);
+    let flipped = match command {
+        Command::Up(n) => Command::Down(*n),
+        Command::Down(n) => Command::Up(*n),
+        Command::PageUp => Command::PageDown,
+        Command::PageDown => Command::PageUp,
+        Command::Top => Command::Bottom,
+        Command::Bottom => Command::Top,
+        _ => return up,
+    };
+    moved(up.min(most), &flipped, page, most + 1)
 }
 
 #[cfg(test)]

@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fastgen_tui::event::{
-    BackendInfo, Control, CountedBy, Ended, GpuSample, Level, LogLine, Outcome, Phase, Sample, StageStart,
+    BackendInfo, Control, CountedBy, Ended, Event, GpuSample, Level, LogLine, Outcome, Phase, Sample,
+    StageStart,
 };
+use fastgen_tui::metrics::fastgen::{Curve, Effective, Point, Source};
 use fastgen_tui::metrics::{
-    Counts, InFlight, Lane, Latencies, Loading, MINI_BUCKETS, Open, Rate, RequestRecord, SeriesPoint,
-    Snapshot, Span, Summary,
+    Aggregator, Counts, InFlight, Lane, Latencies, Loading, MINI_BUCKETS, Open, Rate, RequestRecord,
+    SeriesPoint, Snapshot, Span, Summary,
 };
 use fastgen_tui::ui::{Recording, Title, Transport};
 
@@ -39,7 +41,12 @@ impl Dice {
 }
 
 fn title() -> Title {
-    Title { profile: "demo".into(), backend: "mistralrs".into(), model: "tiny (dummy)".into() }
+    Title {
+        profile: "demo".into(),
+        backend: "mistralrs".into(),
+        model: "tiny (dummy)".into(),
+        ..Title::default()
+    }
 }
 
 /// Nothing has happened.
@@ -369,4 +376,64 @@ fn log(n: u64) -> Vec<LogLine> {
             LogLine { at_ns: i * 911 * MS, level, source: source.into(), message: message.into() }
         })
         .collect()
+}
+
+/// Four stages of a sweep over clients, the last one under way, over a published curve.
+pub fn sweep() -> Sampled {
+    let mut s = running(16);
+    let mut aggregator = Aggregator::new();
+    for (stage, clients) in (0u32..).zip([1u32, 4, 8, 16]) {
+        aggregator.apply(&Event::Stage(Box::new(StageStart {
+            at_ns: u64::from(stage) * 60 * S,
+            stage,
+            name: format!("clients={clients}"),
+            sweep: vec![("clients".into(), clients.into())],
+            clients: Some(clients),
+            planned_requests: Some(40),
+            planned_ns: None,
+        })));
+        for i in 0..if stage == 3 { 9 } else { 40 } {
+            aggregator.apply_record(&Arc::new(swept(stage, clients, i)));
+        }
+    }
+    s.snap.curve = aggregator.snapshot(200 * S).curve;
+    let point = |(clients, rps, latency): (u32, f64, f64)| Point {
+        stage: String::new(),
+        sweep: Vec::new(),
+        clients: Some(clients),
+        throughput_rps: Some(rps),
+        latency_s: Some(latency),
+        effective: Effective::Published { generation_tokens_per_s: 4.0, rps: rps * 0.9 },
+    };
+    let points = [(1, 0.9, 1.1), (4, 2.4, 1.6), (8, 3.5, 2.3), (16, 4.2, 3.8)].map(point).to_vec();
+    s.title.curves =
+        Arc::new(vec![Curve { label: "as published".into(), source: Source::Reference, points }]);
+    s
+}
+
+/// A request that is the slower the more clients there are.
+fn swept(stage: u32, clients: u32, i: u64) -> RequestRecord {
+    let gap = (60 + 12 * u64::from(clients) + i % 7 * 9) * MS;
+    let sent_ns = u64::from(stage) * 60 * S + i / u64::from(clients) * gap * 20;
+    let first = sent_ns + 90 * MS + u64::from(clients) * 10 * MS;
+    let chunk_at_ns: Vec<u64> = (0..16).map(|k| first + k * gap).collect();
+    RequestRecord {
+        request: u64::from(stage) * 1000 + i,
+        client: (i % u64::from(clients)) as u32,
+        stage,
+        warmup: false,
+        scheduled_ns: sent_ns,
+        sent_ns,
+        prefill_ns: None,
+        finished_ns: chunk_at_ns[15],
+        prompt_tokens: 96,
+        max_tokens: 16,
+        output_tokens: 16,
+        counted_by: CountedBy::Engine,
+        outcome: Outcome::Completed,
+        error: None,
+        text: None,
+        chunk_at_ns,
+        chunk_tokens: Vec::new(),
+    }
 }

@@ -4,6 +4,7 @@
 //! Files are written beside their place and moved there at the end, so that a half one is never taken for whole.
 
 mod cell;
+mod fastgen;
 mod series;
 mod summary;
 

@@ -1,6 +1,6 @@
 //! `summary.csv`: one row a stage: the sweep's values, then every figure of the report.
 
-use super::{ExportError, Output, Row};
+use super::{ExportError, Output, Row, fastgen};
 use crate::event::Outcome;
 use crate::report::figures::{RecordingPart, Report, StageReport, Window};
 use crate::report::stats::Stats;
@@ -11,14 +11,16 @@ pub struct Rows {
     recordings: Vec<(RecordingPart, Vec<StageReport>)>,
 }
 
-enum Cell {
+/// What stands in a cell.
+pub enum Cell {
     Empty,
     Text(String),
     Whole(u64),
     Number(Option<f64>),
 }
 
-type Cells = Vec<(String, Cell)>;
+/// Columns of a row, each with its name.
+pub type Cells = Vec<(String, Cell)>;
 
 impl Rows {
     pub fn add(&mut self, report: &Report) {
@@ -33,7 +35,8 @@ impl Rows {
                 sweep.push(key);
             }
         }
-        header(&mut out.row, &sweep);
+        let rates = fastgen::rates(self.recordings.iter().flat_map(|r| &r.1));
+        header(&mut out.row, &sweep, &rates);
         out.end_row()?;
         for (recording, stages) in &self.recordings {
             for stage in stages {
@@ -45,7 +48,7 @@ impl Rows {
                         None => out.row.empty(),
                     }
                 }
-                for (_, cell) in figures(recording, stage) {
+                for (_, cell) in figures(recording, stage, &rates) {
                     put(&mut out.row, cell);
                 }
                 out.end_row()?;
@@ -56,13 +59,14 @@ impl Rows {
 }
 
 /// The columns' names are the same for every stage, an empty one too.
-fn header(row: &mut Row, sweep: &[&str]) {
+fn header(row: &mut Row, sweep: &[&str], rates: &[f64]) {
     for name in ["run", "stage"].iter().chain(sweep) {
         row.text(name);
     }
     let mut names: Cells = Vec::new();
     recording_cells(&mut names, None);
     stage_cells(&mut names, None);
+    names.extend(fastgen::cells(None, rates));
     for (name, _) in &names {
         row.text(name);
     }
@@ -77,10 +81,11 @@ fn put(row: &mut Row, cell: Cell) {
     }
 }
 
-fn figures(recording: &RecordingPart, stage: &StageReport) -> Cells {
+fn figures(recording: &RecordingPart, stage: &StageReport, rates: &[f64]) -> Cells {
     let mut cells = Vec::new();
     recording_cells(&mut cells, Some(recording));
     stage_cells(&mut cells, Some(stage));
+    cells.extend(fastgen::cells(Some(stage), rates));
     cells
 }
 

@@ -166,3 +166,19 @@ fn a_place_that_cannot_be_written_is_told_before_the_work() {
     let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|f| f.unwrap().file_name()).collect();
     assert_eq!(left, ["file"]);
 }
+
+#[test]
+fn fastgens_columns_have_the_rates_of_all_recordings() {
+    let (mut one, mut other) = (fixture::run(), fixture::closed_loop(4, 6));
+    one.header.profile["sla"] = serde_json::json!({ "generation_tokens_per_s": [4, 2.5] });
+    other.header.profile["sla"] =
+        serde_json::json!({ "generation_tokens_per_s": [4], "prompt_tokens_per_s": 1 });
+    let written = Written::of(&[one, other]);
+    let column = |name: &str| written.column("summary.csv", name);
+    assert_eq!(column("fastgen_requests"), ["3", "24"]);
+    assert_eq!(column("fastgen_good_requests_cumulative_4"), ["0", "24"]);
+    assert_eq!(column("fastgen_good_requests_ema16_2.5"), ["0", ""]);
+    assert_eq!(column("fastgen_query_throughput_rps")[1].parse::<f64>().unwrap().round().to_string(), "40");
+    assert_eq!(column("fastgen_token_latency_p50_s")[1], "0.01");
+    assert_eq!(column("fastgen_replicas"), ["1", "1"]);
+}

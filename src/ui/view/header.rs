@@ -90,8 +90,15 @@ fn recording(cx: &Cx<'_>) -> Line<'static> {
 
 fn tabs(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) -> u16 {
     let mut x = 1;
+    // Where names would leave no room for the phase, only the screen that is shown has its own.
+    let names: usize = Screen::ALL.iter().map(|s| s.name().len() + 4).sum();
+    let all = names * 2 <= usize::from(area.width);
     for screen in Screen::ALL {
-        let label = format!(" {} {} ", screen.number(), screen.name());
+        let label = if all || screen == cx.ui.screen {
+            format!(" {} {} ", screen.number(), screen.name())
+        } else {
+            format!(" {} ", screen.number())
+        };
         let style =
             if screen == cx.ui.screen { cx.theme.badge(Role::Accent) } else { cx.theme.fg(Role::Muted) };
         let end = text(buf, area, (x, 0), &label, style);

@@ -50,6 +50,6 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
         let column = Rect { x: inner.x + (i / rows) as u16 * wide, width: wide, ..inner };
         let y = (i % rows) as u16;
         text(buf, column, (1, y), keys, cx.theme.bold(Role::Accent));
-        text(buf, column, (20, y), about, cx.theme.fg(Role::Text));
+        text(buf, column, (22, y), about, cx.theme.fg(Role::Text));
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!   header     names, recording │ tabs, phase, counts │ verdicts if any │ progress as a rule
-//!   body       one of live, clients, requests, log; or loading; or why it failed
+//!   body       one of live, clients, requests, curve, log; or loading; or why it failed
 //!   transport  replay only
 //!   footer     prompt, a passing word, or the keys of this screen
 //! ```
 
 mod clients;
+mod curve;
 mod errors;
 mod failed;
 mod footer;
@@ -132,6 +133,7 @@ fn draw_body(buf: &mut Buffer, body: Rect, cx: &Cx<'_>, hits: &mut Hits) {
         (_, Screen::Clients) => clients::draw(buf, body, cx, hits),
         (_, Screen::Requests) if cx.ui.requests.open.is_some() => inspector::draw(buf, body, cx, hits),
         (_, Screen::Requests) => requests::draw(buf, body, cx, hits),
+        (_, Screen::Curve) => curve::draw(buf, body, cx, hits),
     }
 }
 

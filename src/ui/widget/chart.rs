@@ -133,7 +133,7 @@ impl Chart<'_> {
 }
 
 /// Sets the dots of a straight stroke, one a dot column and whatever joins them.
-fn stroke(cells: &mut [u8], size: (usize, usize), from: (f64, f64), to: (f64, f64)) {
+pub(super) fn stroke(cells: &mut [u8], size: (usize, usize), from: (f64, f64), to: (f64, f64)) {
     let steps = (to.0 - from.0).abs().max((to.1 - from.1).abs()).ceil().max(1.0);
     if steps > 100_000.0 {
         return;
@@ -152,7 +152,7 @@ fn stroke(cells: &mut [u8], size: (usize, usize), from: (f64, f64), to: (f64, f6
 }
 
 /// `12.0` → `12`, `0.50` → `0.5`.
-fn trim(number: &str) -> &str {
+pub(super) fn trim(number: &str) -> &str {
     if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
 }
 

@@ -4,8 +4,10 @@ mod bars;
 mod chart;
 mod digits;
 mod frame;
+mod scatter;
 
 pub use bars::{histogram, meter, stacked};
 pub use chart::{Chart, Mark, time_step};
 pub use digits::{big_number, big_width};
 pub use frame::{panel, text, text_right};
+pub use scatter::{Scatter, Series};
