@@ -39,6 +39,7 @@ fn fastgen(args: &ImportFastgenArgs) -> Outcome {
     let imported = imported.map_err(Failure::from)?;
     let place =
         imported.written.path.as_ref().map_or("standard output".into(), |path| path.display().to_string());
-    output::say(&format!("wrote {place}: {} requests in {} stages", imported.requests, imported.stages));
+    let stages = if imported.stages == 1 { "1 stage".into() } else { format!("{} stages", imported.stages) };
+    output::say(&format!("wrote {place}: {} requests in {stages}", imported.requests));
     Ok(Exit::Done)
 }
