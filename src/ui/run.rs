@@ -119,10 +119,10 @@ impl<'a> Dashboard<'a> {
                 self.session.act(Action::Abort);
                 return Ok(());
             }
+            self.look();
             if self.quit {
                 return Ok(());
             }
-            self.look();
             let since = self.clock.now_ns().saturating_sub(self.drawn_ns);
             if since >= SLOWEST_FRAME_NS || (self.dirty && Duration::from_nanos(since) >= frame) {
                 self.draw()?;
@@ -140,6 +140,7 @@ impl<'a> Dashboard<'a> {
         let rest = (self.session.transport(), self.session.recording(), self.session.over());
         self.dirty |= rest != self.shown_rest;
         self.shown_rest = rest;
+        self.quit |= self.ui.leave && self.shown_rest.2;
         let now = self.clock.now_ns();
         if self.ui.flash.as_ref().is_some_and(|(_, until)| *until <= now) {
             self.ui.flash = None;

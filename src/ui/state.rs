@@ -191,6 +191,8 @@ pub struct UiState {
     pub log: LogState,
     /// How often the end was asked for.
     pub stops: u8,
+    /// The end was asked for when nothing was left to be measured: leave as soon as all is written.
+    pub leave: bool,
     /// A short word in the footer, until this time of the clock.
     pub flash: Option<(String, u64)>,
     /// Rows of the list on screen, from the last frame: what a page is.
@@ -212,6 +214,7 @@ impl Default for UiState {
             curve: CurveState { rate: None, validator: Validator::Cumulative, up: 0 },
             log: LogState { least: Level::Info, filter: String::new(), up: 0 },
             stops: 0,
+            leave: false,
             flash: None,
             page: 10,
         }

@@ -5,7 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::keymap::Command;
 use super::state::{Column, Prompt, PromptKind, Screen, UiState, ZOOMS};
 use super::{Action, Transport, rows};
-use crate::event::Level;
+use crate::event::{Level, Phase};
 use crate::metrics::Snapshot;
 use crate::metrics::fastgen::Validator;
 
@@ -113,6 +113,7 @@ fn quit(ui: &mut UiState, sight: Sight<'_>) -> Vec<Effect> {
     if sight.over || sight.transport.is_some() || ui.stops >= 2 {
         return vec![Effect::Quit];
     }
+    ui.leave |= sight.snap.ended.is_some() || sight.snap.phase == Some(Phase::Done);
     ui.stops += 1;
     let action = if ui.stops == 1 { Action::Stop } else { Action::Abort };
     vec![Effect::Act(action)]
@@ -297,6 +298,10 @@ mod tests {
         assert_eq!(update(&mut fresh, &Command::Quit, sight(&snap, true, false)), [Effect::Quit]);
         assert_eq!(update(&mut fresh, &Command::Close, sight(&snap, false, true)), [Effect::Quit]);
         assert_eq!(update(&mut fresh, &Command::Close, see), []);
+        assert!(!ui.leave, "the last picture stays while something was left to be measured");
+        let done = Snapshot { phase: Some(Phase::Done), ..Snapshot::default() };
+        update(&mut fresh, &Command::Quit, sight(&done, false, false));
+        assert!(fresh.leave);
     }
 
     #[test]
