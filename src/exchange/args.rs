@@ -56,12 +56,6 @@ impl Args {
             "its `args` has neither `num_clients` nor `client_num`: it is no result of FastGen's benchmark",
         )?;
         let text = |key: &str| args.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let vllm = args.get("vllm").and_then(Value::as_bool).unwrap_or_default();
-        let backend = match text("backend") {
-            given if !given.is_empty() => given,
-            _ if vllm => "vllm".into(),
-            _ => "fastgen".into(),
-        };
         let deployment = text("deployment_name");
         let told = Told::of(&deployment).or(Told::of(name));
         let hub = text("model");
@@ -69,7 +63,7 @@ impl Args {
             Ok::<u32, String>(look.number(keys, MOST_TOKENS)?.or(told).unwrap_or(usual))
         };
         Ok(Self {
-            backend,
+            backend: look.backend(),
             hub: hub.contains('/'),
             tensor_parallel: count(&["tp_size"], told.tensor_parallel, 1)?,
             replicas: count(&["num_replicas"], told.replicas, 1)?,
@@ -94,6 +88,14 @@ impl Args {
 struct Look<'a>(&'a Map<String, Value>);
 
 impl Look<'_> {
+    fn backend(&self) -> String {
+        match self.0.get("backend").and_then(Value::as_str) {
+            Some(given) if !given.is_empty() => given.to_owned(),
+            _ if self.0.get("vllm").and_then(Value::as_bool) == Some(true) => "vllm".into(),
+            _ => "fastgen".into(),
+        }
+    }
+
     /// The first of these keys that is there and not null: a whole number from 1 to `most`.
     fn number(&self, keys: &[&str], most: u64) -> Result<Option<u32>, String> {
         let found = keys.iter().find_map(|key| self.0.get(*key).filter(|v| !v.is_null()).map(|v| (key, v)));

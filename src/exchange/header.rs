@@ -49,17 +49,9 @@ pub fn profile(all: &[&Args]) -> Profile {
             }
         }
     }
-    let named = if first.model.is_empty() { &first.backend } else { &first.model };
-    let name: String = named
-        .rsplit('/')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' })
-        .collect();
     Profile {
         profile: Meta {
-            name: format!("{}-{name}", if first.backend == "vllm" { "vllm" } else { "fastgen" }),
+            name: name(first),
             about: "Imported from result files of DeepSpeed-FastGen's benchmark".into(),
         },
         backend: Backend {
@@ -71,21 +63,32 @@ pub fn profile(all: &[&Args]) -> Profile {
         },
         model: model(first),
         workload: workload(first),
-        load: Load {
-            clients: first.clients,
-            warmup_requests_per_client: first.warmup,
-            start_jitter: Jitter {
-                per_client: std::time::Duration::from_millis(JITTER_MS),
-                ..Jitter::default()
-            },
-            ..Load::default()
-        },
+        load: load(first),
         stop: Stop { requests: requests(all), ..Stop::default() },
         sweep: grid,
         sla: Sla::default(),
         reference: Vec::new(),
         record: Record::default(),
         ui: Ui::default(),
+    }
+}
+
+/// A name as profiles may have one: what served, and the model.
+fn name(args: &Args) -> String {
+    let served = if args.backend == "vllm" { "vllm" } else { "fastgen" };
+    let named = if args.model.is_empty() { &args.backend } else { &args.model };
+    let plain = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    let model: String = named.rsplit('/').next().unwrap_or_default().chars().map(plain).collect();
+    format!("{served}-{model}")
+}
+
+fn load(args: &Args) -> Load {
+    let per_client = std::time::Duration::from_millis(JITTER_MS);
+    Load {
+        clients: args.clients,
+        warmup_requests_per_client: args.warmup,
+        start_jitter: Jitter { per_client, ..Jitter::default() },
+        ..Load::default()
     }
 }
 
