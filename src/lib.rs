@@ -25,6 +25,7 @@
 //! | [`metrics`] | events → request records → histograms, windows, summary → `Snapshot` |
 //! | [`recording`] | the file format, its writer and its reader |
 //! | [`replay`] | a recording played into the same pipe |
+//! | [`exchange`] | DeepSpeed-FastGen's result files, in and out |
 //! | [`report`] | exact figures from recordings: text, JSON, Markdown, CSV |
 //! | [`telemetry`] | host and GPU samples |
 //! | [`ui`] | terminal, frame loop, state, keymap, views, widgets, themes |
@@ -35,6 +36,7 @@ pub mod clock;
 pub mod collector;
 pub mod cpu;
 pub mod event;
+pub mod exchange;
 pub mod load;
 pub mod logging;
 pub mod metrics;

@@ -24,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ui", &["metrics", "event", "clock", "suggest"]),
     ("replay", &["ui", "recording", "metrics", "event", "clock"]),
     ("report", &["model", "recording", "metrics", "event", "profile", "clock"]),
+    ("exchange", &["report", "recording", "metrics", "event", "workload", "model", "profile"]),
     (
         "load",
         &[

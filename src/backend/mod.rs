@@ -156,6 +156,7 @@ pub fn announced(profile: &Profile) -> BackendInfo {
         BackendKind::Mistralrs => ("mistralrs", MISTRALRS_VERSION),
         BackendKind::Sim => ("sim", env!("CARGO_PKG_VERSION")),
         BackendKind::Openai => ("openai", ""),
+        BackendKind::Imported => ("imported", ""),
     };
     let model = if profile.backend.kind == BackendKind::Sim { "simulated" } else { "" };
     BackendInfo { kind: kind.into(), version: version.into(), model: model.into(), ..BackendInfo::default() }
@@ -237,6 +238,9 @@ pub fn load(
             "this build has no embedded engine; build it with `--features mistralrs` (the default), \
                  or set backend.kind = \"sim\""
                 .into(),
+        )),
+        BackendKind::Imported => Err(BackendError::Unavailable(
+            "backend.kind = \"imported\" marks a recording of another tool's results; it can't be run".into(),
         )),
         BackendKind::Openai => Err(BackendError::Unavailable(
             "backend.kind = \"openai\" is not in this version; use \"mistralrs\" or \"sim\"".into(),

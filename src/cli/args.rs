@@ -110,8 +110,11 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Exact figures of recordings
     Report(ReportArgs),
-    /// Write recordings as CSV files
+    /// Write recordings as CSV files, or as result files of DeepSpeed-FastGen's benchmark
     Export(ExportArgs),
+    /// Make a recording of other tools' results
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Profiles: list them, or show one
     Profiles(ListArgs),
     /// Themes: list them, or show one
@@ -217,8 +220,36 @@ pub struct ExportArgs {
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// Folder for requests.csv, tokens.csv, series.csv and summary.csv
-    #[arg(long, value_name = "DIR", required = true)]
-    pub csv: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "fastgen")]
+    pub csv: Option<PathBuf>,
+    /// Folder for result files that DeepSpeed-FastGen's scripts read: DIR/fastgen/*.json, one a stage
+    #[arg(long, value_name = "DIR")]
+    pub fastgen: Option<PathBuf>,
+    /// With --fastgen: the model's `tokenizer.json`; prompts are then texts of the recorded counts by it
+    #[arg(long, value_name = "FILE", requires = "fastgen")]
+    pub tokenizer: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ImportCommand {
+    /// DeepSpeed-FastGen's result files, of either generation, FastGen's or vLLM's: one recording, a stage a file
+    Fastgen(ImportFastgenArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ImportFastgenArgs {
+    /// Result files; of a folder, every *.json below it
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// The recording's file; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Count tokens with this `tokenizer.json` of the model, where the files don't tell
+    #[arg(long, value_name = "FILE", conflicts_with = "count_words")]
+    pub tokenizer: Option<PathBuf>,
+    /// Count tokens as words between white space, where the files don't tell
+    #[arg(long)]
+    pub count_words: bool,
 }
 
 #[derive(Debug, Args)]
@@ -306,6 +337,9 @@ mod tests {
             &["fastgen-tui", "--resume", "x", "--set", "load.clients=2"],
             &["fastgen-tui", "--resume", "x", "--no-record"],
             &["fastgen-tui", "record", "--resume", "x", "--profile", "demo"],
+            &["fastgen-tui", "export", "x", "--csv", "y", "--tokenizer", "z"],
+            &["fastgen-tui", "import", "fastgen", "x"],
+            &["fastgen-tui", "import", "fastgen", "x", "-o", "y", "--tokenizer", "z", "--count-words"],
             &["fastgen-tui", "record", "--for", "soon"],
         ] {
             assert!(Cli::try_parse_from(wrong).is_err(), "{wrong:?}");

@@ -75,5 +75,23 @@ impl From<crate::report::csv::ExportError> for Failure {
     }
 }
 
+impl From<crate::exchange::ExportError> for Failure {
+    fn from(error: crate::exchange::ExportError) -> Self {
+        Self::failed(error)
+    }
+}
+
+impl From<crate::exchange::TokenizerError> for Failure {
+    fn from(error: crate::exchange::TokenizerError) -> Self {
+        Self::usage(error)
+    }
+}
+
+impl From<crate::exchange::ImportError> for Failure {
+    fn from(error: crate::exchange::ImportError) -> Self {
+        Self::failed(error)
+    }
+}
+
 /// What a command gives.
 pub type Outcome = Result<Exit, Failure>;

@@ -6,6 +6,7 @@
 mod args;
 mod failure;
 mod finish;
+mod import;
 mod lists;
 mod live;
 mod model;
@@ -57,6 +58,7 @@ fn dispatch(cli: &Cli, hub: &LogHub) -> Outcome {
         Some(Command::Replay(args)) => replay::replay(args, hub),
         Some(Command::Report(args)) => report::report(args),
         Some(Command::Export(args)) => report::export(args),
+        Some(Command::Import(args)) => import::import(args),
         Some(Command::Profiles(args)) => lists::profiles(args),
         Some(Command::Themes(args)) => lists::themes(args),
         Some(Command::Model(args)) => model::model(args),

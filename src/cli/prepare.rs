@@ -167,12 +167,17 @@ fn header(profile: &Profile, clock: Clock) -> Result<Header, Failure> {
         host: telemetry::host(),
         engine: Engine { kind: engine.kind, version: engine.version },
         started_at: clock.started_at(),
-        program: Program {
-            version: env!("CARGO_PKG_VERSION").into(),
-            features: env!("FASTGEN_FEATURES").split(',').map(Into::into).collect(),
-            target: env!("FASTGEN_TARGET").into(),
-            target_features: env!("FASTGEN_TARGET_FEATURES").into(),
-        },
+        program: program(),
         command: std::env::args().collect(),
     })
+}
+
+/// This program, for headers.
+pub fn program() -> Program {
+    Program {
+        version: env!("CARGO_PKG_VERSION").into(),
+        features: env!("FASTGEN_FEATURES").split(',').map(Into::into).collect(),
+        target: env!("FASTGEN_TARGET").into(),
+        target_features: env!("FASTGEN_TARGET_FEATURES").into(),
+    }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::args::{ExportArgs, Format, ReportArgs, WindowName};
 use super::failure::{Exit, Failure, Outcome};
 use super::{finish, output};
+use crate::exchange;
 use crate::report::fastgen::Skips;
 use crate::report::{self, Report, Run, Show, VerdictKind, csv};
 
@@ -35,7 +36,7 @@ pub fn report(args: &ReportArgs) -> Outcome {
     finish::judge(&reports)
 }
 
-/// Says on standard error what the tables can't say of themselves: that they are of a part only.
+/// Says on standard error what tables and result files can't say of themselves: that they are of a part only.
 fn warn_of_losses(report: &Report) {
     let grave = [VerdictKind::Tainted, VerdictKind::Cut, VerdictKind::Damaged];
     for verdict in report.recording.verdicts.iter().filter(|v| grave.contains(&v.verdict)) {
@@ -48,18 +49,36 @@ fn warn_of_losses(report: &Report) {
     }
 }
 
-/// Writes CSV files.
+/// Writes CSV files and FastGen's result files.
 pub fn export(args: &ExportArgs) -> Outcome {
-    // The folder is tried before anything is read: reading may take a while.
-    let mut export = csv::Export::create(&args.csv)?;
+    // Folders and the tokenizer are tried before anything is read: reading may take a while.
+    let mut tables = args.csv.as_deref().map(csv::Export::create).transpose()?;
+    let counter = args.tokenizer.as_deref().map(exchange::Counter::load).transpose()?;
+    let tokenizer = args.tokenizer.clone().zip(counter);
+    let create = |dir: &PathBuf| exchange::Export::create(dir, tokenizer);
+    let mut results = args.fastgen.as_ref().map(create).transpose()?;
     for path in &args.files {
         let run = Run::read(path)?;
         let report = report::report(&run);
         warn_of_losses(&report);
-        export.add(&run, &report)?;
+        if let Some(tables) = &mut tables {
+            tables.add(&run, &report)?;
+        }
+        if let Some(results) = &mut results {
+            results.add(&run)?;
+        }
     }
-    for path in export.finish()? {
+    let mut written = tables.map(csv::Export::finish).transpose()?.unwrap_or_default();
+    let results = results.map(exchange::Export::finish).transpose()?;
+    let nothing = results.as_ref().is_some_and(|results| results.files.is_empty());
+    let results = results.unwrap_or_default();
+    results.notes.iter().for_each(|note| output::say(note));
+    written.extend(results.files);
+    for path in written {
         output::say(&format!("wrote {}", path.display()));
+    }
+    if nothing {
+        return Err(Failure::failed("there was no stage to write a result file for"));
     }
     Ok(Exit::Done)
 }

@@ -54,6 +54,15 @@ impl Tokens {
         }
     }
 
+    /// A word for a token id, without the space mark: the token's own if it is a word, else that of another id below
+    /// `vocabulary`. It is one token again however it is read back, and one word by white space.
+    pub fn word(vocabulary: u32, id: u32) -> String {
+        const FIRST_WORD: u32 = FIRST + 95;
+        let words = vocabulary.saturating_sub(FIRST_WORD).max(1);
+        let n = if id >= FIRST_WORD { (id - FIRST_WORD) % words } else { id % words };
+        word(n).trim_start_matches(SPACE).to_owned()
+    }
+
     /// Its type in `tokenizer.ggml.token_type`.
     pub fn kind(self, id: u32) -> i32 {
         match id {
@@ -105,5 +114,10 @@ mod tests {
         assert_eq!(Tokens::Words.text(FIRST + 33), "A");
         assert_eq!(Tokens::Bytes.text(FIRST + 0xE4), "<0xE4>");
         assert!(Tokens::Words.text(2000).starts_with(SPACE));
+        assert_eq!(Tokens::Words.text(2000), format!("{SPACE}{}", Tokens::word(4096, 2000)));
+        assert!(
+            (0..5000).chain([u32::MAX]).all(|id| Tokens::word(4096, id).chars().all(char::is_alphabetic))
+        );
+        assert!(!Tokens::word(0, 7).is_empty());
     }
 }

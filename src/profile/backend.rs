@@ -17,6 +17,8 @@ pub enum BackendKind {
     Openai,
     /// A model of an engine: known timing, no weights.
     Sim,
+    /// Another tool's results: stands in recordings that were imported, and can't be run.
+    Imported,
 }
 
 /// `[backend]`

@@ -64,7 +64,8 @@ impl Profile {
     pub fn check_runnable(&self) -> Result<(), ProfileError> {
         let refuse = |what: &str| Err(ProfileError::NotInThisVersion(what.to_owned()));
         if self.load.kind != LoadKind::Closed {
-            return refuse("open-loop load is not in this version; set load.kind = \"closed\"");
+            let why = "open-loop load is not in this version; set load.kind = \"closed\"";
+            return Err(wrong("load.kind", why.into()));
         }
         if self.sweep.contains_key("rate") {
             let why = "a rate belongs to an open loop, which is not in this version; sweep over `clients`";
@@ -75,6 +76,12 @@ impl Profile {
             return refuse(
                 "measuring servers over HTTP (backend.kind = \"openai\") is not in this version; \
                  use \"mistralrs\" or \"sim\"",
+            );
+        }
+        if self.backend.kind == BackendKind::Imported {
+            return refuse(
+                "backend.kind = \"imported\" marks a recording of another tool's results and can't be run; to run \
+                 the same load, set backend.kind to \"mistralrs\" or \"sim\"",
             );
         }
         for stage in &stages {

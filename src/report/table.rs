@@ -154,12 +154,16 @@ pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let mut facts = vec![("profile", r.profile.clone())];
     match &r.engine {
         Some(e) => {
-            facts.push(("backend", format!("{} {} on {}", e.kind, e.version, e.device)));
+            // An imported recording tells neither version nor device, nor its host.
+            let device = if e.device.is_empty() { String::new() } else { format!(" on {}", e.device) };
+            facts.push(("backend", format!("{} {}{device}", e.kind, e.version)));
             facts.push(("model", format!("{} {}", e.model, e.quantization)));
         }
         None => facts.push(("backend", r.backend.clone())),
     }
-    facts.push(("host", format!("{}, {}, {} cores", r.host.name, r.host.cpu, r.host.cores)));
+    if r.host.cores > 0 {
+        facts.push(("host", format!("{}, {}, {} cores", r.host.name, r.host.cpu, r.host.cores)));
+    }
     if !r.host.gpus.is_empty() {
         facts.push(("GPUs", r.host.gpus.join(", ")));
     }

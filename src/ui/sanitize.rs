@@ -1,7 +1,7 @@
 //! Text from engines and users made harmless: nothing in it can move the cursor, change colours or turn
 //! the direction of what follows.
 
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use unicode_width::UnicodeWidthStr as _;
 
 /// A visible stand-in for a character that a terminal would act upon.
 fn stand_in(c: char) -> Option<char> {
@@ -44,8 +44,9 @@ fn wrap_paragraph(paragraph: &str, width: usize) -> Vec<String> {
         if out.width() > width {
             out.pop();
             // The word that is cut moves down whole, unless it is longer than a line.
+            let fits = |rest: &str| format!("{rest}{c}").width() <= width;
             let rest = match out.rfind(' ') {
-                Some(space) if c != ' ' => out.split_off(space + 1),
+                Some(space) if c != ' ' && fits(&out[space + 1..]) => out.split_off(space + 1),
                 _ => String::new(),
             };
             lines.push(std::mem::replace(&mut out, rest).trim_end().to_owned());

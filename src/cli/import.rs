@@ -1,0 +1,45 @@
+//! `import`: other tools' results → a recording, on which everything works.
+
+use std::path::Path;
+
+use super::args::{ImportCommand, ImportFastgenArgs};
+use super::failure::{Exit, Failure, Outcome};
+use super::{output, prepare};
+use crate::exchange::{self, Counter, Origin};
+use crate::recording::{RecordingError, Writer};
+
+/// Imports.
+pub fn import(command: &ImportCommand) -> Outcome {
+    match command {
+        ImportCommand::Fastgen(args) => fastgen(args),
+    }
+}
+
+/// Files that can't be used are told and passed over; the exit status is 1 only if no file can be used.
+fn fastgen(args: &ImportFastgenArgs) -> Outcome {
+    let counter = match (&args.tokenizer, args.count_words) {
+        (Some(path), _) => Counter::load(path)?,
+        (None, true) => Counter::Words,
+        (None, false) => Counter::None,
+    };
+    let to_stdout = args.output.as_os_str() == "-";
+    // Before a folder of files is read for nothing.
+    if !to_stdout && args.output.exists() {
+        return Err(RecordingError::Exists { path: args.output.clone() }.into());
+    }
+    let origin = Origin { program: prepare::program(), command: std::env::args().collect() };
+    let mut tell = |note: &exchange::Note| output::say(&note.to_string());
+    let imported = exchange::import(&args.files, &counter, origin, &mut tell, |header| {
+        if to_stdout {
+            Writer::to(Box::new(std::io::stdout()), header, false)
+        } else {
+            Writer::create(Path::new(&args.output), header, false)
+        }
+    });
+    let imported = imported.map_err(Failure::from)?;
+    let place =
+        imported.written.path.as_ref().map_or("standard output".into(), |path| path.display().to_string());
+    let stages = if imported.stages == 1 { "1 stage".into() } else { format!("{} stages", imported.stages) };
+    output::say(&format!("wrote {place}: {} requests in {stages}", imported.requests));
+    Ok(Exit::Done)
+}
