@@ -18,6 +18,7 @@ Examples:
   fastgen-tui record --for 30s --json > report.json
   fastgen-tui replay recordings/demo.jsonl.zst
   fastgen-tui export recordings/demo.jsonl.zst --csv out/
+  fastgen-tui plot timeline recordings/demo.jsonl.zst -o demo.svg
 
 Exit status: 0 done · 1 failed · 2 usage or profile error · 3 an SLA was missed · 4 the measurement is tainted,
 its recording is incomplete, or the client was degraded · 130 interrupted, recording closed";
@@ -94,6 +95,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Write recordings as CSV files
     Export(ExportArgs),
+    /// Charts of recordings, as SVG or PNG
+    Plot(super::plot::PlotArgs),
     /// Profiles: list them, or show one
     Profiles(ListArgs),
     /// Themes: list them, or show one

@@ -11,6 +11,7 @@ mod live;
 mod model;
 mod output;
 mod panics;
+mod plot;
 mod prepare;
 mod record;
 mod replay;
@@ -54,6 +55,7 @@ fn dispatch(cli: &Cli, hub: &LogHub) -> Outcome {
         Some(Command::Replay(args)) => replay::replay(args, hub),
         Some(Command::Report(args)) => report::report(args),
         Some(Command::Export(args)) => report::export(args),
+        Some(Command::Plot(args)) => plot::plot(args),
         Some(Command::Profiles(args)) => lists::profiles(args),
         Some(Command::Themes(args)) => lists::themes(args),
         Some(Command::Model(args)) => model::model(args),
