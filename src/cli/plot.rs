@@ -2,6 +2,8 @@
 
 mod args;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 

@@ -34,7 +34,7 @@ const LEGEND_ROWS: usize = 7;
 const LOWEST: f64 = 30.0;
 /// Room for a tick, in units.
 const X_TICK_ROOM: f64 = 80.0;
-const Y_TICK_ROOM: f64 = 44.0;
+const Y_TICK_ROOM: f64 = 34.0;
 
 /// The places of a figure, in units.
 pub struct Layout<'a> {

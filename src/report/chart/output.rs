@@ -83,14 +83,14 @@ pub fn png(figure: &Figure, paper: Paper) -> Result<Vec<u8>, PictureError> {
     paint(&mut canvas, figure, if paper.dark { &DARK } else { &LIGHT }, paper.units());
     canvas.finish().map_err(PictureError::Drawing)?;
     let pixels = averaged(&pixels, paper);
-    let mut encoded = Vec::new();
-    let mut encoder = png::Encoder::new(&mut encoded, paper.width, paper.height);
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, paper.width, paper.height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     let mut writer = encoder.write_header()?;
     writer.write_image_data(&pixels)?;
     writer.finish()?;
-    Ok(encoded)
+    Ok(bytes)
 }
 
 /// Each pixel is the mean of its parts.

@@ -7,7 +7,7 @@ use super::figure::{Figure, Look, Series, Style};
 use super::fit::{Polynomial, range};
 use super::labels;
 use super::layout::{self, Entry, Layout, Plot};
-use super::palette::{Palette, Rgb, marker};
+use super::palette::{Marker, Palette, Rgb, marker};
 
 /// Radius of a marker.
 pub const RADIUS: f64 = 4.6;
@@ -37,7 +37,7 @@ pub fn paint<B: DrawingBackend>(
         painter.data(plot);
         painter.axes(plot, &layout, i + 1 == layout.plots.len());
         for entry in &plot.legend {
-            painter.entry(entry);
+            painter.entry(entry, marked(&plot.panel.series));
         }
     }
 }
@@ -144,12 +144,10 @@ impl<B: DrawingBackend> Painter<'_, B> {
         for s in series {
             self.fit(plot, s);
         }
-        let mut looks: Vec<Look> = series.iter().map(|s| s.look).collect();
-        looks.sort_unstable();
-        looks.dedup();
+        let marked = marked(series);
         for s in series {
             match s.style {
-                Style::Line => self.line(plot, s, looks.len() > 1),
+                Style::Line => self.line(plot, s, marked),
                 Style::Dashed | Style::Reference | Style::Measured { joined: true } => {
                     self.line(plot, s, false);
                 }
@@ -167,8 +165,9 @@ impl<B: DrawingBackend> Painter<'_, B> {
                 }
             }
         }
-        for (text, at) in labels::place(plot) {
-            self.text(&text, at, labels::SIZE, (Anchor::Middle, self.palette.faint));
+        for label in labels::place(plot) {
+            let color = self.palette.color(label.look);
+            self.text(&label.text, label.at, labels::SIZE, (Anchor::Middle, color));
         }
     }
 
@@ -177,7 +176,8 @@ impl<B: DrawingBackend> Painter<'_, B> {
         let (shape, ground) = (marker(series.look), self.palette.ground);
         self.canvas.marker(shape, at, RADIUS + 1.1, ground);
         self.canvas.marker(shape, at, RADIUS, color);
-        if series.style == Style::Reference {
+        let hollow = !matches!(shape, Marker::Cross | Marker::Plus);
+        if series.style == Style::Reference && hollow {
             self.canvas.marker(shape, at, RADIUS - 1.6, ground);
         }
     }
@@ -203,7 +203,7 @@ impl<B: DrawingBackend> Painter<'_, B> {
                 && matches!(series.style, Style::Line | Style::Dashed)
                 && plot.frame.has(alone)
             {
-                self.canvas.marker(super::palette::Marker::Circle, alone, 1.6, color);
+                self.canvas.marker(Marker::Circle, alone, 1.6, color);
             }
         }
         if markers {
@@ -229,12 +229,7 @@ impl<B: DrawingBackend> Painter<'_, B> {
     }
 
     fn fit(&mut self, plot: &Plot<'_>, series: &Series) {
-        let points: Vec<_> = series.drawable().collect();
-        let ends = range(points.iter().map(|p| p.0)).filter(|(low, high)| low < high);
-        let Some(((low, high), degree)) = ends.zip(series.fit) else { return };
-        let Some(curve) = Polynomial::fit(&points, degree) else { return };
-        let at = |i: u32| low + (high - low) * f64::from(i) / f64::from(PIECES);
-        let places: Vec<_> = (0..=PIECES).map(|i| (plot.x.at(at(i)), plot.y.at(curve.at(at(i))))).collect();
+        let places = fitted(plot, series);
         let color = self.palette.over_ground(self.palette.color(series.look), FAINT);
         for piece in plot.frame.clip(&places) {
             match series.style {
@@ -266,7 +261,7 @@ impl<B: DrawingBackend> Painter<'_, B> {
         }
     }
 
-    fn entry(&mut self, entry: &Entry<'_>) {
+    fn entry(&mut self, entry: &Entry<'_>, marked: bool) {
         let (x, y) = entry.at;
         let Some(series) = entry.series else {
             return self.text(&entry.text, (x, y), layout::LEGEND, (Anchor::Left, self.palette.faint));
@@ -283,11 +278,30 @@ impl<B: DrawingBackend> Painter<'_, B> {
             style => self.stroke(style, &[from, to], color),
         }
         let told_by_marker = matches!(series.style, Style::Measured { .. } | Style::Reference)
-            || series.style == Style::Line && series.look != Look::Plain;
+            || series.style == Style::Line && marked && series.look != Look::Plain;
         if told_by_marker {
             self.point((x + layout::SAMPLE / 2.0, y), series, color);
         }
         let at = (x + layout::SAMPLE + 6.0, y);
         self.text(&entry.text, at, layout::LEGEND, (Anchor::Left, self.palette.ink));
     }
+}
+
+/// Whether lines get markers: where there are several that only colours would tell apart.
+fn marked(series: &[Series]) -> bool {
+    let lines = series.iter().filter(|s| s.style == Style::Line && s.look != Look::Plain);
+    let mut looks: Vec<Look> = lines.map(|s| s.look).collect();
+    looks.sort_unstable();
+    looks.dedup();
+    looks.len() > 1
+}
+
+/// The places of a series' fitted curve; none without one.
+pub fn fitted(plot: &Plot<'_>, series: &Series) -> Vec<Place> {
+    let points: Vec<_> = series.drawable().collect();
+    let ends = range(points.iter().map(|p| p.0)).filter(|(low, high)| low < high);
+    let Some(((low, high), degree)) = ends.zip(series.fit) else { return Vec::new() };
+    let Some(curve) = Polynomial::fit(&points, degree) else { return Vec::new() };
+    let at = |i: u32| low + (high - low) * f64::from(i) / f64::from(PIECES);
+    (0..=PIECES).map(|i| (plot.x.at(at(i)), plot.y.at(curve.at(at(i))))).collect()
 }

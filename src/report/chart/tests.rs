@@ -72,7 +72,7 @@ fn an_svg_tells_everything() {
     {
         assert!(texts.contains(&text), "{text} is not in {texts:?}");
     }
-    for tick in ["0.0", "0.5", "1.0", "1.5", "0", "5", "10", "15"] {
+    for tick in ["0.0", "0.2", "1.8", "0", "2", "18"] {
         assert!(texts.contains(&tick), "tick {tick} is not in {texts:?}");
     }
     // Eleven points and one in the legend, each a rim and a disc.
@@ -170,8 +170,8 @@ fn labels_beside_points_never_overlap() {
     let placed = labels::place(&layout.plots[0]);
     assert!(placed.len() > 3 && placed.len() <= 40);
     let width = font::width("128", labels::SIZE);
-    for (i, (_, a)) in placed.iter().enumerate() {
-        for (_, b) in &placed[..i] {
+    for (i, a) in placed.iter().map(|l| l.at).enumerate() {
+        for b in placed[..i].iter().map(|l| l.at) {
             assert!((a.0 - b.0).abs() >= width || (a.1 - b.1).abs() >= labels::SIZE, "{a:?} on {b:?}");
         }
     }

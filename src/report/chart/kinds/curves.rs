@@ -99,12 +99,13 @@ pub fn effective_throughput(recorded: &[Recorded], options: &Options) -> Result<
     let mut series: Vec<Series> = Vec::new();
     for (recording, curve) in &measured {
         let Some(stage) = recording.report.stages.first() else { continue };
-        for rate in &rates {
-            let pairs = curve.effective(&stage.fastgen.sla.target(options.validator, *rate));
+        for (told, pairs) in
+            by_rate(&rates, |rate| curve.effective(&stage.fastgen.sla.target(options.validator, rate)))
+        {
             let label = match (measured.len(), rates.len()) {
                 (_, 1) => curve.label.clone(),
-                (1, _) => format!("{rate} tokens/s"),
-                _ => format!("{}, {rate} tokens/s", curve.label),
+                (1, _) => told,
+                _ => format!("{}, {told}", curve.label),
             };
             let style = Style::Measured { joined: degree.is_none() };
             let one = Series::new(label, style, Look::Number(series.len())).fit(degree);
@@ -119,6 +120,22 @@ pub fn effective_throughput(recorded: &[Recorded], options: &Options) -> Result<
     series.extend(published_effective(recorded, options, &rates, series.len()));
     series.retain(|s| !s.points.is_empty());
     Ok(effective_figure(recorded, options, &rates, series))
+}
+
+/// Clients and effective throughput.
+type Pairs = Vec<(u32, f64)>;
+
+/// What each rate gives; rates that give the same (often: all requests keep them) are told together.
+fn by_rate(rates: &[f64], effective: impl Fn(f64) -> Pairs) -> impl Iterator<Item = (String, Pairs)> {
+    let mut all: Vec<(Vec<String>, Pairs)> = Vec::new();
+    for rate in rates {
+        let pairs = effective(*rate);
+        match all.iter_mut().find(|(_, same)| *same == pairs) {
+            Some((told, _)) => told.push(rate.to_string()),
+            None => all.push((vec![rate.to_string()], pairs)),
+        }
+    }
+    all.into_iter().map(|(told, pairs)| (format!("{} tokens/s", told.join(", ")), pairs))
 }
 
 fn published_effective(recorded: &[Recorded], options: &Options, rates: &[f64], looks: usize) -> Vec<Series> {

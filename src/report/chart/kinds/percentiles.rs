@@ -29,9 +29,11 @@ pub fn latency_percentiles(recorded: &[Recorded], options: &Options) -> Result<F
     let skips = recorded.iter().find_map(|r| r.report.stages.first()).map(|s| s.fastgen.skips);
     let told = skips.map(|skips| {
         format!(
-            "Gaps between tokens, pooled; without the first {} and the last of each request, and without the first \
-             and last {} requests.",
-            skips.head_tokens, skips.requests
+            "Gaps between tokens, pooled. Left out: the first {} and the last of each request, {} request{} at either \
+             end of a stage, warm-up.",
+            skips.head_tokens,
+            skips.requests,
+            if skips.requests == 1 { "" } else { "s" }
         )
     });
     Ok(Figure {
@@ -71,10 +73,8 @@ fn as_bars(curves: &[Curve], options: &Options) -> (Axis, Vec<Panel>) {
     let mut series = Vec::new();
     for curve in curves {
         for (clients, values) in &curve.points {
-            let label = match curves.len() {
-                1 => format!("{clients} clients"),
-                _ => format!("{}, {clients} clients", curve.label),
-            };
+            let told = format!("{clients} client{}", if *clients > 1.0 { "s" } else { "" });
+            let label = if curves.len() == 1 { told } else { format!("{}, {told}", curve.label) };
             let bars = (1..).map(f64::from).zip(values).filter_map(|(x, y)| y.map(|y| (x, y)));
             series.push(Series::new(label, Style::Bars, Look::Number(series.len())).points(bars));
         }

@@ -6,6 +6,9 @@ use super::labels::common;
 use super::recorded::Second;
 use super::{ChartError, Kind, Options, Recorded};
 
+/// A second is drawn at its middle.
+const MIDDLE: f64 = 0.5;
+
 pub fn timeline(recorded: &[Recorded], options: &Options) -> Result<Figure, ChartError> {
     if recorded.iter().all(|r| r.seconds.iter().all(|s| s.in_flight + s.output_tokens <= 0.0)) {
         return Err(Kind::Timeline.nothing("no stage has a measured request"));
@@ -30,9 +33,10 @@ pub fn timeline(recorded: &[Recorded], options: &Options) -> Result<Figure, Char
         let stroke = |label, style| Series::new(label, style, Look::Plain);
         panels[2].series.extend([stroke("p50", Style::Line), stroke("p99", Style::Dashed)]);
     }
+    let (low, high) = options.x_limits;
     let x = Axis::new("Since the first stage began", Unit::Of("s"))
         .extent(Extent::Tight)
-        .limits(options.x_limits);
+        .limits((low.or(Some(0.0)), high));
     Ok(Figure {
         title: Kind::Timeline.title().to_owned(),
         subtitle: common(recorded),
@@ -52,7 +56,7 @@ fn start(recording: &Recorded) -> f64 {
 fn recording_series(recording: &Recorded, look: Look, alone: bool) -> [Vec<Series>; 3] {
     let start = start(recording);
     let over_time = |label: &str, style, look, value: fn(&Second) -> Option<f64>| {
-        let point = |s: &Second| (s.at_s - start, value(s).unwrap_or(f64::NAN));
+        let point = |s: &Second| (s.at_s - start + MIDDLE, value(s).unwrap_or(f64::NAN));
         Series::new(label, style, look).points(recording.seconds.iter().map(point))
     };
     let named = if alone { "" } else { recording.label.as_str() };
@@ -74,7 +78,6 @@ fn moments(recording: &Recorded, look: Look, alone: bool) -> Vec<Mark> {
     let only_stage = recording.report.stages.len() < 2;
     let told = recording.moments.iter().filter(|(at, what)| !(only_stage && what == "main" || *at < start));
     let mark = |(at, what): &(f64, String)| Mark {
-        // A second is drawn at its beginning, so lines are at most a second off their data.
         x: at - start,
         label: if alone { what.clone() } else { String::new() },
         look: if alone { Look::Plain } else { look },
