@@ -1,6 +1,7 @@
 //! How fast a recording becomes figures and tables.
 //!
-//! `cargo bench --bench report`: tokens a second into the exact report, rows a second into `tokens.csv`.
+//! `cargo bench --bench report`: tokens a second into the exact report, rows a second into `tokens.csv`, and the time
+//! that another SLA rate takes.
 
 use std::hint::black_box;
 
@@ -9,6 +10,7 @@ use fastgen_tui::event::{CountedBy, Ended, Event, Outcome, Phase, StageStart};
 use fastgen_tui::metrics::RequestRecord;
 use fastgen_tui::recording::{Engine, Header, Host, MAJOR, MINOR, Program, Version};
 use fastgen_tui::recording::{Entry, Losses};
+use fastgen_tui::report::fastgen::{Target, Validator, curves};
 use fastgen_tui::report::{Run, csv, report};
 
 const CLIENTS: u64 = 32;
@@ -101,5 +103,30 @@ fn benches(c: &mut Criterion) {
     let _ = std::fs::remove_dir_all(&dir);
 }
 
-criterion_group!(all, benches);
+/// What the Curve screen does at a key: effective throughput of all stages of a sweep, at a rate not asked for before.
+fn rates(c: &mut Criterion) {
+    const STAGES: u32 = 11;
+    let mut run = run();
+    run.stages[0].requests.truncate(1000);
+    for stage in 1..STAGES {
+        let mut next = run.stages[0].clone();
+        next.start.stage = stage;
+        next.start.clients = Some(stage + 1);
+        run.stages.push(next);
+    }
+    let curves = curves(&report(&run));
+    let mut generation_tokens_per_s = 0.0;
+    c.bench_function("another SLA rate, 11 stages of 1000 requests", |b| {
+        b.iter(|| {
+            generation_tokens_per_s += 0.5;
+            let validator = Validator::Ema16;
+            let target = Target { prompt_tokens_per_s: 512.0, generation_tokens_per_s, validator };
+            let effective = curves[0].effective(&target);
+            assert_eq!(effective.len(), STAGES as usize);
+            effective
+        });
+    });
+}
+
+criterion_group!(all, benches, rates);
 criterion_main!(all);

@@ -163,3 +163,27 @@ fn files_stay_small() {
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/main.rs")).expect("main.rs");
     assert!(main.lines().count() <= 60);
 }
+
+/// Packages with their versions and features, as they are built with or without the test tools.
+fn packages(edges: &str) -> std::collections::BTreeSet<String> {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--prefix", "none", "--format", "{p} {f}", "--edges", edges])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    text.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+}
+
+#[test]
+fn run_and_test_share_one_build() {
+    let run = packages("normal,build");
+    let test = packages("normal,build,dev");
+    assert!(run.len() > 20, "the tree must be found");
+    let twice: Vec<_> = run.difference(&test).collect();
+    assert!(
+        twice.is_empty(),
+        "the test tools turn on features of these, which are therefore built twice; pin them in Cargo.toml: {twice:?}"
+    );
+}

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use crate::clock::Clock;
 use crate::event::{BackendInfo, ClientId, CountedBy, Outcome, RequestId};
-use crate::model::ModelError;
+use crate::model::{self, ModelError};
 use crate::profile::{BackendKind, Profile};
 pub use crate::progress::Progress;
 
@@ -159,6 +159,28 @@ pub fn announced(profile: &Profile) -> BackendInfo {
     };
     let model = if profile.backend.kind == BackendKind::Sim { "simulated" } else { "" };
     BackendInfo { kind: kind.into(), version: version.into(), model: model.into(), ..BackendInfo::default() }
+}
+
+/// Looks for what can be seen to be wrong without loading anything: a device that isn't there, a model that is
+/// missing, damaged, or of a kind that the engine lacks. Looking for a hub may take seconds.
+///
+/// # Errors
+/// The profile's key that is to blame, and what is wrong.
+pub fn check(profile: &Profile) -> Result<(), (&'static str, BackendError)> {
+    if profile.backend.kind != BackendKind::Mistralrs {
+        return Ok(());
+    }
+    #[cfg(feature = "mistralrs")]
+    mistralrs::check(profile)?;
+    let model = &profile.model;
+    let named = if model.path.is_some() {
+        "model.path"
+    } else if model.hub.is_some() {
+        "model.hub"
+    } else {
+        "model.dummy"
+    };
+    model::ModelSource::resolve(model).and_then(|source| source.check()).map_err(|e| (e.key(named), e.into()))
 }
 
 /// Makes the backend that a profile asks for. Blocks, maybe for minutes: call it on a thread of its own.

@@ -89,9 +89,23 @@ fn conclude(end: &End<'_>, report: Option<&Report>, hub: &LogHub) -> Outcome {
     })
 }
 
-/// The exit status that a report's verdicts amount to.
+/// How a command ends that only looks at recordings: as the gravest of them.
+///
+/// # Errors
+/// If one holds failed requests only.
+pub fn judge(reports: &[Report]) -> Outcome {
+    if let Some(report) = reports.iter().find(|r| r.all_failed()) {
+        return Err(Failure::failed(format!("{}: all requests failed", report.recording.name)));
+    }
+    Ok(reports.iter().map(verdict).find(|exit| *exit != Exit::Done).unwrap_or(Exit::Done))
+}
+
+/// The exit status that a report's verdicts amount to. An interrupted run is whole; a cut or damaged recording
+/// is not.
 pub fn verdict(report: &Report) -> Exit {
-    if report.is(VerdictKind::Tainted) || report.is(VerdictKind::ClientDegraded) {
+    let incomplete =
+        [VerdictKind::Tainted, VerdictKind::ClientDegraded, VerdictKind::Cut, VerdictKind::Damaged];
+    if incomplete.into_iter().any(|kind| report.is(kind)) {
         Exit::Tainted
     } else if report.is(VerdictKind::SlaMissed) {
         Exit::SlaMissed

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::CommandFactory;
 
 use super::args::{Cli, ListArgs, ListCommand};
-use super::failure::{Exit, Failure, Outcome};
+use super::failure::{Failure, Outcome};
 use super::output;
 use super::prepare::user_themes;
 use crate::profile;
@@ -64,10 +64,14 @@ pub fn completions(shell: clap_complete::Shell) -> Outcome {
     output::print(&String::from_utf8_lossy(&script))
 }
 
-/// `man`.
+/// `man`: the page of the program, then one a command.
 pub fn man() -> Outcome {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(Failure::failed)?;
-    output::print(&String::from_utf8_lossy(&page))?;
-    Ok(Exit::Done)
+    let mut program = Cli::command();
+    program.build();
+    let mut pages = Vec::new();
+    clap_mangen::Man::new(program.clone()).render(&mut pages).map_err(Failure::failed)?;
+    for command in program.get_subcommands().filter(|c| c.get_name() != "help" && !c.is_hide_set()) {
+        clap_mangen::Man::new(command.clone()).render(&mut pages).map_err(Failure::failed)?;
+    }
+    output::print(&String::from_utf8_lossy(&pages))
 }

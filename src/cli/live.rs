@@ -20,6 +20,9 @@ use crate::ui::{self, Action, Recording, Session, Title, theme};
 
 /// Runs live; without a terminal, as `record` does.
 pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) -> Outcome {
+    if let Some(name) = &screen.theme {
+        theme::source(name, user_themes().as_deref())?;
+    }
     if !std::io::stdout().is_terminal() {
         output::say("standard output is no terminal: running as `record`, without the dashboard");
         return record::run(args, false, no_record, hub);

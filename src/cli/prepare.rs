@@ -9,8 +9,7 @@ use super::failure::Failure;
 use crate::clock::{Clock, TICK_NS};
 use crate::event::BackendInfo;
 use crate::load::Launch;
-use crate::model::ModelSource;
-use crate::profile::{BackendKind, Formula, Profile, Resolved, resolve};
+use crate::profile::{Formula, Profile, Resolved, resolve};
 use crate::recording::{Engine, Header, MAJOR, MINOR, Program, RecordingError, Version, Writer};
 use crate::telemetry;
 use crate::ui::theme;
@@ -52,11 +51,6 @@ pub fn profile(args: &RunArgs) -> Result<Resolved, Failure> {
     if let Err(error) = theme::source(&resolved.profile.ui.theme, user_themes().as_deref()) {
         return Err(resolved.error("ui.theme", &error.to_string()).into());
     }
-    if resolved.profile.backend.kind == BackendKind::Mistralrs
-        && let Err(error) = ModelSource::resolve(&resolved.profile.model)
-    {
-        return Err(resolved.error("model", &error.to_string()).into());
-    }
     Ok(resolved)
 }
 
@@ -71,6 +65,9 @@ pub fn user_themes() -> Option<PathBuf> {
 /// A wrong profile, a recording that can't be written.
 pub fn prepare(args: &RunArgs, target: Target, headless: bool) -> Result<Prepared, Failure> {
     let resolved = profile(args)?;
+    if let Err((key, error)) = crate::backend::check(&resolved.profile) {
+        return Err(resolved.error(key, &error.to_string()).into());
+    }
     let profile = resolved.profile.clone();
     let stages = profile.stages()?;
     let clock = Clock::start();

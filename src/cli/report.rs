@@ -6,7 +6,7 @@ use super::args::{ExportArgs, Format, ReportArgs, WindowName};
 use super::failure::{Exit, Failure, Outcome};
 use super::{finish, output};
 use crate::report::fastgen::Skips;
-use crate::report::{self, Report, Run, Show, csv};
+use crate::report::{self, Report, Run, Show, VerdictKind, csv};
 
 /// Reads a recording and makes its report.
 ///
@@ -32,7 +32,20 @@ pub fn report(args: &ReportArgs) -> Outcome {
         Format::Json => report::to_json(&reports).map_err(Failure::failed)?,
     };
     output::print(&text)?;
-    Ok(reports.iter().map(finish::verdict).find(|exit| *exit != Exit::Done).unwrap_or(Exit::Done))
+    finish::judge(&reports)
+}
+
+/// Says on standard error what the tables can't say of themselves: that they are of a part only.
+fn warn_of_losses(report: &Report) {
+    let grave = [VerdictKind::Tainted, VerdictKind::Cut, VerdictKind::Damaged];
+    for verdict in report.recording.verdicts.iter().filter(|v| grave.contains(&v.verdict)) {
+        output::say(&format!(
+            "attention: {} is {}: {}",
+            report.recording.name,
+            verdict.verdict.words(),
+            verdict.why
+        ));
+    }
 }
 
 /// Writes CSV files.
@@ -41,7 +54,9 @@ pub fn export(args: &ExportArgs) -> Outcome {
     let mut export = csv::Export::create(&args.csv)?;
     for path in &args.files {
         let run = Run::read(path)?;
-        export.add(&run, &report::report(&run))?;
+        let report = report::report(&run);
+        warn_of_losses(&report);
+        export.add(&run, &report)?;
     }
     for path in export.finish()? {
         output::say(&format!("wrote {}", path.display()));

@@ -55,6 +55,15 @@ pub enum ModelError {
 }
 
 impl ModelError {
+    /// The key of the profile that this is about, given the one that names the weights.
+    pub fn key(&self, source: &'static str) -> &'static str {
+        match self {
+            Self::OneSource { .. } => "model",
+            Self::UnknownQuantization { .. } | Self::Width { .. } => "model.quantization",
+            _ => source,
+        }
+    }
+
     /// An I/O error with what was tried and where; for `map_err`.
     pub fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();

@@ -109,6 +109,18 @@ impl ModelSource {
         Err(ModelError::NoModel { path: path.into(), why: why.into() })
     }
 
+    /// Looks for what is wrong with it, without writing, reading or fetching weights.
+    ///
+    /// # Errors
+    /// What [`ModelSource::prepare`] would say; a dummy is always good.
+    pub fn check(&self) -> Result<(), ModelError> {
+        match self {
+            Self::Gguf(path) => inspect(path).map(drop),
+            Self::Hub(id) => hub::find(id).map(drop),
+            Self::Folder(_) | Self::Dummy(_) => Ok(()),
+        }
+    }
+
     /// Makes the source ready to be opened: writes a dummy, looks into a file, finds a hub id.
     ///
     /// # Errors

@@ -59,7 +59,15 @@ impl de::Error for Fault {
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::invalid_type(found, expected)
+        // TOML's whole numbers are signed, so that a big one comes as such too.
+        let big = matches!(found, Unexpected::Unsigned(_) | Unexpected::Signed(1..));
+        let bound = match expected.to_string().as_str() {
+            "u8" if big => u64::from(u8::MAX),
+            "u16" if big => u64::from(u16::MAX),
+            "u32" if big => u64::from(u32::MAX),
+            _ => return Self::invalid_type(found, expected),
+        };
+        Self::new(&format!("expected a whole number from 0 to {bound}, found {}", seen(found)))
     }
 
     fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {

@@ -155,8 +155,11 @@ fn parse_header(line: &[u8], name: &str) -> Result<Header, RecordingError> {
     if version.major > MAJOR {
         return Err(RecordingError::Newer { name, major: version.major, minor: version.minor });
     }
-    let header: Header =
-        serde_json::from_slice(line).map_err(|e| RecordingError::BadHeader { name, why: e.to_string() })?;
+    let bad = |why: String| RecordingError::BadHeader { name: name.clone(), why };
+    let header: Header = serde_json::from_slice(line).map_err(|e| bad(e.to_string()))?;
+    if header.tick_ns == 0 {
+        return Err(bad("its `tick_ns` is 0, and a unit of time can't be".into()));
+    }
     Ok(header)
 }
 

@@ -100,7 +100,14 @@ impl Writer {
             Ok(()) | Err(fs::TryLockError::Error(_)) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(RecordingError::InUse { path: path.to_owned() }),
         }
-        Self::begin(Sink::File(file), Some(path.to_owned()), header, keep_text)
+        Self::begin(Sink::File(file), Some(path.to_owned()), header, keep_text).map_err(|error| {
+            // Nothing was recorded: an empty file would only be in the way of the next try.
+            let _ = fs::remove_file(path);
+            match error {
+                RecordingError::Write { reason, .. } => create(io::Error::other(reason)),
+                other => other,
+            }
+        })
     }
 
     /// Begins a recording into a stream, e.g. standard output.

@@ -61,16 +61,14 @@ fn stage_report(run: &Run, stage: &Stage, sla: &Sla, skips: Skips) -> StageRepor
     let tick_ns = run.header.tick_ns;
     let measured = window::measured(stage);
     let steady = measured.and_then(|span| window::steady(stage, &run.controls, span));
-    // Most of the time goes into sorting the gaps, once a window and once for the SLA.
+    // Most of the time goes into sorting the gaps, once a window and once for the SLA: a thread for each part, that
+    // no core waits for the longest.
     let (windows, sla, fastgen) = std::thread::scope(|scope| {
-        let fastgen = scope.spawn(move || {
-            let steady = steady.map(|span| figures(stage, Bounds::within(span), tick_ns));
-            (steady, fastgen::analyse(run, stage, skips))
-        });
+        let fastgen = scope.spawn(move || fastgen::analyse(run, stage, skips));
+        let steady = steady.map(|span| scope.spawn(move || figures(stage, Bounds::within(span), tick_ns)));
         let measured = measured.map(|span| figures(stage, Bounds::whole(span), tick_ns));
         let sla = sla.judge(stage, tick_ns);
-        let (steady, fastgen) = fastgen.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        (Windows { measured, steady }, sla, fastgen)
+        (Windows { measured, steady: steady.map(finished) }, sla, finished(fastgen))
     });
     StageReport {
         name: stage.start.name.clone(),
@@ -82,6 +80,11 @@ fn stage_report(run: &Run, stage: &Stage, sla: &Sla, skips: Skips) -> StageRepor
         sla,
         fastgen,
     }
+}
+
+/// The value of a thread; its panic goes on here.
+fn finished<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// What belongs to a window.

@@ -12,6 +12,7 @@ mod figures;
 #[cfg(test)]
 mod fixture;
 mod markdown;
+mod radix;
 mod run;
 #[cfg(test)]
 mod schema_test;

@@ -5,6 +5,8 @@
 
 use serde::Serialize;
 
+use super::radix;
+
 const NS_PER_S: f64 = 1e9;
 
 /// A distribution in seconds. All but `count` are `None` while there is nothing.
@@ -75,7 +77,7 @@ impl Pool {
 
     /// Sorts, and is ready to be asked.
     pub fn sorted(mut self) -> Sorted {
-        self.ticks.sort_unstable();
+        radix::sort(&mut self.ticks);
         self.rest.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let mut before = 0;
         let starts = self

@@ -23,7 +23,7 @@ pub struct Chosen {
 /// [`BackendError::Unavailable`]: unknown, not in this build, not in this machine.
 pub fn choose(wanted: &str) -> Result<Chosen, BackendError> {
     let unavailable =
-        |why: String| BackendError::Unavailable(format!("backend.device = \"{wanted}\": {why}"));
+        |why: String| BackendError::Unavailable(format!("the device \"{wanted}\" can't be had: {why}"));
     let built = "build with `--features";
     match wanted {
         "cpu" => Ok(Chosen { device: Device::Cpu, name: "cpu".into(), explicit: true }),

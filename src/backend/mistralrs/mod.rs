@@ -24,7 +24,7 @@ use mistralrs::{
 };
 use tokio::sync::mpsc;
 
-pub use prepare::load;
+pub use prepare::{check, load};
 
 use self::engine::{Engine, NotTaken};
 use self::generation::{Refused, Running, end};

@@ -18,6 +18,28 @@ const VERSION: &str = "0.8.1";
 /// How often a load under way looks whether it is to be given up.
 const POLL: Duration = Duration::from_millis(20);
 
+/// Looks for what this build and machine lack, without loading anything.
+///
+/// # Errors
+/// The profile's key that asks for it, and what is missing.
+pub fn check(profile: &Profile) -> Result<(), (&'static str, BackendError)> {
+    let chosen = device::choose(&profile.backend.device).map_err(|e| ("backend.device", e))?;
+    check_parallel(profile).map_err(|e| ("backend.tensor_parallel", e))?;
+    let source = ModelSource::resolve(&profile.model).map_err(|e| (e.key("model"), e.into()))?;
+    check_dummy(profile, &source, &chosen).map_err(|e| ("model.dummy", e))
+}
+
+/// Whether a dummy model fits into memory. Before it is written: a file that could not be loaded would only fill
+/// the disk.
+fn check_dummy(profile: &Profile, source: &ModelSource, chosen: &Chosen) -> Result<(), BackendError> {
+    if let (ModelSource::Dummy(dummy), true) = (source, chosen.device.is_cpu()) {
+        let (sequences, tokens) = at_once(profile);
+        let one = Need::of_dummy(dummy, sequences, tokens);
+        replicated(profile, one).check(dummy.shape.name, model::available_memory())?;
+    }
+    Ok(())
+}
+
 /// Loads the model of a profile into as many engines as it asks for.
 ///
 /// # Errors
@@ -31,12 +53,7 @@ pub fn load(
     let chosen = Arc::new(device::choose(&profile.backend.device)?);
     check_parallel(profile)?;
     let source = ModelSource::resolve(&profile.model)?;
-    if let (ModelSource::Dummy(dummy), true) = (&source, chosen.device.is_cpu()) {
-        // Before anything is written: a file that could not be loaded would only fill the disk.
-        let (sequences, tokens) = at_once(profile);
-        let one = Need::of_dummy(dummy, sequences, tokens);
-        replicated(profile, one).check(dummy.shape.name, model::available_memory())?;
-    }
+    check_dummy(profile, &source, &chosen)?;
     let prepared = Arc::new(source.prepare(&**progress)?);
     let weights = check_model(profile, &prepared, &chosen)?;
     let sha256 = match &*prepared {
@@ -82,7 +99,7 @@ pub fn load(
 fn check_parallel(profile: &Profile) -> Result<(), BackendError> {
     if profile.backend.tensor_parallel > 1 && !cfg!(feature = "nccl") {
         return Err(BackendError::Unavailable(format!(
-            "backend.tensor_parallel = {}: this build has no NCCL; build with `--features nccl`, or use \
+            "{} GPUs for one engine need NCCL, and this build has none; build with `--features nccl`, or use \
              backend.replicas",
             profile.backend.tensor_parallel
         )));

@@ -68,11 +68,11 @@ fn token_latency(stages: &[&StageReport]) -> Table {
 }
 
 fn rate_names(rates: &[f64]) -> impl Iterator<Item = String> {
-    rates.iter().map(|rate| format!("{rate} tok/s"))
+    rates.iter().map(|rate| format!("{rate} t/s"))
 }
 
 fn effective(stages: &[&StageReport], validator: Validator, rates: &[f64]) -> Table {
-    let head = [format!("effective req/s, {}", validator.name()), "clients".into(), "req/s".into()];
+    let head = [format!("effective, {}", validator.name()), "clients".into(), "req/s".into()];
     let mut table = Table::new(head.into_iter().chain(["latency s".into()]).chain(rate_names(rates)));
     for stage in stages {
         let f = &stage.fastgen;
@@ -168,8 +168,8 @@ mod tests {
     fn a_sweep_has_a_row_a_stage() {
         let report = report(&fixture::sweep(&[("tiny", 1), ("tiny", 2)]));
         let tables = tables(&report);
-        assert_eq!(headers(&tables)[2..], ["effective req/s, cumulative", "effective req/s, ema16"]);
-        assert_eq!(tables[2].header[4..6], ["1 tok/s", "2 tok/s"]);
+        assert_eq!(headers(&tables)[2..], ["effective, cumulative", "effective, ema16"]);
+        assert_eq!(tables[2].header[4..6], ["1 t/s", "2 t/s"]);
         assert!(tables.iter().all(|t| t.rows.len() == 2 && t.rows.iter().all(|r| r.len() == t.header.len())));
     }
 
