@@ -43,13 +43,15 @@ fn the_demo_becomes_pictures() {
     assert!(std::fs::read(&out).unwrap().starts_with(b"\x89PNG\r\n"));
 }
 
+/// Kind, files, target and flags; then the exit status and a part of the message.
+type Case<'a> = (&'a str, &'a [&'a str], &'a Path, &'a [&'a str], Exit, &'a str);
+
 #[test]
 fn what_cant_be_done_says_so_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("a.svg");
     let missing = dir.path().join("missing.jsonl.zst").display().to_string();
     let demo = demo();
-    type Case<'a> = (&'a str, &'a [&'a str], &'a Path, &'a [&'a str], Exit, &'a str);
     let cases: [Case<'_>; 6] = [
         ("replica-scale", &[&demo], &out, &[], Exit::Failed, "different numbers of replicas"),
         ("tp-sizes", &[&missing], &out, &[], Exit::Failed, "missing.jsonl.zst"),

@@ -101,7 +101,8 @@ impl<B: DrawingBackend> Canvas<B> {
             let painted = self.backend.draw_path(pair.iter().copied(), &style);
             self.keep(painted);
         }
-        let radius = ((width * self.steps / 2.0).round() as u32).max(1);
+        // A joint wider than its line would show.
+        let radius = style.stroke_width.saturating_sub(1) / 2;
         for spot in spots.iter().skip(1).take(spots.len().saturating_sub(2)) {
             let painted = self.backend.draw_circle(*spot, radius, &style, true);
             self.keep(painted);

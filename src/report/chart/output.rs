@@ -12,8 +12,8 @@ use super::palette::{DARK, LIGHT};
 const BASE: (f64, f64) = (960.0, 600.0);
 /// Steps of an SVG's grid a unit.
 const SVG_STEPS: f64 = 10.0;
-/// Pixels are painted in so many parts each way, then averaged: smooth edges of all shapes.
-const PARTS: u32 = 2;
+/// Pixels are painted in parts, then averaged: smooth edges of all shapes. About so many parts are painted in all.
+const ALL_PARTS: f64 = 24e6;
 
 /// How a figure becomes a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,12 @@ impl Paper {
     /// Pixels a unit: the whole picture scales so that the base fits in.
     fn scale(self) -> f64 {
         (f64::from(self.width) / BASE.0).min(f64::from(self.height) / BASE.1)
+    }
+
+    /// Parts of a pixel each way.
+    fn parts(self) -> u32 {
+        let pixels = f64::from(self.width) * f64::from(self.height);
+        ((ALL_PARTS / pixels).sqrt() as u32).clamp(2, 4)
     }
 
     fn units(self) -> (f64, f64) {
@@ -76,10 +82,11 @@ fn escaped(text: &str) -> String {
 /// # Errors
 /// None that can happen while writing into memory; handed on all the same.
 pub fn png(figure: &Figure, paper: Paper) -> Result<Vec<u8>, PictureError> {
-    let fine = (paper.width * PARTS, paper.height * PARTS);
+    let parts = paper.parts();
+    let fine = (paper.width * parts, paper.height * parts);
     let mut pixels = vec![0u8; fine.0 as usize * fine.1 as usize * 3];
     let backend = BitMapBackend::with_buffer(&mut pixels, fine);
-    let mut canvas = Canvas::new(backend, Texts::Drawn, paper.scale() * f64::from(PARTS));
+    let mut canvas = Canvas::new(backend, Texts::Drawn, paper.scale() * f64::from(parts));
     paint(&mut canvas, figure, if paper.dark { &DARK } else { &LIGHT }, paper.units());
     canvas.finish().map_err(PictureError::Drawing)?;
     let pixels = averaged(&pixels, paper);
@@ -95,7 +102,7 @@ pub fn png(figure: &Figure, paper: Paper) -> Result<Vec<u8>, PictureError> {
 
 /// Each pixel is the mean of its parts.
 fn averaged(fine: &[u8], paper: Paper) -> Vec<u8> {
-    let (width, parts) = (paper.width as usize, PARTS as usize);
+    let (width, parts) = (paper.width as usize, paper.parts() as usize);
     let row = width * parts * 3;
     let mut out = Vec::with_capacity(width * paper.height as usize * 3);
     for rows in fine.chunks_exact(row * parts) {

@@ -36,6 +36,7 @@ pub fn told_apart(kind: Kind, mut recorded: Vec<Recorded>) -> (Vec<Recorded>, Ve
         notes.extend(note(&different));
     }
     for (i, recording) in recorded.iter_mut().enumerate() {
+        recording.differs = !different.is_empty();
         if !recording.chosen && !different.is_empty() {
             let told = different.iter().take(MOST).map(|d| format!("{} {}", d.key, d.values[i]));
             let more = different.len().saturating_sub(MOST);

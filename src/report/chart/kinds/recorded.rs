@@ -16,6 +16,8 @@ pub struct Recorded {
     pub label: String,
     /// The user chose the label: nothing is added to it.
     pub chosen: bool,
+    /// Its profile differs from the others' in what the chart doesn't show by itself.
+    pub differs: bool,
     pub report: Report,
     /// The profile of its header.
     pub profile: Value,
@@ -43,6 +45,7 @@ impl Recorded {
         let name = run.name.strip_suffix(".jsonl.zst").unwrap_or(&run.name);
         Self {
             chosen: label.is_some(),
+            differs: false,
             label: label.unwrap_or_else(|| name.to_owned()),
             report: report_with(run, skips),
             profile: run.header.profile.clone(),

@@ -7,7 +7,7 @@ use super::curves::fit_note;
 use super::labels::common;
 use super::{ChartError, Kind, Options, Recorded};
 use crate::report::Report;
-use crate::report::fastgen::{Scaling, TpSize, replica_scale, tp_sizes};
+use crate::report::fastgen::{Scaling, Setting, TpSize, replica_scale, tp_sizes};
 
 /// Degrees of FastGen's fits.
 const REPLICAS: usize = 1;
@@ -31,34 +31,72 @@ fn apart_or_together<T>(
     groups(&reports).into_iter().map(|group| (None, group)).collect()
 }
 
-/// What tells groups apart, as short as can be: `parts` of each group, without those that all have in common.
-fn short(groups: &[Vec<String>]) -> Vec<String> {
-    let common = |i: usize| groups.iter().all(|g| g.get(i) == groups[0].get(i));
+/// The parts of a group's name: its recording, what it ran with, and what the chart is about.
+fn parts(recording: Option<&String>, setting: &Setting, about: String) -> Vec<String> {
+    let tokens = |name: &str, tokens: Option<f64>| tokens.map_or(String::new(), |n| format!("{name} {n}"));
+    vec![
+        recording.cloned().unwrap_or_default(),
+        setting.backend.clone(),
+        setting.model.clone(),
+        setting.quantization.clone(),
+        setting.max_batch.map_or(String::new(), |n| format!("max_batch {n}")),
+        tokens("prompt", setting.prompt_tokens),
+        tokens("generation", setting.output_tokens),
+        about,
+    ]
+}
+
+/// What tells groups apart, as short as can be: their parts without those that all have in common. A recording's
+/// name, which tells what is different in it, is told only where it says more than what the chart is about; then what
+/// it ran with needs no telling, unless that differs within the recording.
+fn short(mut groups: Vec<Vec<String>>, recorded: &[Recorded]) -> Vec<String> {
+    let last = |g: &Vec<String>| g.last().cloned();
+    let ends: Vec<_> = groups.iter().map(|g| (g[0].clone(), last(g))).collect();
+    for group in &mut groups {
+        let end = (group[0].clone(), last(group));
+        if !group[0].is_empty() && ends.iter().filter(|e| **e == end).count() == 1 {
+            let about = group.len() - 1;
+            group[1..about].iter_mut().for_each(String::clear);
+        }
+    }
+    let alike = groups.iter().enumerate().any(|(i, g)| groups[..i].iter().any(|h| last(h) == last(g)));
+    if !alike && !recorded.iter().any(|r| r.chosen || r.differs) {
+        for group in &mut groups {
+            group[0].clear();
+        }
+    }
+    let common = |i: usize| groups.iter().all(|g| g[i] == groups[0][i]);
     let told = |g: &Vec<String>| {
-        let kept: Vec<&str> = g
-            .iter()
-            .enumerate()
-            .filter(|(i, p)| !common(*i) && !p.is_empty())
-            .map(|(_, p)| p.as_str())
-            .collect();
-        if kept.is_empty() { g.last().cloned().unwrap_or_default() } else { kept.join(", ") }
+        let parts = g.iter().enumerate().filter(|(i, part)| !common(*i) && !part.is_empty());
+        let parts: Vec<&str> = parts.map(|(_, part)| part.as_str()).collect();
+        if parts.is_empty() { last(g).unwrap_or_default() } else { parts.join(", ") }
     };
     groups.iter().map(told).collect()
 }
 
+/// Groups in the order of clients. Fewer clients than replicas is no number of clients for each: the original draws
+/// such stages, all in one, but they compare nothing.
+fn groups(recorded: &[Recorded], faithful: bool) -> Vec<(Option<String>, Scaling)> {
+    let mut groups = apart_or_together(recorded, replica_scale, |_| true);
+    groups.retain(|(_, g)| faithful || g.clients_per_replica > 0);
+    groups.sort_by_key(|(_, g)| g.clients_per_replica);
+    groups
+}
+
 pub fn replicas(recorded: &[Recorded], options: &Options) -> Result<Figure, ChartError> {
-    let groups = apart_or_together(recorded, replica_scale, |_| true);
+    let groups = groups(recorded, options.faithful);
     if groups.is_empty() {
         return Err(Kind::ReplicaScale.nothing(
             "it needs stages with different numbers of replicas and as many clients for each replica; sweep over \
              `replicas` and `clients`, or give recordings that differ in backend.replicas",
         ));
     }
-    let parts = |(name, g): &(Option<String>, Scaling)| {
-        let clients = format!("{} clients for each replica", g.clients_per_replica);
-        vec![name.clone().unwrap_or_default(), g.label.clone(), clients]
+    let told = |(name, g): &(Option<String>, Scaling)| {
+        let clients = g.clients_per_replica;
+        let plural = if clients == 1 { "" } else { "s" };
+        parts(name.as_ref(), &g.setting, format!("{clients} client{plural} for each replica"))
     };
-    let names = short(&groups.iter().map(parts).collect::<Vec<_>>());
+    let names = short(groups.iter().map(told).collect(), recorded);
     let mut series = Vec::new();
     for (i, ((_, group), name)) in groups.iter().zip(names).enumerate() {
         series.extend(replica_series(group, name, Look::Number(i), options));
@@ -112,12 +150,10 @@ pub fn sizes(recorded: &[Recorded], options: &Options) -> Result<Figure, ChartEr
              a name such as llama-2-7b",
         ));
     }
-    let parts = |(name, g): &(Option<String>, TpSize)| {
-        let size = format!("TP={}", g.tensor_parallel);
-        let setting = g.label.trim_end_matches(&format!(", {size}")).to_owned();
-        vec![name.clone().unwrap_or_default(), setting, size]
+    let told = |(name, g): &(Option<String>, TpSize)| {
+        parts(name.as_ref(), &g.setting, format!("TP={}", g.tensor_parallel))
     };
-    let names = short(&groups.iter().map(parts).collect::<Vec<_>>());
+    let names = short(groups.iter().map(told).collect(), recorded);
     let degree = options.fit.degree(SIZES);
     let series: Vec<_> = groups
         .iter()

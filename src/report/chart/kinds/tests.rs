@@ -195,7 +195,7 @@ fn replicas_scale_over_recordings_or_within_them() {
 fn sizes_of_tensor_parallelism_are_curves() {
     let of = |tp| with(sweep(&format!("tp{tp}"), &[1, 2]), "tensor_parallel", tp);
     let figure = draw(Kind::TpSizes, &[of(1), of(2)], &Options::default()).unwrap();
-    assert_eq!(labels(&figure), ["tp1, TP=1", "tp2, TP=2"]);
+    assert_eq!(labels(&figure), ["TP=1", "TP=2"]);
     // One client: 10 queries/s of 20 tokens; on two GPUs half of it each.
     let work = 2.0 * 6.738_415_616e9 * 20.0 * 10.0 / 1e12;
     near(&points(&series(&figure)[0]), &[(work, 0.1), (2.0 * work, 0.1)]);
@@ -206,6 +206,10 @@ fn sizes_of_tensor_parallelism_are_curves() {
     let mut unknown = of(1);
     unknown.header.profile["model"]["dummy"] = "unheard-of".into();
     assert!(draw(Kind::TpSizes, &[unknown], &Options::default()).is_err());
+    // What else differs is told too.
+    let batches = [with(of(1), "max_batch", 8), with(of(2), "max_batch", 9)];
+    let figure = draw(Kind::TpSizes, &batches, &Options::default()).unwrap();
+    assert_eq!(labels(&figure)[0], "tp1 (max_batch 8), TP=1");
 }
 
 #[test]
