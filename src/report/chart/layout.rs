@@ -85,43 +85,39 @@ pub fn layout(figure: &Figure, (width, height): (f64, f64)) -> Layout<'_> {
     let notes = rows(&notes, notes_top, NOTE_ROW);
     let bottom = notes_top - X_AXIS;
 
-    let spans = spans(figure, (y, bottom), inner);
-    let x_ends = scale::ends(&figure.x, x_range(figure));
-    let y_ends: Vec<_> = figure.panels.iter().map(|p| scale::ends(&p.y, y_range(p, x_ends))).collect();
-    let y_ticks: Vec<_> = figure
-        .panels
-        .iter()
-        .zip(&spans)
-        .zip(&y_ends)
-        .map(|((panel, span), ends)| {
-            scale::ticks(&panel.y, *ends, ((span.bottom - span.top) / Y_TICK_ROOM).max(2.0) as usize)
-        })
-        .collect();
-    let widest = y_ticks.iter().flat_map(|t| &t.marks).map(|m| font::width(&m.1, TICK)).fold(0.0, f64::max);
-    let left = MARGIN + 20.0 + 8.0 + widest.min(inner / 4.0);
-    let right = width - MARGIN - 8.0;
-    let x_ticks = scale::ticks(&figure.x, x_ends, ((right - left) / X_TICK_ROOM) as usize);
-    let plots =
-        figure.panels.iter().zip(spans).zip(y_ends).zip(y_ticks).map(|(((panel, span), ends), ticks)| {
-            let frame = Frame { left, top: span.top, right, bottom: span.bottom };
-            Plot {
-                panel,
-                legend: span.legend,
-                mark_names: span.mark_names,
-                frame,
-                x: Scale { low: x_ends.0, high: x_ends.1, from: left, to: right },
-                y: Scale { low: ends.0, high: ends.1, from: frame.bottom, to: frame.top },
-                y_label: font::fitted(
-                    &named(&panel.y.label, &ticks.unit),
-                    LABEL,
-                    frame.bottom - frame.top + 10.0,
-                ),
-                y_ticks: ticks,
-            }
-        });
-    let plots = plots.collect();
-    let x_label = (font::fitted(&named(&figure.x.label, &x_ticks.unit), LABEL, right - left), bottom + 34.0);
+    let (plots, x_ticks) = plots(figure, spans(figure, (y, bottom), inner), width);
+    let across = plots.first().map_or(inner, |p| p.frame.right - p.frame.left);
+    let x_label = (font::fitted(&named(&figure.x.label, &x_ticks.unit), LABEL, across), bottom + 34.0);
     Layout { title, subtitle, notes, x_label, x_ticks, plots, y_label: MARGIN + 4.0 }
+}
+
+/// Axes and frames of all panels: they share the x axis, and the room that the widest tick of any y axis takes.
+fn plots<'a>(figure: &'a Figure, spans: Vec<Span<'a>>, width: f64) -> (Vec<Plot<'a>>, Ticks) {
+    let x_ends = scale::ends(&figure.x, x_range(figure));
+    let y_axis = |(panel, span): (&Panel, &Span<'_>)| {
+        let ends = scale::ends(&panel.y, y_range(panel, x_ends));
+        let most = ((span.bottom - span.top) / Y_TICK_ROOM).max(2.0) as usize;
+        (ends, scale::ticks(&panel.y, ends, most))
+    };
+    let axes: Vec<_> = figure.panels.iter().zip(&spans).map(y_axis).collect();
+    let widest = axes.iter().flat_map(|a| &a.1.marks).map(|m| font::width(&m.1, TICK)).fold(0.0, f64::max);
+    let left = MARGIN + 20.0 + 8.0 + widest.min(width / 4.0);
+    let right = width - MARGIN - 8.0;
+    let made = figure.panels.iter().zip(spans).zip(axes).map(|((panel, span), (ends, y_ticks))| {
+        let frame = Frame { left, top: span.top, right, bottom: span.bottom };
+        let room = frame.bottom - frame.top + 10.0;
+        Plot {
+            panel,
+            legend: span.legend,
+            mark_names: span.mark_names,
+            frame,
+            x: Scale { low: x_ends.0, high: x_ends.1, from: left, to: right },
+            y: Scale { low: ends.0, high: ends.1, from: frame.bottom, to: frame.top },
+            y_label: font::fitted(&named(&panel.y.label, &y_ticks.unit), LABEL, room),
+            y_ticks,
+        }
+    });
+    (made.collect(), scale::ticks(&figure.x, x_ends, ((right - left) / X_TICK_ROOM) as usize))
 }
 
 /// `Latency (s)`.
