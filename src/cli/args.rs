@@ -20,6 +20,7 @@ Examples:
   fastgen-tui record --resume recordings/cut.jsonl.zst
   fastgen-tui replay recordings/demo.jsonl.zst
   fastgen-tui export recordings/demo.jsonl.zst --csv out/
+  fastgen-tui plot timeline recordings/demo.jsonl.zst -o demo.svg
 
 Exit status: 0 done · 1 failed · 2 usage or profile error · 3 an SLA was missed · 4 the measurement is tainted,
 its recording is incomplete, or the client was degraded · 130 interrupted, recording closed";
@@ -115,6 +116,8 @@ pub enum Command {
     /// Make a recording of other tools' results
     #[command(subcommand)]
     Import(ImportCommand),
+    /// Charts of recordings, as SVG or PNG
+    Plot(super::plot::PlotArgs),
     /// Profiles: list them, or show one
     Profiles(ListArgs),
     /// Themes: list them, or show one

@@ -14,6 +14,7 @@ mod output;
 mod overlay;
 mod panics;
 mod plan;
+mod plot;
 mod prepare;
 mod record;
 mod replay;
@@ -59,6 +60,7 @@ fn dispatch(cli: &Cli, hub: &LogHub) -> Outcome {
         Some(Command::Report(args)) => report::report(args),
         Some(Command::Export(args)) => report::export(args),
         Some(Command::Import(args)) => import::import(args),
+        Some(Command::Plot(args)) => plot::plot(args),
         Some(Command::Profiles(args)) => lists::profiles(args),
         Some(Command::Themes(args)) => lists::themes(args),
         Some(Command::Model(args)) => model::model(args),

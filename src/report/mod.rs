@@ -4,6 +4,7 @@
 //! prints it ([`text`], [`markdown`], [`Report::to_json`], [`to_json`]) or writes tables ([`csv::Export`]).
 //! DeepSpeed-FastGen's analyses are in [`fastgen`]. What each figure means is in `docs/measurement.md`.
 
+pub mod chart;
 pub mod csv;
 mod exact;
 pub mod fastgen;
@@ -15,6 +16,7 @@ mod radix;
 mod run;
 #[cfg(test)]
 mod schema_test;
+mod seconds;
 mod sla;
 mod stats;
 mod table;

@@ -7,6 +7,8 @@ use crate::report::figures::{Report, StageReport};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scaling {
     pub label: String,
+    /// What its stages have in common; replicas are 1 here.
+    pub setting: Setting,
     /// Clients over replicas, rounded down.
     pub clients_per_replica: u32,
     /// By replicas; there are at least two numbers of them.
@@ -27,6 +29,8 @@ pub struct ScalePoint {
 #[derive(Debug, Clone, PartialEq)]
 pub struct TpSize {
     pub label: String,
+    /// What its stages have in common.
+    pub setting: Setting,
     pub tensor_parallel: u32,
     /// By clients.
     pub points: Vec<TpPoint>,
@@ -63,7 +67,8 @@ pub fn replica_scale(reports: &[Report]) -> Vec<Scaling> {
             |(s, g): &(Setting, Scaling)| *s == setting && g.clients_per_replica == clients_per_replica;
         let at = groups.iter().position(same).unwrap_or_else(|| {
             let label = setting.label();
-            groups.push((setting, Scaling { label, clients_per_replica, points: Vec::new() }));
+            let group = Scaling { label, setting: setting.clone(), clients_per_replica, points: Vec::new() };
+            groups.push((setting, group));
             groups.len() - 1
         });
         groups[at].1.points.push(point);
@@ -90,7 +95,8 @@ pub fn tp_sizes(reports: &[Report]) -> Vec<TpSize> {
         let at = groups.iter().position(|(s, _)| *s == setting).unwrap_or_else(|| {
             let tensor_parallel = setting.tensor_parallel;
             let label = format!("{}, TP={tensor_parallel}", setting.label());
-            groups.push((setting, TpSize { label, tensor_parallel, points: Vec::new() }));
+            let group = TpSize { label, setting: setting.clone(), tensor_parallel, points: Vec::new() };
+            groups.push((setting, group));
             groups.len() - 1
         });
         groups[at].1.points.push(point);
