@@ -2,12 +2,14 @@
 
 use super::super::figure::{Axis, Extent, Figure, Look, Panel, Point, Series, Style, Unit};
 use super::labels::common;
-use super::{ChartError, Kind, Options, Recorded};
+use super::{ChartError, Kind, Options, Recorded, fitted};
 use crate::report::fastgen::{Curve, curves, references};
 
 /// Degrees of FastGen's fits.
 const THROUGHPUT_LATENCY: usize = 3;
 const EFFECTIVE: usize = 4;
+/// Measured points, before it is known whether a polynomial suits them.
+const MEASURED: Style = Style::Measured { joined: true };
 /// With more curves than this, numbers of clients beside all points would be a thicket.
 const LABELLED: usize = 3;
 /// Rates shown of one recording; of several only one, unless the user asks.
@@ -32,14 +34,12 @@ fn published(recorded: &[Recorded], options: &Options) -> Vec<Curve> {
 /// FastGen's `plot_th_lat.py`: mean latency over throughput, a point a number of clients.
 pub fn throughput_latency(recorded: &[Recorded], options: &Options) -> Result<Figure, ChartError> {
     let measured = measured(recorded);
-    let degree = options.fit.degree(THROUGHPUT_LATENCY);
     let labelled = measured.len() <= LABELLED && !options.faithful;
     let mut series: Vec<Series> = Vec::new();
     for (_, curve) in &measured {
-        let style = Style::Measured { joined: degree.is_none() };
-        let mut one = Series::new(&curve.label, style, Look::Number(series.len())).fit(degree);
+        let mut one = Series::new(&curve.label, MEASURED, Look::Number(series.len()));
         one.points = points(curve, options.faithful, labelled);
-        series.push(one);
+        series.push(fitted(one, options, THROUGHPUT_LATENCY));
     }
     if series.iter().all(|s| s.points.is_empty()) {
         return Err(Kind::ThroughputLatency.nothing("no stage has a completed request"));
@@ -95,7 +95,6 @@ pub fn fit_note(series: &[Series]) -> Option<String> {
 pub fn effective_throughput(recorded: &[Recorded], options: &Options) -> Result<Figure, ChartError> {
     let measured = measured(recorded);
     let rates = rates(recorded, measured.len(), options);
-    let degree = options.fit.degree(EFFECTIVE);
     let mut series: Vec<Series> = Vec::new();
     for (recording, curve) in &measured {
         let Some(stage) = recording.report.stages.first() else { continue };
@@ -107,9 +106,9 @@ pub fn effective_throughput(recorded: &[Recorded], options: &Options) -> Result<
                 (1, _) => told,
                 _ => format!("{}, {told}", curve.label),
             };
-            let style = Style::Measured { joined: degree.is_none() };
-            let one = Series::new(label, style, Look::Number(series.len())).fit(degree);
-            series.push(one.points(pairs.into_iter().map(|(clients, rps)| (f64::from(clients), rps))));
+            let pairs = pairs.into_iter().map(|(clients, rps)| (f64::from(clients), rps));
+            let one = Series::new(label, MEASURED, Look::Number(series.len())).points(pairs);
+            series.push(fitted(one, options, EFFECTIVE));
         }
     }
     if series.iter().all(|s| s.points.is_empty()) {

@@ -9,6 +9,8 @@ const IRRELEVANT: [&str; 8] =
     ["profile", "record", "ui", "reference", "sla", "sweep", "stop", "workload.seed"];
 /// Parts of a key that mean nothing without the one before.
 const GENERIC: [&str; 7] = ["mean", "std", "min", "max", "normal", "lognormal", "uniform"];
+/// Lengths by chance: each is one value.
+const DISTRIBUTIONS: [&str; 3] = ["normal", "lognormal", "uniform"];
 /// Where a sweep's keys are in a profile.
 const SWEPT: [(&str, &str); 10] = [
     ("clients", "load.clients"),
@@ -71,6 +73,11 @@ fn flattened(profile: &Value) -> BTreeMap<String, String> {
     let mut open = vec![(String::new(), profile)];
     while let Some((path, value)) = open.pop() {
         match value {
+            Value::Object(table)
+                if table.len() == 1 && DISTRIBUTIONS.iter().any(|d| table.contains_key(*d)) =>
+            {
+                drop(flat.insert(path, distribution(table)));
+            }
             Value::Object(table) => open.extend(table.iter().map(|(key, value)| {
                 (if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, value)
             })),
@@ -80,6 +87,18 @@ fn flattened(profile: &Value) -> BTreeMap<String, String> {
         }
     }
     flat
+}
+
+/// `{"normal": {"mean": 60, "std": 18}}` → `normal 60 ± 18`; `{"uniform": {"min": 1, "max": 9}}` → `uniform 1–9`.
+fn distribution(table: &serde_json::Map<String, Value>) -> String {
+    let Some((kind, of)) = table.iter().next() else { return String::new() };
+    let number = |key: &str| {
+        of.get(key).map_or_else(|| "?".to_owned(), |v| v.to_string().trim_end_matches(".0").to_owned())
+    };
+    match kind.as_str() {
+        "uniform" => format!("uniform {}–{}", number("min"), number("max")),
+        _ => format!("{kind} {} ± {}", number("mean"), number("std")),
+    }
 }
 
 #[cfg(test)]
@@ -119,12 +138,18 @@ mod tests {
     #[test]
     fn keys_are_as_long_as_they_must_be() {
         let profiles = [
-            json!({ "workload": { "prompt_tokens": { "normal": { "mean": 1200 } } }, "a": { "kind": "x" } }),
-            json!({ "workload": { "prompt_tokens": { "normal": { "mean": 2600 } } }, "b": { "kind": "y" } }),
+            json!({ "workload": { "prompt_tokens": { "normal": { "mean": 1200.0, "std": 3.5 } } },
+                    "a": { "kind": "x", "length": { "uniform": { "min": 1, "max": 9 } } } }),
+            json!({ "workload": { "prompt_tokens": 2600 }, "b": { "kind": "y" } }),
         ];
         assert_eq!(
             told(&profiles, &[]),
-            ["a.kind x|unset", "b.kind unset|y", "prompt_tokens.normal.mean 1200|2600"]
+            [
+                "a.kind x|unset",
+                "length uniform 1–9|unset",
+                "b.kind unset|y",
+                "prompt_tokens normal 1200 ± 3.5|2600"
+            ]
         );
     }
 }

@@ -11,7 +11,7 @@ mod scaling;
 mod tests;
 mod timeline;
 
-use super::figure::{Figure, Limits};
+use super::figure::{Figure, Limits, Series, Style};
 pub use recorded::Recorded;
 
 use crate::report::fastgen::Validator;
@@ -30,7 +30,7 @@ pub enum Kind {
 /// Which polynomial is drawn through points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fit {
-    /// Of the degree that FastGen's plot has.
+    /// Of the degree that FastGen's plot has, where the points suit it.
     Usual,
     None,
     Degree(usize),
@@ -44,6 +44,22 @@ impl Fit {
             Self::Degree(n) => Some(n),
         }
     }
+}
+
+/// A polynomial needs so many points more than it has coefficients, or it follows every chance.
+const SPARE_POINTS: usize = 3;
+
+/// Gives measured points their polynomial, or else joins them: FastGen's degree where there are points enough and they
+/// go on to the right with the load. A curve that bends back, or a few points, would be told falsely by it.
+fn fitted(mut series: Series, options: &Options, usual: usize) -> Series {
+    let points: Vec<_> = series.drawable().collect();
+    let suits = points.len() > usual + SPARE_POINTS && points.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    series.fit = match options.fit {
+        Fit::Usual => (suits || options.faithful).then_some(usual),
+        other => other.degree(usual),
+    };
+    series.style = Style::Measured { joined: series.fit.is_none() };
+    series
 }
 
 /// What the user wants of a chart.

@@ -5,7 +5,7 @@ use super::super::figure::{Axis, Extent, Figure, Look, Panel, Series, Style, Uni
 use super::super::fit::Polynomial;
 use super::curves::fit_note;
 use super::labels::common;
-use super::{ChartError, Kind, Options, Recorded};
+use super::{ChartError, Kind, Options, Recorded, fitted};
 use crate::report::Report;
 use crate::report::fastgen::{Scaling, Setting, TpSize, replica_scale, tp_sizes};
 
@@ -154,14 +154,14 @@ pub fn sizes(recorded: &[Recorded], options: &Options) -> Result<Figure, ChartEr
         parts(name.as_ref(), &g.setting, format!("TP={}", g.tensor_parallel))
     };
     let names = short(groups.iter().map(told).collect(), recorded);
-    let degree = options.fit.degree(SIZES);
     let series: Vec<_> = groups
         .iter()
         .zip(names)
         .enumerate()
         .map(|(i, ((_, group), name))| {
-            let style = Style::Measured { joined: degree.is_none() };
-            Series::new(name, style, Look::Number(i)).fit(degree).points(tp_points(group, options.faithful))
+            let points = tp_points(group, options.faithful);
+            let style = Style::Measured { joined: true };
+            fitted(Series::new(name, style, Look::Number(i)).points(points), options, SIZES)
         })
         .collect();
     let extent = if options.faithful { Extent::Around } else { Extent::FromZero };
