@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What the tool takes from the engine: the same requests by the bare loop, by `record`, and with the dashboard on,
-in turn, several rounds in one go; prints output tokens/s and their ratios (medians over the rounds).
+in turn, several rounds in one go. Prints output tokens/s and CPU seconds for a thousand tokens of each, and ratios of
+their medians and of their best: other load on a machine can only slow a run, so the best tell the most.
 
 Usage: benches/overhead.py [ROUNDS] [REQUESTS] [KEY=VALUE]…   Build first:
 cargo build --release --bins --examples
@@ -21,25 +22,37 @@ import time
 
 target = os.environ.get("CARGO_TARGET_DIR", "target")
 program, bare = f"{target}/release/fastgen-tui", f"{target}/release/examples/bare_engine"
-rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-requests = sys.argv[2] if len(sys.argv) > 2 else "160"
+rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 8
+requests = sys.argv[2] if len(sys.argv) > 2 else "80"
 sets = sys.argv[3:] + ["load.start_jitter=0s"]
 flags = ["--requests", requests] + [word for key in sets for word in ("--set", key)]
 
 
-def report(path):
+def cpu_of(pid):
+    usage = os.wait4(pid, 0)[2]
+    return usage.ru_utime + usage.ru_stime
+
+
+def measured(path, cpu):
     text = subprocess.run([program, "report", "--format", "json", path], capture_output=True, check=False).stdout
-    return json.loads(text)["stages"][0]["windows"]["measured"]["throughput"]["output_tokens_per_s"]
+    window = json.loads(text)["stages"][0]["windows"]["measured"]
+    return window["throughput"]["output_tokens_per_s"], cpu / window["tokens"]["output"] * 1e3
 
 
 def run_bare():
-    words = subprocess.run([bare, requests, "demo", *sets], capture_output=True, text=True, check=True).stdout.split()
-    return float(words[words.index("tokens/s") - 1])
+    child = subprocess.Popen([bare, requests, "demo", *sets], stdout=subprocess.PIPE, text=True)
+    words = child.stdout.read().split()
+    cpu = cpu_of(child.pid)
+    child.returncode = 0
+    tokens = float(words[words.index("tokens,") - 1])
+    return float(words[words.index("tokens/s") - 1]), cpu / tokens * 1e3
 
 
 def run_record(path):
-    subprocess.run([program, "record", *flags, "-o", path], capture_output=True, check=True)
-    return report(path)
+    child = subprocess.Popen([program, "record", *flags, "-o", path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    cpu = cpu_of(child.pid)
+    child.returncode = 0
+    return measured(path, cpu)
 
 
 def run_dashboard(path):
@@ -52,27 +65,30 @@ def run_dashboard(path):
     while True:
         try:
             if select.select([terminal], [], [], 0.2)[0]:
-                seen = (seen + os.read(terminal, 65536))[-4_000_000:]
+                seen = (seen + os.read(terminal, 65536))[-200_000:]
         except OSError:
             break
         # Once it is over it waits for a key.
         if b"q quits" in seen and time.monotonic() - asked > 1:
             os.write(terminal, b"q")
             asked = time.monotonic()
-    os.waitpid(pid, 0)
-    return report(path)
+    return measured(path, cpu_of(pid))
 
 
-rates = {"bare": [], "record": [], "dashboard": []}
+runs = {"bare": [], "record": [], "dashboard": []}
 with tempfile.TemporaryDirectory() as work:
     for number in range(rounds):
-        rates["bare"].append(run_bare())
-        rates["record"].append(run_record(f"{work}/r{number}.jsonl.zst"))
-        rates["dashboard"].append(run_dashboard(f"{work}/d{number}.jsonl.zst"))
-        print("  ".join(f"{name} {values[-1]:.1f}" for name, values in rates.items()), flush=True)
-median = {name: statistics.median(values) for name, values in rates.items()}
-best = {name: max(values) for name, values in rates.items()}
-print("  ".join(f"median {name} {value:.1f} tokens/s" for name, value in median.items()))
-print(f"record / bare       {median['record'] / median['bare']:.3f}")
-print(f"dashboard / bare    {median['dashboard'] / median['bare']:.3f}")
-print(f"dashboard / record  {median['dashboard'] / median['record']:.3f}")
+        runs["bare"].append(run_bare())
+        runs["record"].append(run_record(f"{work}/r{number}.jsonl.zst"))
+        runs["dashboard"].append(run_dashboard(f"{work}/d{number}.jsonl.zst"))
+        told = (f"{name} {rate:.1f} tokens/s {cpu:.2f} s/kt" for name, ((rate, cpu), *_) in
+                ((name, values[::-1]) for name, values in runs.items()))
+        print("  ".join(told), flush=True)
+rates = {name: [rate for rate, _ in values] for name, values in runs.items()}
+cpus = {name: [cpu for _, cpu in values] for name, values in runs.items()}
+print(f"{'':20}{'median':>8}{'best':>8}{'CPU':>8}")
+for one, other in (("record", "bare"), ("dashboard", "bare"), ("dashboard", "record")):
+    median = statistics.median(rates[one]) / statistics.median(rates[other])
+    best = max(rates[one]) / max(rates[other])
+    cpu = min(cpus[one]) / min(cpus[other])
+    print(f"{one + ' / ' + other:20}{median:8.3f}{best:8.3f}{cpu:8.3f}")

@@ -1,4 +1,5 @@
-//! Which files are meant: those named, and every `*.json` below a folder that is named.
+//! Which files are meant: those named, and every `*.json` below a folder that is named, but for the tokenizers that an
+//! export puts there.
 
 use std::fs;
 use std::io;
@@ -52,7 +53,7 @@ impl Gathered {
                 let path = entry.path();
                 match entry.file_type() {
                     Ok(kind) if kind.is_dir() => folders.push(path),
-                    Ok(_) if path.extension().is_some_and(|e| e == "json") && path.is_file() => {
+                    Ok(_) if is_result(&path) && path.is_file() => {
                         files.push(path);
                     }
                     _ => {}
@@ -64,4 +65,10 @@ impl Gathered {
             self.file(path);
         }
     }
+}
+
+/// By its name.
+fn is_result(path: &Path) -> bool {
+    let tokenizer = path.file_name().is_some_and(|n| n == "tokenizer.json" || n == "tokenizer_config.json");
+    path.extension().is_some_and(|e| e == "json") && !tokenizer
 }
