@@ -4,11 +4,15 @@
 mod sample;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use fastgen_tui::clock::Clock;
 use fastgen_tui::ui::state::{Screen, UiState};
 use fastgen_tui::ui::theme::{Depth, load};
 use fastgen_tui::ui::view::{Picture, draw};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+
+/// Frames of each screen that the percentiles are of.
+const FRAMES: usize = 2000;
 
 fn frames(c: &mut Criterion) {
     let s = sample::running(512);
@@ -24,15 +28,53 @@ fn frames(c: &mut Criterion) {
     for screen in Screen::ALL {
         let ui = UiState { screen, ..UiState::default() };
         let before = Buffer::empty(area);
-        c.bench_function(&format!("frame 200x60, 512 clients, {}", screen.name()), |b| {
-            b.iter(|| {
-                let mut buffer = Buffer::empty(area);
-                draw(&mut buffer, &picture, &ui, &theme);
-                before.diff(&buffer).len()
-            });
-        });
+        let frame = || {
+            let mut buffer = Buffer::empty(area);
+            draw(&mut buffer, &picture, &ui, &theme);
+            before.diff(&buffer).len()
+        };
+        c.bench_function(&format!("frame 200x60, 512 clients, {}", screen.name()), |b| b.iter(frame));
+        let clock = Clock::start();
+        let mut spent: Vec<u64> = (0..FRAMES)
+            .map(|_| {
+                let began = clock.now_ns();
+                std::hint::black_box(frame());
+                clock.now_ns() - began
+            })
+            .collect();
+        spent.sort_unstable();
+        let at = |part: usize| spent[FRAMES * part / 100] as f64 / 1e6;
+        println!(
+            "frame 200x60, {}: p50 {:.2} ms, p99 {:.2} ms of {FRAMES} frames",
+            screen.name(),
+            at(50),
+            at(99)
+        );
     }
 }
 
-criterion_group!(benches, frames);
+/// The screen Curve after a key that changes the SLA: 11 stages of 1000 requests.
+fn curve(c: &mut Criterion) {
+    let s = sample::curve(11, 1000);
+    let theme = load("dusk", None, Depth::True).expect("a bundled theme loads");
+    let picture = Picture {
+        snap: &s.snap,
+        title: &s.title,
+        recording: &s.recording,
+        transport: s.transport,
+        over: s.over,
+    };
+    let mut ui = UiState { screen: Screen::Curve, ..UiState::default() };
+    let mut rate = 0;
+    c.bench_function("curve after an SLA key, 11 stages of 1000 requests", |b| {
+        b.iter(|| {
+            rate = (rate + 1) % s.snap.curve.sla.rates.len();
+            ui.curve.rate = Some(rate);
+            let mut buffer = Buffer::empty(Rect::new(0, 0, 200, 60));
+            draw(&mut buffer, &picture, &ui, &theme)
+        });
+    });
+}
+
+criterion_group!(benches, frames, curve);
 criterion_main!(benches);

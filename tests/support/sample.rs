@@ -11,8 +11,8 @@ use fastgen_tui::event::{
 };
 use fastgen_tui::metrics::fastgen::{Curve, Effective, Point, Source};
 use fastgen_tui::metrics::{
-    Aggregator, Counts, InFlight, Lane, Latencies, Loading, MINI_BUCKETS, Open, Rate, RequestRecord,
-    SeriesPoint, Snapshot, Span, Summary,
+    Aggregator, Counts, CurveView, InFlight, Lane, Latencies, Loading, MINI_BUCKETS, Open, Rate,
+    RequestRecord, SeriesPoint, Snapshot, Span, Summary,
 };
 use fastgen_tui::ui::{Recording, Title, Transport};
 
@@ -381,22 +381,7 @@ fn log(n: u64) -> Vec<LogLine> {
 /// Four stages of a sweep over clients, the last one under way, over a published curve.
 pub fn sweep() -> Sampled {
     let mut s = running(16);
-    let mut aggregator = Aggregator::new();
-    for (stage, clients) in (0u32..).zip([1u32, 4, 8, 16]) {
-        aggregator.apply(&Event::Stage(Box::new(StageStart {
-            at_ns: u64::from(stage) * 60 * S,
-            stage,
-            name: format!("clients={clients}"),
-            sweep: vec![("clients".into(), clients.into())],
-            clients: Some(clients),
-            planned_requests: Some(40),
-            planned_ns: None,
-        })));
-        for i in 0..if stage == 3 { 9 } else { 40 } {
-            aggregator.apply_record(&Arc::new(swept(stage, clients, i)));
-        }
-    }
-    s.snap.curve = aggregator.snapshot(200 * S).curve;
+    s.snap.curve = stages(&[(1, 40), (4, 40), (8, 40), (16, 9)]);
     let point = |(clients, rps, latency): (u32, f64, f64)| Point {
         stage: String::new(),
         sweep: Vec::new(),
@@ -409,6 +394,34 @@ pub fn sweep() -> Sampled {
     s.title.curves =
         Arc::new(vec![Curve { label: "as published".into(), source: Source::Reference, points }]);
     s
+}
+
+/// So many stages of so many requests.
+pub fn curve(count: u32, requests: u64) -> Sampled {
+    let mut s = running(16);
+    let of: Vec<(u32, u64)> = (1..=count).map(|clients| (clients, requests)).collect();
+    s.snap.curve = stages(&of);
+    s
+}
+
+/// The curve of stages of so many clients and requests.
+fn stages(of: &[(u32, u64)]) -> CurveView {
+    let mut aggregator = Aggregator::new();
+    for (stage, (clients, requests)) in (0u32..).zip(of.iter().copied()) {
+        aggregator.apply(&Event::Stage(Box::new(StageStart {
+            at_ns: u64::from(stage) * 60 * S,
+            stage,
+            name: format!("clients={clients}"),
+            sweep: vec![("clients".into(), clients.into())],
+            clients: Some(clients),
+            planned_requests: Some(40),
+            planned_ns: None,
+        })));
+        for i in 0..requests {
+            aggregator.apply_record(&Arc::new(swept(stage, clients, i)));
+        }
+    }
+    aggregator.snapshot(200 * S).curve
 }
 
 /// A request that is the slower the more clients there are.
