@@ -11,19 +11,17 @@ use fastgen_tui::ui::view::{Picture, draw};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+fn picture(s: &sample::Sampled) -> Picture<'_> {
+    Picture { snap: &s.snap, title: &s.title, recording: &s.recording, transport: s.transport, over: s.over }
+}
+
 /// Frames of each screen that the percentiles are of.
 const FRAMES: usize = 2000;
 
 fn frames(c: &mut Criterion) {
     let s = sample::running(512);
     let theme = load("dusk", None, Depth::True).expect("a bundled theme loads");
-    let picture = Picture {
-        snap: &s.snap,
-        title: &s.title,
-        recording: &s.recording,
-        transport: s.transport,
-        over: s.over,
-    };
+    let picture = picture(&s);
     let area = Rect::new(0, 0, 200, 60);
     for screen in Screen::ALL {
         let ui = UiState { screen, ..UiState::default() };
@@ -57,13 +55,7 @@ fn frames(c: &mut Criterion) {
 fn curve(c: &mut Criterion) {
     let s = sample::curve(11, 1000);
     let theme = load("dusk", None, Depth::True).expect("a bundled theme loads");
-    let picture = Picture {
-        snap: &s.snap,
-        title: &s.title,
-        recording: &s.recording,
-        transport: s.transport,
-        over: s.over,
-    };
+    let picture = picture(&s);
     let mut ui = UiState { screen: Screen::Curve, ..UiState::default() };
     let mut rate = 0;
     c.bench_function("curve after an SLA key, 11 stages of 1000 requests", |b| {
