@@ -47,6 +47,8 @@ pub struct Ours {
     pub scheduled_time: Vec<f64>,
     /// For responses with chunks of several tokens: tokens in each chunk, by the response's place.
     pub chunk_tokens: std::collections::BTreeMap<usize, Vec<u32>>,
+    /// What the run was judged by: a profile's `[sla]`.
+    pub sla: Option<serde_json::Value>,
 }
 
 /// Reads a result file.

@@ -83,7 +83,10 @@ pub fn import(
         notes.push(note.to_string());
     })?;
     let args: Vec<&Args> = files.iter().map(|(_, file)| &file.args).collect();
-    let header = header::header(&args, started_at(&files), origin.program, origin.command)?;
+    let mut header = header::header(&args, started_at(&files), origin.program, origin.command)?;
+    if let Some(sla) = files.first().and_then(|(_, file)| file.ours.sla.clone()).filter(is_sla) {
+        header.profile["sla"] = sla;
+    }
     let mut out = Out { writer: create(&header)?, at_ns: 0, next: 0 };
     out.write(&Event::Ready { at_ns: 0, info: Box::new(header::info(&args, files.len())) });
     for message in notes {
@@ -311,4 +314,9 @@ fn finished(r: &RequestRecord) -> Event {
         error: None,
         text: None,
     }))
+}
+
+/// Whether a file's own word of what a run was judged by can stand in a profile.
+fn is_sla(value: &serde_json::Value) -> bool {
+    serde_json::from_value::<crate::profile::Sla>(value.clone()).is_ok()
 }

@@ -97,6 +97,7 @@ impl StageFile<'_> {
             client: Each(requests, |r| r.client),
             scheduled_time: Each(requests, |r| seconds(r.scheduled_ns)),
             chunk_tokens: several.map(|(i, r)| (i, r.chunk_tokens.as_slice())).collect(),
+            sla: self.run.header.profile.get("sla"),
         }
     }
 }
@@ -115,6 +116,8 @@ struct Ours<'a> {
     client: Each<'a, u32>,
     scheduled_time: Each<'a, f64>,
     chunk_tokens: BTreeMap<usize, &'a [u32]>,
+    /// What the run was judged by.
+    sla: Option<&'a serde_json::Value>,
 }
 
 /// One figure of every request.

@@ -108,6 +108,8 @@ fn profile() -> Value {
         "workload": {
             "prompt_tokens": { "normal": { "mean": 25.0, "std": 7.5, "min": 1, "max": 90 } }, "output_tokens": 4,
         },
+        // Not the usual one: what a run was judged by comes back, too.
+        "sla": { "prompt_tokens_per_s": 2500.0, "generation_tokens_per_s": [40.0, 90.0, 120.0], "validators": ["ema16"] },
     })
 }
 
