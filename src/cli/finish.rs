@@ -114,6 +114,9 @@ pub fn judge(reports: &[Report]) -> Outcome {
     if let Some(report) = reports.iter().find(|r| r.all_failed()) {
         return Err(Failure::failed(format!("{}: all requests failed", report.recording.name)));
     }
+    if reports.iter().any(|r| r.is(VerdictKind::Failed)) {
+        return Ok(Exit::Failed);
+    }
     Ok(reports.iter().map(verdict).find(|exit| *exit != Exit::Done).unwrap_or(Exit::Done))
 }
 

@@ -61,7 +61,9 @@ fn row(text: &mut String, line: &str) {
 pub fn completions(shell: clap_complete::Shell) -> Outcome {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "fastgen-tui", &mut script);
-    output::print(&String::from_utf8_lossy(&script))
+    // For bash the generator spells the hyphen of the program's name in two ways; only one is looked up.
+    let script = String::from_utf8_lossy(&script).replace("fastgen__subcmd__tui__", "fastgen__tui__");
+    output::print(&script)
 }
 
 /// `man`: the page of the program, then one a command.

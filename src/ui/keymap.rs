@@ -98,11 +98,11 @@ pub const BINDINGS: [Binding; 28] = [
     bind("Enter", "open", "open the selected request; Esc closes", Place::On(Screen::Requests)),
     bind("v", "slowest", "newest or slowest requests", Place::On(Screen::Requests)),
     bind("s S", "sort", "sort by the next column; reverse", Place::On(Screen::Requests)),
-    bind("/", "filter", "filter by outcome, client=N, #id or text", Place::On(Screen::Requests)),
+    bind("/", "filter", "filter by outcome, client=N, #id or text; Esc clears", Place::On(Screen::Requests)),
     bind("[ ]", "SLA", "the SLA's rate of generation, lower and higher", Place::On(Screen::Curve)),
     bind("V", "validator", "judge by cumulative time or by moving average", Place::On(Screen::Curve)),
     bind("f", "level", "least level shown", Place::On(Screen::Log)),
-    bind("/", "filter", "filter lines by text", Place::On(Screen::Log)),
+    bind("/", "filter", "filter lines by text; Esc clears", Place::On(Screen::Log)),
     bind("↑ ↓ j k PgUp PgDn", "", "move by one, by a page", Place::Lists),
     bind("Home End", "", "first and last", Place::Lists),
 ];

@@ -66,7 +66,8 @@ fn set_filter(ui: &mut UiState, text: String) {
             ui.log.filter = text;
             ui.log.up = 0;
         }
-        _ => ui.requests.filter = text,
+        Screen::Requests => ui.requests.filter = text,
+        _ => {}
     }
 }
 
@@ -156,7 +157,8 @@ fn look(ui: &mut UiState, command: &Command, snap: &Snapshot) {
             ui.zoom = ui.zoom.saturating_add_signed(isize::from(*by)).min(ZOOMS.len() - 1);
         }
         Command::Help => ui.help = true,
-        Command::Close => ui.requests.open = None,
+        Command::Close if ui.requests.open.is_some() => ui.requests.open = None,
+        Command::Close => set_filter(ui, String::new()),
         Command::Filter if matches!(ui.screen, Screen::Requests | Screen::Log) => {
             let text = if ui.screen == Screen::Log { &ui.log.filter } else { &ui.requests.filter };
             ui.prompt = Some(Prompt { kind: PromptKind::Filter, text: text.clone() });
@@ -205,6 +207,8 @@ fn open(ui: &mut UiState, snap: &Snapshot) {
             if let Some(lane) = snap.lanes.get(ui.client) {
                 ui.requests.filter = format!("client={}", lane.client);
                 ui.requests.open = None;
+                // Among the slowest few of its requests would be missing.
+                ui.requests.slowest = false;
                 ui.screen = Screen::Requests;
             }
         }

@@ -3,6 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::Cx;
 use crate::ui::keymap::{BINDINGS, Place};
@@ -29,7 +30,8 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
         .collect();
     let room = usize::from(area.height.saturating_sub(2)).max(1);
     let across = lines.len().div_ceil(room).max(1);
-    let width = (72 * across as u16 + 2).min(area.width);
+    let longest = lines.iter().map(|(_, about)| about.width()).max().unwrap_or(0) as u16;
+    let width = ((longest + 24).max(72) * across as u16 + 2).min(area.width);
     let rows = lines.len().div_ceil(across);
     let height = (rows as u16 + 2).min(area.height);
     let over =
