@@ -97,6 +97,8 @@ pub enum VerdictKind {
     Damaged,
     Failed,
     Interrupted,
+    /// The load was changed by hand while it was measured.
+    Intervened,
     SlaMissed,
     SlaMet,
 }
@@ -111,6 +113,7 @@ impl VerdictKind {
             Self::Damaged => "damaged",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
+            Self::Intervened => "changed by hand",
             Self::SlaMissed => "SLA missed",
             Self::SlaMet => "SLA met",
         }

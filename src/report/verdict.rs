@@ -3,7 +3,7 @@
 use super::figures::{StageReport, Verdict, VerdictKind};
 use super::run::Run;
 use super::window;
-use crate::event::Ended;
+use crate::event::{Control, Ended};
 use crate::metrics::{DEGRADED_LOOP_LAG_NS, DEGRADED_SEND_LAG_NS};
 
 /// All verdicts on a run, gravest first; none is good news too.
@@ -27,6 +27,9 @@ pub fn verdicts(run: &Run, stages: &[StageReport]) -> Vec<Verdict> {
             say(VerdictKind::Interrupted, "somebody ended the run before its stop condition was met".into());
         }
         Some(Ended::Complete) => {}
+    }
+    if let Some(why) = intervened(run) {
+        say(VerdictKind::Intervened, why);
     }
     if run.losses.damaged_pieces() > 0 {
         say(
@@ -60,6 +63,18 @@ fn cut(run: &Run) -> String {
         0 => "the recording does not say how the run ended".into(),
         n => format!("the recording stops with {n} requests in flight"),
     }
+}
+
+/// What was done to the load by hand; marks and the end change no figure.
+fn intervened(run: &Run) -> Option<String> {
+    let count = |is: fn(&Control) -> bool| run.controls.iter().filter(|(_, c)| is(c)).count();
+    let told = [
+        ("paused", count(|c| matches!(c, Control::Paused))),
+        ("given other clients", count(|c| matches!(c, Control::Clients { .. }))),
+    ];
+    let told: Vec<_> = told.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{what} {n}×")).collect();
+    (!told.is_empty())
+        .then(|| format!("the load was {}; the figures are of all of it together", told.join(", ")))
 }
 
 fn degraded(run: &Run, stages: &[StageReport]) -> Vec<String> {
@@ -126,6 +141,22 @@ mod tests {
         assert_eq!(kinds(&run), [Tainted, ClientDegraded, Damaged, Interrupted, SlaMissed]);
         run.ended = None;
         assert_eq!(kinds(&run), [Tainted, ClientDegraded, Cut, Damaged, SlaMissed]);
+    }
+
+    #[test]
+    fn what_was_done_by_hand_is_told_and_a_mark_is_nothing() {
+        let mut run = fixture::run();
+        run.controls.push((1, Control::Mark { note: "here".into() }));
+        assert_eq!(kinds(&run), []);
+        run.controls.extend([
+            (2, Control::Paused),
+            (3, Control::Resumed),
+            (4, Control::Clients { clients: 3 }),
+            (5, Control::Clients { clients: 4 }),
+        ]);
+        assert_eq!(kinds(&run), [VerdictKind::Intervened]);
+        let why = report(&run).recording.verdicts[0].why.clone();
+        assert!(why.contains("paused 1×, given other clients 2×"), "{why}");
     }
 
     #[test]
