@@ -50,6 +50,18 @@ pub struct Asked {
     pub resolved: Option<Resolved>,
 }
 
+/// The overrides: what `--url` stands for, then those that are written out.
+fn sets(args: &RunArgs) -> Vec<String> {
+    let mut sets = Vec::new();
+    if !args.urls.is_empty() {
+        let urls = toml::Value::from(args.urls.clone());
+        sets.push("backend.kind=\"openai\"".to_owned());
+        sets.push(format!("backend.urls={urls}"));
+    }
+    sets.extend(args.sets.iter().cloned());
+    sets
+}
+
 /// Reads and checks what the arguments name, with their overrides.
 ///
 /// # Errors
@@ -59,7 +71,7 @@ pub fn asked(args: &RunArgs) -> Result<Asked, Failure> {
         let (profile, stages, interrupted) = resume::open(path)?;
         return Ok(Asked { profile, stages, resume: Some(interrupted), resolved: None });
     }
-    let mut resolved = resolve(args.profile.as_deref().unwrap_or(DEFAULT_PROFILE), &args.sets)?;
+    let mut resolved = resolve(args.profile.as_deref().unwrap_or(DEFAULT_PROFILE), &sets(args))?;
     let stop = &mut resolved.profile.stop;
     if args.duration.is_some() || args.requests.is_some() {
         stop.duration = args.duration;
