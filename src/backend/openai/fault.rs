@@ -48,7 +48,8 @@ impl Fault {
             "the server speaks HTTP/2 only, and this client HTTP/1.1".to_owned()
         } else if error.is_parse() {
             format!("the server does not speak HTTP/1.1 ({})", causes(error))
-        } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+        } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() || was_cut(error)
+        {
             format!("the server closed the connection before {during}")
         } else {
             format!("the connection broke before {during}: {}", causes(error))
@@ -76,6 +77,18 @@ impl Fault {
         }
         Self::new(outcome, message)
     }
+}
+
+/// The connection ended within a body.
+fn was_cut(error: &hyper::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return io.kind() == std::io::ErrorKind::UnexpectedEof;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// An error with what caused it, in one line.
