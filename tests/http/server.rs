@@ -244,21 +244,6 @@ fn wrong(scenario: &str, out: &mut Out<'_>, seen: &Seen) -> std::io::Result<bool
             out.head(SSE)?;
             out.chunk("data: {\"choices\":oops}\n\n")?;
         }
-        "busy" => {
-            return status(
-                out,
-                "429 Too Many Requests",
-                "Retry-After: 7\r\n",
-                "{\"error\":{\"message\":\"slow down\"}}",
-            );
-        }
-        "full" => return status(out, "503 Service Unavailable", "", ""),
-        "broken" => {
-            return status(out, "500 Internal Server Error", "", "<html>\x1b[2J<h1>Oh no</h1></html>");
-        }
-        "echoes-key" => return status(out, "400 Bad Request", "", &format!("what is {KEY}?")),
-        "redirects" => return status(out, "307 Temporary Redirect", "Location: http://elsewhere/v1\r\n", ""),
-        "web-page" => return status(out, "200 OK", "Content-Type: text/html\r\n", "<h1>Welcome</h1>"),
         "no-http" => out.put(b"SSH-2.0-OpenSSH_9.9\r\n")?,
         "endless-head" => {
             out.put(b"HTTP/1.1 200 OK\r\nX: ")?;
@@ -272,14 +257,32 @@ fn wrong(scenario: &str, out: &mut Out<'_>, seen: &Seen) -> std::io::Result<bool
         "huge-chunk" => {
             out.head(SSE)?;
             out.put(b"6400000\r\ndata: ")?;
-            (0..1600).try_for_each(|_| out.put(&[b'y'; 1 << 16]))?;
+            (0..6400).try_for_each(|_| out.put(&[b'y'; 1 << 14]))?;
         }
         "empty" => {
             out.head(SSE)?;
             out.last()?;
             return Ok(true);
         }
-        other => panic!("no scenario {other}"),
+        other => return refusal(other, out),
     }
     Ok(false)
+}
+
+/// Answers that are no 200, or no stream.
+fn refusal(scenario: &str, out: &mut Out<'_>) -> std::io::Result<bool> {
+    match scenario {
+        "busy" => status(
+            out,
+            "429 Too Many Requests",
+            "Retry-After: 7\r\n",
+            "{\"error\":{\"message\":\"slow down\"}}",
+        ),
+        "full" => status(out, "503 Service Unavailable", "", ""),
+        "broken" => status(out, "500 Internal Server Error", "", "<html>\x1b[2J<h1>Oh no</h1></html>"),
+        "echoes-key" => status(out, "400 Bad Request", "", &format!("what is {KEY}?")),
+        "redirects" => status(out, "307 Temporary Redirect", "Location: http://elsewhere/v1\r\n", ""),
+        "web-page" => status(out, "200 OK", "Content-Type: text/html\r\n", "<h1>Welcome</h1>"),
+        other => panic!("no scenario {other}"),
+    }
 }

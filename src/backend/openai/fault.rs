@@ -69,7 +69,7 @@ impl Fault {
             message.push_str(reason);
         }
         if let Some(after) = retry_after {
-            message.push_str(&format!(" (Retry-After: {})", harmless(after)));
+            message = format!("{message} (Retry-After: {})", harmless(after));
         }
         if !words.is_empty() {
             message.push_str(": ");

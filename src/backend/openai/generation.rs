@@ -28,7 +28,7 @@ const REST: Duration = Duration::from_secs(1);
 
 /// What a request is answered with.
 enum Answer {
-    Stream(Wire, Incoming),
+    Stream(Box<Wire>, Incoming),
     /// One JSON object, and when its last bytes were read.
     Whole(Vec<u8>, u64),
 }
@@ -80,7 +80,7 @@ impl HttpGeneration {
 
     fn opened(&mut self, answer: Result<Answer, Fault>) {
         self.state = match answer {
-            Ok(Answer::Stream(wire, body)) => State::Streaming(Box::new(wire), body),
+            Ok(Answer::Stream(wire, body)) => State::Streaming(wire, body),
             Ok(Answer::Whole(json, at_ns)) => {
                 self.reading.whole(&json, at_ns);
                 State::Over
@@ -249,7 +249,7 @@ async fn open(server: Arc<Server>, path: String, body: Vec<u8>) -> Result<Answer
                 "the server answers with a web page; is the URL right? It says: {seen}"
             )))
         }
-        _ => Ok(Answer::Stream(wire, body)),
+        _ => Ok(Answer::Stream(Box::new(wire), body)),
     }
 }
 

@@ -107,49 +107,48 @@ async fn get(server: &Server, path: &str) -> Result<(u16, Vec<u8>), Fault> {
 }
 
 /// The wanted model of a list, or its first.
-fn choose(list: Option<Vec<Served>>, wanted: Option<&str>) -> Result<Served, String> {
-    let named = |id: &str| Served { id: id.to_owned(), ..Served::default() };
-    match (list.filter(|list| !list.is_empty()), wanted) {
-        (None, Some(wanted)) => Ok(named(wanted)),
-        (None, None) => Err("lists no models; set backend.model to the name to ask for".into()),
-        (Some(mut list), None) => Ok(list.swap_remove(0)),
-        (Some(list), Some(wanted)) => match list.iter().find(|model| model.id == wanted) {
-            Some(model) => Ok(model.clone()),
-            None => {
-                let mut names: Vec<String> =
-                    list.iter().take(NAMES).map(|model| harmless(&model.id)).collect();
-                if list.len() > NAMES {
-                    names.push(format!("and {} more", list.len() - NAMES));
-                }
-                Err(format!("has no model \"{wanted}\" (backend.model); it has {}", names.join(", ")))
-            }
-        },
+fn choose(served: Option<Vec<Served>>, wanted: Option<&str>) -> Result<Served, String> {
+    let mut served = served.unwrap_or_default();
+    let Some(wanted) = wanted else {
+        let none = || "lists no models; set backend.model to the name to ask for".to_owned();
+        return if served.is_empty() { Err(none()) } else { Ok(served.swap_remove(0)) };
+    };
+    if served.is_empty() {
+        return Ok(Served { id: wanted.to_owned(), ..Served::default() });
     }
+    if let Some(model) = served.iter().find(|model| model.id == wanted) {
+        return Ok(model.clone());
+    }
+    let mut shown: Vec<String> = served.iter().take(NAMES).map(|model| harmless(&model.id)).collect();
+    if served.len() > NAMES {
+        shown.push(format!("and {} more", served.len() - NAMES));
+    }
+    Err(format!("has no model \"{wanted}\" (backend.model); it has {}", shown.join(", ")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn served(ids: &[&str]) -> Option<Vec<Served>> {
-        Some(ids.iter().map(|id| Served { id: (*id).to_owned(), ..Served::default() }).collect())
+    fn served(ids: &[&str]) -> Vec<Served> {
+        ids.iter().map(|id| Served { id: (*id).to_owned(), ..Served::default() }).collect()
     }
 
     #[test]
     fn the_wanted_model_is_taken_or_the_first() {
-        assert_eq!(choose(served(&["a", "b"]), None).map(|m| m.id), Ok("a".into()));
-        assert_eq!(choose(served(&["a", "b"]), Some("b")).map(|m| m.id), Ok("b".into()));
+        assert_eq!(choose(Some(served(&["a", "b"])), None).map(|m| m.id), Ok("a".into()));
+        assert_eq!(choose(Some(served(&["a", "b"])), Some("b")).map(|m| m.id), Ok("b".into()));
         assert_eq!(choose(None, Some("b")).map(|m| m.id), Ok("b".into()));
         assert!(choose(None, None).is_err_and(|e| e.contains("backend.model")));
-        assert!(choose(served(&[]), None).is_err_and(|e| e.contains("lists no models")));
+        assert!(choose(Some(served(&[])), None).is_err_and(|e| e.contains("lists no models")));
     }
 
     #[test]
     fn a_model_that_is_not_there_is_named_with_those_that_are() {
-        let said = choose(served(&["llama", "qwen\x1b"]), Some("lama")).err().unwrap_or_default();
+        let said = choose(Some(served(&["llama", "qwen\x1b"])), Some("lama")).err().unwrap_or_default();
         assert!(said.contains("no model \"lama\"") && said.ends_with("llama, qwen"), "{said}");
         let many: Vec<String> = (0..30).map(|i| format!("m{i}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert!(choose(served(&many), Some("x")).is_err_and(|e| e.ends_with("m9, and 20 more")));
+        assert!(choose(Some(served(&many)), Some("x")).is_err_and(|e| e.ends_with("m9, and 20 more")));
     }
 }

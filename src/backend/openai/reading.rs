@@ -151,12 +151,11 @@ impl Told {
             self.done = true;
             return;
         }
-        match peek(data, &mut self.text) {
-            Ok(found) => self.found(found, at_ns),
-            Err(_) => {
-                let seen = harmless(&String::from_utf8_lossy(&data[..data.len().min(400)]));
-                self.fault = Some(Fault::protocol(format!("an event is no JSON object: {seen}")));
-            }
+        if let Ok(found) = peek(data, &mut self.text) {
+            self.found(found, at_ns);
+        } else {
+            let seen = harmless(&String::from_utf8_lossy(&data[..data.len().min(400)]));
+            self.fault = Some(Fault::protocol(format!("an event is no JSON object: {seen}")));
         }
         if self.text.len() > TEXT {
             self.text.truncate(self.text.floor_char_boundary(TEXT));
