@@ -96,6 +96,7 @@ impl Iterator for Load {
                 outcome: Outcome::Completed,
                 output_tokens: OUTPUT,
                 counted_by: CountedBy::Engine,
+                prompt_tokens: None,
                 error: None,
                 text: None,
             };

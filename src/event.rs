@@ -154,6 +154,9 @@ pub struct Finished {
     pub output_tokens: u32,
     /// Who counted the output tokens.
     pub counted_by: CountedBy,
+    /// Tokens in the prompt as the server counted them, where it told. Where that differs from what was sent,
+    /// this is the truth.
+    pub prompt_tokens: Option<u32>,
     /// What went wrong, one line.
     pub error: Option<Box<str>>,
     /// Generated text, where the backend gives it.

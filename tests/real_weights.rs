@@ -68,7 +68,7 @@ async fn answer(backend: &dyn Backend, prompt: Vec<u32>, max_tokens: u32, ignore
     loop {
         match generation.next().await {
             Item::Prefill { .. } => {}
-            Item::Chunk { tokens, text } => {
+            Item::Chunk { tokens, text, .. } => {
                 count += tokens;
                 all.push_str(text.as_deref().unwrap_or_default());
             }

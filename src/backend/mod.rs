@@ -16,6 +16,8 @@ pub use crate::progress::Progress;
 
 #[cfg(feature = "mistralrs")]
 pub mod mistralrs;
+#[cfg(feature = "http")]
+pub mod openai;
 pub mod sim;
 
 /// The embedded engine's version, as Cargo.toml pins it.
@@ -40,7 +42,8 @@ pub enum Item {
     /// Work on the prompt began at this time of the run's clock. At most once, before the first chunk.
     Prefill { at_ns: u64 },
     /// `tokens ≥ 1` more tokens have arrived.
-    Chunk { tokens: u32, text: Option<Box<str>> },
+    /// `at_ns`: when they did, on the run's clock, where the backend saw that itself; else it is now.
+    Chunk { at_ns: Option<u64>, tokens: u32, text: Option<Box<str>> },
     /// The end, well or ill. Nothing follows.
     End(End),
 }
@@ -52,6 +55,8 @@ pub struct End {
     /// Tokens generated, exactly.
     pub output_tokens: u32,
     pub counted_by: CountedBy,
+    /// Tokens in the prompt, where only the other side could count them.
+    pub prompt_tokens: Option<u32>,
     /// What went wrong, one line.
     pub error: Option<Box<str>>,
 }
@@ -60,6 +65,11 @@ pub struct End {
 pub trait Generation: Send {
     /// The next item. After [`Item::End`] it must not be polled again.
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Item>;
+
+    /// The text so far, of backends that don't hand it out piece by piece with the chunks.
+    fn take_text(&mut self) -> String {
+        String::new()
+    }
 }
 
 impl dyn Generation + '_ {
@@ -203,8 +213,10 @@ fn check_parallel(profile: &Profile, engines: u32) -> Result<(), BackendError> {
 /// # Errors
 /// The profile's key that is to blame, and what is wrong.
 pub fn check(profile: &Profile, engines: u32) -> Result<(), (&'static str, BackendError)> {
-    if profile.backend.kind != BackendKind::Mistralrs {
-        return Ok(());
+    match profile.backend.kind {
+        BackendKind::Openai => return check_openai(profile),
+        BackendKind::Sim | BackendKind::Imported => return Ok(()),
+        BackendKind::Mistralrs => {}
     }
     check_parallel(profile, engines).map_err(|e| ("backend.tensor_parallel", e))?;
     #[cfg(feature = "mistralrs")]
@@ -218,6 +230,23 @@ pub fn check(profile: &Profile, engines: u32) -> Result<(), (&'static str, Backe
         "model.dummy"
     };
     model::ModelSource::resolve(model).and_then(|source| source.check()).map_err(|e| (e.key(named), e.into()))
+}
+
+#[cfg(feature = "http")]
+fn check_openai(profile: &Profile) -> Result<(), (&'static str, BackendError)> {
+    openai::check(&profile.backend)
+}
+
+#[cfg(not(feature = "http"))]
+fn check_openai(_: &Profile) -> Result<(), (&'static str, BackendError)> {
+    Err(("backend.kind", no_http()))
+}
+
+#[cfg(not(feature = "http"))]
+fn no_http() -> BackendError {
+    BackendError::Unavailable(
+        "this build can't measure servers over HTTP; build it with `--features http` (the default)".into(),
+    )
 }
 
 /// Makes the backend that a profile asks for. Blocks, maybe for minutes: call it on a thread of its own.
@@ -242,8 +271,9 @@ pub fn load(
         BackendKind::Imported => Err(BackendError::Unavailable(
             "backend.kind = \"imported\" marks a recording of another tool's results; it can't be run".into(),
         )),
-        BackendKind::Openai => Err(BackendError::Unavailable(
-            "backend.kind = \"openai\" is not in this version; use \"mistralrs\" or \"sim\"".into(),
-        )),
+        #[cfg(feature = "http")]
+        BackendKind::Openai => Ok(Arc::new(openai::load(profile, clock, progress)?)),
+        #[cfg(not(feature = "http"))]
+        BackendKind::Openai => Err(no_http()),
     }
 }

@@ -240,7 +240,13 @@ impl Generation for SimGeneration {
 }
 
 fn end(outcome: Outcome, output_tokens: u32, error: Option<&str>) -> End {
-    End { outcome, output_tokens, counted_by: CountedBy::Engine, error: error.map(Into::into) }
+    End {
+        outcome,
+        output_tokens,
+        counted_by: CountedBy::Engine,
+        prompt_tokens: None,
+        error: error.map(Into::into),
+    }
 }
 
 struct Engine {
@@ -325,7 +331,7 @@ fn emit(job: &mut Job) -> bool {
         job.left -= 1;
         job.made += 1;
         let word = WORDS[job.made as usize % WORDS.len()];
-        if job.out.try_send(Item::Chunk { tokens: 1, text: Some(word.into()) }).is_err() {
+        if job.out.try_send(Item::Chunk { at_ns: None, tokens: 1, text: Some(word.into()) }).is_err() {
             return false;
         }
     }

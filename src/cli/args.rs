@@ -14,6 +14,7 @@ Without a command it runs live: the profile `demo` unless --profile says otherwi
 const AFTER_HELP: &str = "\
 Examples:
   fastgen-tui                                        the demo, live
+  fastgen-tui --url http://127.0.0.1:8000/v1         a server of yours, under the demo's load
   fastgen-tui --profile llama2-7b-cpu --set load.clients=4
   fastgen-tui record --for 30s --json > report.json
   fastgen-tui record --profile fastgen-mini --dry-run
@@ -65,6 +66,10 @@ pub struct RunArgs {
     /// A profile's name, or a TOML file [default: demo]
     #[arg(short, long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
+    /// Measure this OpenAI-compatible server, e.g. http://127.0.0.1:8000/v1, with the profile's load; may be given
+    /// again for more servers
+    #[arg(long = "url", value_name = "URL")]
+    pub urls: Vec<String>,
     /// Override a key of the profile, e.g. --set load.clients=16; may be given again
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
@@ -81,7 +86,7 @@ pub struct RunArgs {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["profile", "sets", "output", "duration", "requests"]
+        conflicts_with_all = ["profile", "urls", "sets", "output", "duration", "requests"]
     )]
     pub resume: Option<PathBuf>,
     /// Print the stages, requests, engine loads and the estimated time, and run nothing
@@ -339,6 +344,7 @@ mod tests {
             &["fastgen-tui", "export", "x"],
             &["fastgen-tui", "--resume", "x", "--set", "load.clients=2"],
             &["fastgen-tui", "--resume", "x", "--no-record"],
+            &["fastgen-tui", "--resume", "x", "--url", "http://x"],
             &["fastgen-tui", "record", "--resume", "x", "--profile", "demo"],
             &["fastgen-tui", "export", "x", "--csv", "y", "--tokenizer", "z"],
             &["fastgen-tui", "import", "fastgen", "x"],

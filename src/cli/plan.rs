@@ -157,7 +157,7 @@ mod tests {
         let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
         let profile = resolve_in(None, "sim", &sets).unwrap().profile;
         let stages = profile.stages().unwrap();
-        Asked { profile, stages, resume: None, resolved: None }
+        Asked { profile, stages, resume: None, resolved: None, by_url: false }
     }
 
     #[test]

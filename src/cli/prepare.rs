@@ -48,6 +48,20 @@ pub struct Asked {
     pub resume: Option<Interrupted>,
     /// Where the profile's values were written; not known of a recording's.
     pub resolved: Option<Resolved>,
+    /// The servers are `--url`'s.
+    pub by_url: bool,
+}
+
+/// The overrides: what `--url` stands for, then those that are written out.
+fn sets(args: &RunArgs) -> Vec<String> {
+    let mut sets = Vec::new();
+    if !args.urls.is_empty() {
+        let urls = toml::Value::from(args.urls.clone());
+        sets.push("backend.kind=\"openai\"".to_owned());
+        sets.push(format!("backend.urls={urls}"));
+    }
+    sets.extend(args.sets.iter().cloned());
+    sets
 }
 
 /// Reads and checks what the arguments name, with their overrides.
@@ -57,9 +71,9 @@ pub struct Asked {
 pub fn asked(args: &RunArgs) -> Result<Asked, Failure> {
     if let Some(path) = &args.resume {
         let (profile, stages, interrupted) = resume::open(path)?;
-        return Ok(Asked { profile, stages, resume: Some(interrupted), resolved: None });
+        return Ok(Asked { profile, stages, resume: Some(interrupted), resolved: None, by_url: false });
     }
-    let mut resolved = resolve(args.profile.as_deref().unwrap_or(DEFAULT_PROFILE), &args.sets)?;
+    let mut resolved = resolve(args.profile.as_deref().unwrap_or(DEFAULT_PROFILE), &sets(args))?;
     let stop = &mut resolved.profile.stop;
     if args.duration.is_some() || args.requests.is_some() {
         stop.duration = args.duration;
@@ -70,7 +84,8 @@ pub fn asked(args: &RunArgs) -> Result<Asked, Failure> {
         return Err(resolved.error("ui.theme", &error.to_string()).into());
     }
     let stages = resolved.profile.stages().map_err(|error| resolved.locate(error))?;
-    Ok(Asked { profile: resolved.profile.clone(), stages, resume: None, resolved: Some(resolved) })
+    let by_url = !args.urls.is_empty();
+    Ok(Asked { profile: resolved.profile.clone(), stages, resume: None, resolved: Some(resolved), by_url })
 }
 
 /// The first stage of each engine.
@@ -89,6 +104,10 @@ pub fn check_engines(asked: &Asked) -> Result<(), Failure> {
         let Err((key, error)) = backend::check(&stage.profile, all) else { continue };
         let swept = key.split('.').find(|part| stage.sweep.iter().any(|(k, _)| k == part));
         let key = swept.map_or_else(|| key.to_owned(), |part| format!("sweep.{part}"));
+        if asked.by_url && key == "backend.urls" {
+            // Not as a wrong value of a profile, which would be shown: a password may stand in it.
+            return Err(Failure::usage(format!("--url: {error}")));
+        }
         return Err(match &asked.resolved {
             Some(resolved) => resolved.error(&key, &error.to_string()).into(),
             None => Failure::usage(format!("{key}: {error}")),

@@ -311,6 +311,7 @@ fn finished(r: &RequestRecord) -> Event {
         outcome: r.outcome,
         output_tokens: r.output_tokens,
         counted_by: r.counted_by,
+        prompt_tokens: None,
         error: None,
         text: None,
     }))

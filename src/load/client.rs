@@ -102,6 +102,7 @@ impl Client {
             outcome: end.outcome,
             output_tokens: end.output_tokens,
             counted_by: end.counted_by,
+            prompt_tokens: end.prompt_tokens,
             error: end.error,
             text: (!text.is_empty()).then(|| text.into()),
         })));
@@ -120,6 +121,17 @@ impl Client {
         let ends = gate.wait_for(|gate| matches!(gate, Gate::Draining | Gate::Cancelling));
         let _ = tokio::time::timeout(wait, ends).await;
     }
+}
+
+/// All of a request's text, as far as it is kept.
+fn joined(mut text: String, rest: String) -> String {
+    if text.is_empty() {
+        text = rest;
+    } else {
+        text.push_str(&rest);
+    }
+    text.truncate(text.floor_char_boundary(TEXT_LIMIT));
+    text
 }
 
 /// Follows one generation: stamps what comes, and gives up where the profile or the user says so.
@@ -143,8 +155,8 @@ impl Follow<'_> {
             let outcome = tokio::select! {
                 biased;
                 item = generation.next() => match item {
-                    Item::Chunk { tokens, text: piece } => {
-                        let at_ns = self.stage.clock.now_ns();
+                    Item::Chunk { at_ns, tokens, text: piece } => {
+                        let at_ns = at_ns.unwrap_or_else(|| self.stage.clock.now_ns());
                         self.stage.sink.send(Event::Token { at_ns, request: self.request, tokens });
                         output_tokens += tokens;
                         if let Some(piece) = piece && text.len() + piece.len() <= TEXT_LIMIT {
@@ -156,14 +168,21 @@ impl Follow<'_> {
                         self.stage.sink.send(Event::Prefill { at_ns, request: self.request });
                         continue;
                     }
-                    Item::End(end) => return (end, text),
+                    Item::End(end) => return (end, joined(text, generation.take_text())),
                 },
                 _ = &mut cancelled => Outcome::Cancelled,
                 () = &mut total => Outcome::TimedOutTotal,
                 () = &mut first, if output_tokens == 0 => Outcome::TimedOutTtft,
             };
             // Dropping the generation, on return, frees its slot in the engine.
-            return (End { outcome, output_tokens, counted_by: CountedBy::Chunks, error: None }, text);
+            let end = End {
+                outcome,
+                output_tokens,
+                counted_by: CountedBy::Chunks,
+                prompt_tokens: None,
+                error: None,
+            };
+            return (end, joined(text, generation.take_text()));
         }
     }
 

@@ -64,7 +64,7 @@ impl Sweep {
     /// Runs all stages that are not done; tells how the run ended, and hands over the engine that is still loaded.
     /// Readings end with it.
     pub fn run(mut self) -> (Ended, Option<Arc<dyn Backend>>) {
-        let ended = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
+        let ended = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => self.stages(&runtime),
             Err(error) => Ended::Failed { reason: format!("the clients have no runtime: {error}") },
         };

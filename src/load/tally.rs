@@ -60,7 +60,13 @@ mod tests {
     use crate::event::CountedBy;
 
     fn end(outcome: Outcome) -> End {
-        End { outcome, output_tokens: 1, counted_by: CountedBy::Engine, error: Some("no\nroom".into()) }
+        End {
+            outcome,
+            output_tokens: 1,
+            counted_by: CountedBy::Engine,
+            prompt_tokens: None,
+            error: Some("no\nroom".into()),
+        }
     }
 
     #[test]

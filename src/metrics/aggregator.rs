@@ -216,7 +216,15 @@ impl Aggregator {
         self.seconds.add_input(at_ns, prompt_tokens);
     }
 
+    /// A server counted another prompt than the one that was counted at its first token.
+    fn correct_input(&mut self, at_ns: u64, tokens: i64) {
+        let total = &mut self.stage.counts.input_tokens;
+        *total = total.saturating_add_signed(tokens);
+        self.seconds.correct_input(at_ns, tokens);
+    }
+
     fn finished(&mut self, end: &Finished) -> Option<Arc<RequestRecord>> {
+        let sent_with = end.prompt_tokens.and_then(|_| self.tracker.prompt_tokens(end.request));
         let Some((record, corrections)) = self.tracker.finish(end) else {
             self.stray_events += 1;
             return None;
@@ -226,6 +234,9 @@ impl Aggregator {
                 let total = &mut self.stage.counts.output_tokens;
                 *total = total.saturating_add_signed(c.tokens);
                 self.seconds.correct_output(c.at_ns, c.tokens);
+            }
+            if let (Some(sent_with), Some(first)) = (sent_with, record.chunk_at_ns.first()) {
+                self.correct_input(*first, i64::from(record.prompt_tokens) - i64::from(sent_with));
             }
         }
         let record = Arc::new(record);

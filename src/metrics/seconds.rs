@@ -165,6 +165,12 @@ impl Seconds {
         }
     }
 
+    pub(super) fn correct_input(&mut self, at_ns: u64, tokens: i64) {
+        if let Some(point) = self.point(at_ns) {
+            point.input_tokens = point.input_tokens.saturating_add_signed(tokens);
+        }
+    }
+
     pub(super) fn add_completed(&mut self, at_ns: u64) {
         if let Some(point) = self.point(at_ns) {
             point.completed += 1;

@@ -57,7 +57,7 @@ impl OpenRequest {
             sent_ns: self.sent.at_ns,
             prefill_ns: self.prefill_ns,
             finished_ns: end.at_ns.max(floor),
-            prompt_tokens: self.sent.prompt_tokens,
+            prompt_tokens: end.prompt_tokens.unwrap_or(self.sent.prompt_tokens),
             max_tokens: self.sent.max_tokens,
             output_tokens: end.output_tokens,
             counted_by: end.counted_by,
@@ -159,6 +159,11 @@ impl Tracker {
         self.open.values()
     }
 
+    /// Tokens that a request in flight was sent with.
+    pub(super) fn prompt_tokens(&self, request: RequestId) -> Option<u32> {
+        self.open.get(&request).map(|open| open.sent.prompt_tokens)
+    }
+
     pub(super) fn in_flight(&self) -> u32 {
         u32::try_from(self.open.len()).unwrap_or(u32::MAX)
     }
@@ -244,6 +249,7 @@ mod tests {
             outcome: Outcome::Completed,
             output_tokens,
             counted_by: CountedBy::Engine,
+            prompt_tokens: None,
             error: None,
             text: None,
         }

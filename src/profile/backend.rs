@@ -1,10 +1,11 @@
 //! The schema of `[backend]`: which engine serves, and how it is set up.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::openai::{Dialect, Endpoint, Launch};
+use super::openai::{Dialect, Endpoint, Launch, PromptAs};
 use super::values::{duration, is_default};
 
 /// Which backend serves.
@@ -54,6 +55,18 @@ pub struct Backend {
     /// The environment variable that holds the server's key. The key itself never stands in a profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key_env: Option<String>,
+    /// Headers of every request to the server, e.g. for a gateway. The key goes into `api_key_env`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// More keys of every request's JSON body, e.g. `top_p = 0.9`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub body: BTreeMap<String, serde_json::Value>,
+    /// Prompts as token ids or as text; a chat's are always text.
+    #[serde(skip_serializing_if = "is_default")]
+    pub prompt_as: PromptAs,
+    /// Token ids of prompts to a server are below this; default 32000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<u32>,
     /// Threads of the HTTP client; default 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_threads: Option<u32>,
@@ -81,6 +94,10 @@ impl Default for Backend {
             model: None,
             dialect: Dialect::default(),
             api_key_env: None,
+            headers: BTreeMap::new(),
+            body: BTreeMap::new(),
+            prompt_as: PromptAs::default(),
+            vocabulary: None,
             client_threads: None,
             launch: None,
             sim: Sim::default(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::check_openai::check_openai;
 use super::de::hint;
 use super::sweep::check_sweep;
 use super::{BackendKind, Distribution, Length, Profile, Spread};
@@ -97,15 +98,7 @@ fn check_backend(profile: &Profile, check: &mut Check) {
     check.need(nth_cuda || DEVICES.contains(&device), "backend.device", || {
         format!("unknown device \"{device}\"{}", hint(device, &DEVICES))
     });
-    check.need(backend.client_threads != Some(0), "backend.client_threads", || "must be 1 or more".into());
-    check.need(backend.kind != BackendKind::Openai || !backend.urls.is_empty(), "backend", || {
-        "kind = \"openai\" needs `urls`, e.g. urls = [\"http://127.0.0.1:8000/v1\"]".into()
-    });
-    check.need(
-        backend.launch.as_ref().is_none_or(|l| !l.command.is_empty()),
-        "backend.launch.command",
-        || "must hold the program to start".into(),
-    );
+    check_openai(profile, check);
     let speed = backend.sim.prefill_tokens_per_s;
     check.need(speed.is_finite() && speed >= 0.0, "backend.sim.prefill_tokens_per_s", || {
         format!("must be 0 or more, and is {speed}")

@@ -6,6 +6,7 @@
 
 mod backend;
 mod check;
+mod check_openai;
 mod de;
 mod error;
 mod estimate;

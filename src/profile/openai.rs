@@ -15,6 +15,17 @@ pub enum Endpoint {
     Chat,
 }
 
+/// How prompts are sent to the completions endpoint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PromptAs {
+    /// Token ids: exact counts, no tokenisation in the measured time.
+    #[default]
+    Tokens,
+    /// Simple words, about one token each; the server's `usage` tells the true count.
+    Text,
+}
+
 /// A server's way of speaking the protocol.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -31,6 +42,20 @@ pub enum Dialect {
     MiiOpenai,
     VllmGenerate,
     AzureMl,
+}
+
+impl Dialect {
+    /// Its name in a profile, if this version doesn't speak it.
+    pub fn unspoken(self) -> Option<&'static str> {
+        match self {
+            Self::Auto | Self::Vllm | Self::Sglang | Self::LlamaCpp => None,
+            Self::Tgi => Some("tgi"),
+            Self::Mii => Some("mii"),
+            Self::MiiOpenai => Some("mii-openai"),
+            Self::VllmGenerate => Some("vllm-generate"),
+            Self::AzureMl => Some("azure-ml"),
+        }
+    }
 }
 
 /// `[backend.launch]`: a server started for the run.

@@ -72,12 +72,6 @@ impl Profile {
             return Err(wrong("sweep.rate", why.into()));
         }
         let stages = self.stages()?;
-        if stages.iter().any(|s| s.profile.backend.kind == BackendKind::Openai) {
-            return refuse(
-                "measuring servers over HTTP (backend.kind = \"openai\") is not in this version; \
-                 use \"mistralrs\" or \"sim\"",
-            );
-        }
         if self.backend.kind == BackendKind::Imported {
             return refuse(
                 "backend.kind = \"imported\" marks a recording of another tool's results and can't be run; to run \
@@ -85,6 +79,7 @@ impl Profile {
             );
         }
         for stage in &stages {
+            super::check_openai::refuse(stage)?;
             stage.check_meaning(stages.len())?;
         }
         Ok(())
@@ -100,7 +95,14 @@ impl StagePlan {
                        --for or --requests";
             return Err(wrong("sweep", why.into()));
         }
-        let weights = self.sweep.iter().find(|(key, _)| key == "model" || key == "quantization");
+        let server = ["model", "quantization", "tensor_parallel", "replicas", "max_batch"];
+        let fixed = self.sweep.iter().find(|(key, _)| server.contains(&key.as_str()));
+        let weights = fixed.filter(|(key, _)| key == "model" || key == "quantization");
+        if let Some((key, _)) = fixed.filter(|_| self.profile.backend.kind == BackendKind::Openai) {
+            let why =
+                "a server has its weights and settings by itself, so all these cells would measure the same";
+            return Err(wrong(&format!("sweep.{key}"), why.into()));
+        }
         match weights {
             Some((key, _)) if self.profile.backend.kind == BackendKind::Sim => {
                 let why = "the simulated engine has no weights, so all these cells would measure the same";

@@ -78,6 +78,7 @@ fn request(r: &mut Random, id: u64, start: u64, events: &mut Vec<Event>) {
         outcome,
         output_tokens,
         counted_by: if many { CountedBy::Usage } else { CountedBy::Engine },
+        prompt_tokens: None,
         error: outcome.is_failure().then(|| "it broke\nbadly \u{1b}[31m".into()),
         text: None,
     })));

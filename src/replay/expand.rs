@@ -78,6 +78,7 @@ fn finished(record: &mut RequestRecord) -> Event {
         outcome: record.outcome,
         output_tokens: record.output_tokens,
         counted_by: record.counted_by,
+        prompt_tokens: None,
         error: record.error.take(),
         text: record.text.take(),
     }))

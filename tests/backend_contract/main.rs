@@ -52,6 +52,7 @@ async fn tell(backend: &dyn Backend, request: GenerateRequest) -> Story {
             outcome: Outcome::Cancelled,
             output_tokens: 0,
             counted_by: fastgen_tui::event::CountedBy::Chunks,
+            prompt_tokens: None,
             error: None,
         },
     };
@@ -62,7 +63,7 @@ async fn tell(backend: &dyn Backend, request: GenerateRequest) -> Story {
                 assert!(story.chunks.is_empty() && story.prefill_ns.is_none(), "prefill comes once, first");
                 story.prefill_ns = Some(at_ns);
             }
-            Item::Chunk { tokens, text } => {
+            Item::Chunk { tokens, text, .. } => {
                 assert!(tokens >= 1);
                 story.chunks.push(tokens);
                 story.text.push_str(text.as_deref().unwrap_or_default());

@@ -62,7 +62,7 @@ impl Running {
                 // When a request's very first token is its last, the engine goes on for one more.
                 let tokens = tokens.min(self.max_tokens - self.given).max(1);
                 self.given += tokens;
-                self.due.push_back(Item::Chunk { tokens, text: Some(choice.text.into()) });
+                self.due.push_back(Item::Chunk { at_ns: None, tokens, text: Some(choice.text.into()) });
                 if let Some(reason) = choice.finish_reason {
                     self.due.push_back(Item::End(self.finished(&reason)));
                 }
@@ -125,7 +125,7 @@ impl Generation for Refused {
 /// An end as the engine counts it, the error in one line.
 pub fn end(outcome: Outcome, output_tokens: u32, error: Option<String>) -> End {
     let line = |error: String| error.lines().next().unwrap_or_default().into();
-    End { outcome, output_tokens, counted_by: CountedBy::Engine, error: error.map(line) }
+    End { outcome, output_tokens, counted_by: CountedBy::Engine, prompt_tokens: None, error: error.map(line) }
 }
 
 fn complaint(response: Response) -> String {

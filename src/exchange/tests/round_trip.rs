@@ -61,6 +61,7 @@ fn finished(record: &RequestRecord) -> Event {
         outcome: record.outcome,
         output_tokens: record.output_tokens,
         counted_by: record.counted_by,
+        prompt_tokens: None,
         error: None,
         text: None,
     }))

@@ -28,6 +28,7 @@ fn end(request: RequestId, at_ns: u64, output_tokens: u32, outcome: Outcome) -> 
         outcome,
         output_tokens,
         counted_by,
+        prompt_tokens: None,
         error: None,
         text: None,
     }))

@@ -1,0 +1,198 @@
+//! What can go wrong with a request, as an outcome and one harmless line.
+
+use std::time::Duration;
+
+use crate::event::Outcome;
+
+/// Most characters of a server's words that are kept.
+const WORDS: usize = 240;
+
+/// A request that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub outcome: Outcome,
+    pub message: String,
+}
+
+impl Fault {
+    pub fn new(outcome: Outcome, message: impl Into<String>) -> Self {
+        Self { outcome, message: message.into() }
+    }
+
+    /// The server broke the protocol.
+    pub fn protocol(message: impl Into<String>) -> Self {
+        Self::new(Outcome::FailedProtocol, message)
+    }
+
+    /// No connection.
+    pub fn connect(shown: &str, error: &std::io::Error) -> Self {
+        let hint = match error.raw_os_error() {
+            // EMFILE, ENFILE
+            Some(24 | 23) => "; raise the limit of open files (`ulimit -n`)",
+            _ => "",
+        };
+        Self::new(Outcome::FailedConnect, format!("no connection to {shown}: {error}{hint}"))
+    }
+
+    /// No connection in time.
+    pub fn connect_timeout(shown: &str, limit: Duration) -> Self {
+        let message = format!("no connection to {shown} within {} s", limit.as_secs());
+        Self::new(Outcome::TimedOutConnect, message)
+    }
+
+    /// The exchange broke off. `during`: what was waited for.
+    pub fn broken(error: &hyper::Error, during: &str) -> Self {
+        let why = if error.is_parse() && error.to_string().contains("too large") {
+            "the answer's head is too long".to_owned()
+        } else if error.is_parse_version_h2() {
+            "the server speaks HTTP/2 only, and this client HTTP/1.1".to_owned()
+        } else if error.is_parse() {
+            format!("the server does not speak HTTP/1.1 ({})", causes(error))
+        } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() || was_cut(error)
+        {
+            format!("the server closed the connection before {during}")
+        } else {
+            format!("the connection broke before {during}: {}", causes(error))
+        };
+        Self::protocol(why)
+    }
+
+    /// An answer that is not 2xx.
+    pub fn status(status: hyper::StatusCode, retry_after: Option<&str>, words: &str) -> Self {
+        let outcome = match status.as_u16() {
+            429 | 503 => Outcome::FailedOverload,
+            _ => Outcome::FailedHttp,
+        };
+        let mut message = format!("HTTP {}", status.as_u16());
+        if let Some(reason) = status.canonical_reason() {
+            message.push(' ');
+            message.push_str(reason);
+        }
+        if let Some(after) = retry_after {
+            message = format!("{message} (Retry-After: {})", harmless(after));
+        }
+        if !words.is_empty() {
+            message.push_str(": ");
+            message.push_str(words);
+        }
+        Self::new(outcome, message)
+    }
+}
+
+/// The connection ended within a body.
+fn was_cut(error: &hyper::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return io.kind() == std::io::ErrorKind::UnexpectedEof;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// An error with what caused it, in one line.
+fn causes(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    harmless(&text)
+}
+
+/// A server's words in one line: no control characters, no runs of blanks, and not too long.
+pub fn harmless(text: &str) -> String {
+    let mut out = String::new();
+    let mut kept = 0;
+    for word in text.split(|c: char| c.is_whitespace() || unsafe_to_print(c)).filter(|word| !word.is_empty())
+    {
+        if kept > 0 {
+            out.push(' ');
+        }
+        for c in word.chars() {
+            if kept >= WORDS {
+                out.push('…');
+                return out;
+            }
+            out.push(c);
+            kept += 1;
+        }
+        kept += 1;
+    }
+    out
+}
+
+/// Controls, and what turns the direction of writing.
+fn unsafe_to_print(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The point of an error body: a JSON error's message, else the text, of HTML without its tags.
+pub fn words(body: &[u8]) -> String {
+    if let Ok(found) = super::peek::peek(body, &mut String::new())
+        && let Some(error) = found.error
+    {
+        return harmless(&error);
+    }
+    if let Ok(serde_json::Value::Object(map)) = serde_json::from_slice(body)
+        && let Some(detail) = map.get("detail").or_else(|| map.get("message"))
+    {
+        return harmless(detail.as_str().map_or_else(|| detail.to_string(), str::to_owned).as_str());
+    }
+    let text = String::from_utf8_lossy(body);
+    if text.trim_start().starts_with('<') {
+        return harmless(&without_tags(&text));
+    }
+    harmless(&text)
+}
+
+fn without_tags(html: &str) -> String {
+    let mut out = String::new();
+    let mut inside = false;
+    for c in html.chars() {
+        match c {
+            '<' => inside = true,
+            '>' => {
+                inside = false;
+                out.push(' ');
+            }
+            c if !inside => out.push(c),
+            _ => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_servers_words_are_made_harmless() {
+        assert_eq!(harmless("a\x1b[31m\r\n\tb\0c\u{202e}d"), "a [31m b c d");
+        let long = harmless(&"ab ".repeat(1000));
+        assert!(long.ends_with('…') && long.chars().count() <= WORDS + 1, "{long}");
+        assert_eq!(harmless(""), "");
+    }
+
+    #[test]
+    fn the_point_of_an_error_body_is_found() {
+        assert_eq!(words(br#"{"error":{"message":"bad\nmodel"}}"#), "bad model");
+        assert_eq!(words(br#"{"detail":"Not Found"}"#), "Not Found");
+        assert_eq!(words(br#"{"detail":[{"loc":1}]}"#), r#"[{"loc":1}]"#);
+        assert_eq!(words(b"<html><h1>502 Bad</h1>\n<p>nginx</p></html>"), "502 Bad nginx");
+        assert_eq!(words(b"\xff\xfeplain"), "\u{fffd}\u{fffd}plain");
+    }
+
+    #[test]
+    fn overload_is_told_from_other_answers() {
+        let status = |code| hyper::StatusCode::from_u16(code).unwrap_or_default();
+        let busy = Fault::status(status(429), Some("7"), "slow down");
+        assert_eq!(busy.outcome, Outcome::FailedOverload);
+        assert_eq!(busy.message, "HTTP 429 Too Many Requests (Retry-After: 7): slow down");
+        assert_eq!(Fault::status(status(503), None, "").outcome, Outcome::FailedOverload);
+        assert_eq!(Fault::status(status(500), None, "").outcome, Outcome::FailedHttp);
+    }
+}

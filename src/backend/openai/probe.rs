@@ -1,0 +1,154 @@
+//! Asks a server what it is before any load: its models, and by their owner what it is made of.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::fault::{Fault, harmless, words};
+use super::server::Server;
+use crate::backend::{BackendError, Progress};
+
+/// Most time for an answer.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How often it is asked whether to give up.
+const LOOK: Duration = Duration::from_millis(50);
+/// The longest list that is read.
+const LIST: usize = 8 * 1024 * 1024;
+/// Names of models that a message shows.
+const NAMES: usize = 10;
+
+/// A model in a server's list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Served {
+    pub id: String,
+    #[serde(default)]
+    pub owned_by: Option<String>,
+    /// The longest sequence, where the server tells.
+    #[serde(default)]
+    pub max_model_len: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct List {
+    data: Vec<Served>,
+}
+
+/// The model to ask a server for.
+///
+/// # Errors
+/// The server is not there, is none, refuses the key, or lacks the model that `wanted` names.
+pub async fn model(
+    server: &Server,
+    wanted: Option<&str>,
+    progress: &dyn Progress,
+) -> Result<Served, BackendError> {
+    let shown = server.target.shown();
+    progress.step(&format!("asking {shown} for its models"), None);
+    let list = tokio::select! {
+        list = list(server) => list.map_err(BackendError::Unavailable)?,
+        () = given_up(progress) => return Err(BackendError::Interrupted),
+    };
+    choose(list, wanted).map_err(|why| BackendError::Unavailable(format!("{shown} {why}")))
+}
+
+async fn given_up(progress: &dyn Progress) {
+    while !progress.cancelled() {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The server's list of models; `None` if it is a server without one.
+async fn list(server: &Server) -> Result<Option<Vec<Served>>, String> {
+    let shown = server.target.shown();
+    let path = format!("{}/models", server.target.prefix);
+    let (status, body) = get(server, &path).await.map_err(|fault| {
+        format!("there is no server to measure at {shown}: GET {path}: {}", fault.message)
+    })?;
+    match status {
+        200 => match serde_json::from_slice::<List>(&body) {
+            Ok(list) => Ok(Some(list.data)),
+            Err(_) => Err(format!(
+                "{shown} is no OpenAI-compatible server: GET {path} answers with something that is no list of \
+                 models: {}",
+                harmless(&String::from_utf8_lossy(&body[..body.len().min(400)]))
+            )),
+        },
+        401 | 403 => Err(format!(
+            "{shown} refuses the key (HTTP {status}); name the variable that holds the right one by \
+             backend.api_key_env: {}",
+            words(&body)
+        )),
+        404 | 405 => {
+            let health = get(server, "/health").await.map(|(status, _)| status);
+            match health {
+                Ok(200) => Ok(None),
+                other => Err(format!(
+                    "{shown} is no OpenAI-compatible server, or the path is wrong: GET {path}: HTTP {status}, \
+                     GET /health: {}",
+                    other.map_or_else(|fault| fault.message, |status| format!("HTTP {status}"))
+                )),
+            }
+        }
+        _ => Err(format!("{shown} is not ready: GET {path}: HTTP {status}: {}", words(&body))),
+    }
+}
+
+async fn get(server: &Server, path: &str) -> Result<(u16, Vec<u8>), Fault> {
+    let asked = async {
+        let request = server.request(path, None)?;
+        let mut wire = server.connect().await?;
+        let answer = wire.send(request).await.map_err(|unanswered| unanswered.fault)?;
+        let (head, mut body) = answer.into_parts();
+        let read = wire.body(&mut body, LIST).await?;
+        Ok((head.status.as_u16(), read))
+    };
+    let late = || Err(Fault::protocol(format!("no answer within {} s", ANSWER.as_secs())));
+    tokio::time::timeout(ANSWER, asked).await.unwrap_or_else(|_| late())
+}
+
+/// The wanted model of a list, or its first.
+fn choose(served: Option<Vec<Served>>, wanted: Option<&str>) -> Result<Served, String> {
+    let mut served = served.unwrap_or_default();
+    let Some(wanted) = wanted else {
+        let none = || "lists no models; set backend.model to the name to ask for".to_owned();
+        return if served.is_empty() { Err(none()) } else { Ok(served.swap_remove(0)) };
+    };
+    if served.is_empty() {
+        return Ok(Served { id: wanted.to_owned(), ..Served::default() });
+    }
+    if let Some(model) = served.iter().find(|model| model.id == wanted) {
+        return Ok(model.clone());
+    }
+    let mut shown: Vec<String> = served.iter().take(NAMES).map(|model| harmless(&model.id)).collect();
+    if served.len() > NAMES {
+        shown.push(format!("and {} more", served.len() - NAMES));
+    }
+    Err(format!("has no model \"{wanted}\" (backend.model); it has {}", shown.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn served(ids: &[&str]) -> Vec<Served> {
+        ids.iter().map(|id| Served { id: (*id).to_owned(), ..Served::default() }).collect()
+    }
+
+    #[test]
+    fn the_wanted_model_is_taken_or_the_first() {
+        assert_eq!(choose(Some(served(&["a", "b"])), None).map(|m| m.id), Ok("a".into()));
+        assert_eq!(choose(Some(served(&["a", "b"])), Some("b")).map(|m| m.id), Ok("b".into()));
+        assert_eq!(choose(None, Some("b")).map(|m| m.id), Ok("b".into()));
+        assert!(choose(None, None).is_err_and(|e| e.contains("backend.model")));
+        assert!(choose(Some(served(&[])), None).is_err_and(|e| e.contains("lists no models")));
+    }
+
+    #[test]
+    fn a_model_that_is_not_there_is_named_with_those_that_are() {
+        let said = choose(Some(served(&["llama", "qwen\x1b"])), Some("lama")).err().unwrap_or_default();
+        assert!(said.contains("no model \"lama\"") && said.ends_with("llama, qwen"), "{said}");
+        let many: Vec<String> = (0..30).map(|i| format!("m{i}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(choose(Some(served(&many)), Some("x")).is_err_and(|e| e.ends_with("m9, and 20 more")));
+    }
+}

@@ -1,0 +1,195 @@
+//! What a stream's events mean: tokens, counts, its end. Pure: no socket, no clock.
+
+use std::collections::VecDeque;
+
+use super::fault::{Fault, harmless};
+use super::peek::{Peek, Usage, peek};
+use super::sse::{Frames, LINE_LIMIT};
+use crate::backend::End;
+use crate::event::{CountedBy, Outcome};
+
+/// Most bytes of generated text that are kept.
+const TEXT: usize = 64 * 1024;
+
+/// A chunk's time on the run's clock, and its tokens.
+pub type Chunk = (u64, u32);
+
+/// A stream, as far as it has come.
+#[derive(Debug, Default)]
+pub struct Reading {
+    frames: Frames,
+    told: Told,
+}
+
+/// What the stream has told.
+#[derive(Debug, Default)]
+struct Told {
+    /// Chunks that wait to be handed on.
+    chunks: VecDeque<Chunk>,
+    text: String,
+    /// Tokens in all chunks so far.
+    made: u32,
+    /// An event with a choice was seen.
+    begun: bool,
+    /// The server counts in every chunk, from the first on.
+    continuous: bool,
+    finished: bool,
+    done: bool,
+    usage: Usage,
+    fault: Option<Fault>,
+}
+
+impl Reading {
+    /// Takes in bytes that were read at `at_ns`.
+    pub fn feed(&mut self, bytes: &[u8], at_ns: u64) {
+        let told = &mut self.told;
+        if self.frames.feed(bytes, &mut |data| told.event(data, at_ns)).is_err() {
+            told.too_long();
+        }
+    }
+
+    /// A whole answer in place of a stream.
+    pub fn whole(&mut self, json: &[u8], at_ns: u64) {
+        let told = &mut self.told;
+        told.event(json, at_ns);
+        told.finished = true;
+        told.done = true;
+        if told.made > 0
+            && let Some(count) = told.usage.completion_tokens
+        {
+            told.chunks.clear();
+            told.made = count.max(1);
+            told.chunks.push_back((at_ns, told.made));
+        }
+    }
+
+    /// The body is over.
+    pub fn over(&mut self, at_ns: u64, max_tokens: u32) {
+        let told = &mut self.told;
+        if self.frames.finish(&mut |data| told.event(data, at_ns)).is_err() {
+            told.too_long();
+        }
+        if told.is_over() {
+            return;
+        }
+        told.done = true;
+        if !told.finished && told.made < max_tokens && told.usage.completion_tokens.is_none() {
+            told.fault = Some(Fault::protocol(match told.made {
+                0 => "the stream ended without a token".to_owned(),
+                n => format!("the stream was cut after {n} tokens: no finish_reason, no [DONE]"),
+            }));
+        }
+    }
+
+    /// The connection broke. After the last token's reason nothing is missing but the goodbye.
+    pub fn broke(&mut self, fault: Fault) {
+        if self.told.finished || self.told.done {
+            self.told.done = true;
+        } else {
+            self.told.fault.get_or_insert(fault);
+        }
+    }
+
+    /// The next chunk that waits.
+    #[inline]
+    pub fn next_chunk(&mut self) -> Option<Chunk> {
+        self.told.chunks.pop_front()
+    }
+
+    /// Nothing more will come of it.
+    pub fn is_over(&self) -> bool {
+        self.told.is_over()
+    }
+
+    /// It ended well, as far as the stream goes.
+    pub fn is_well(&self) -> bool {
+        self.told.done && self.told.fault.is_none()
+    }
+
+    /// The text so far.
+    pub fn take_text(&mut self) -> String {
+        std::mem::take(&mut self.told.text)
+    }
+
+    /// How it ended.
+    pub fn end(&mut self) -> End {
+        let told = &mut self.told;
+        if told.fault.is_none() && told.made == 0 && told.usage.completion_tokens.is_none() && !told.finished
+        {
+            told.fault = Some(Fault::protocol("the stream ended without a token"));
+        }
+        // A count below what was seen is no count.
+        let counted = told.usage.completion_tokens.filter(|n| *n >= told.made || told.fault.is_none());
+        let (output_tokens, counted_by) = match counted {
+            Some(tokens) => (tokens, CountedBy::Usage),
+            None => (told.made, CountedBy::Chunks),
+        };
+        let (outcome, error) = match told.fault.take() {
+            Some(fault) => (fault.outcome, Some(fault.message.into())),
+            None => (Outcome::Completed, None),
+        };
+        let prompt_tokens = told.usage.prompt_tokens.filter(|n| *n > 0);
+        End { outcome, output_tokens, counted_by, prompt_tokens, error }
+    }
+}
+
+impl Told {
+    fn is_over(&self) -> bool {
+        self.done || self.fault.is_some()
+    }
+
+    fn too_long(&mut self) {
+        let message = format!("a line of the stream is longer than {} MiB", LINE_LIMIT >> 20);
+        self.fault.get_or_insert(Fault::protocol(message));
+    }
+
+    fn event(&mut self, data: &[u8], at_ns: u64) {
+        if self.is_over() {
+            return;
+        }
+        if data.trim_ascii() == b"[DONE]" {
+            self.done = true;
+            return;
+        }
+        if let Ok(found) = peek(data, &mut self.text) {
+            self.found(found, at_ns);
+        } else {
+            let seen = harmless(&String::from_utf8_lossy(&data[..data.len().min(400)]));
+            self.fault = Some(Fault::protocol(format!("an event is no JSON object: {seen}")));
+        }
+        if self.text.len() > TEXT {
+            self.text.truncate(self.text.floor_char_boundary(TEXT));
+        }
+    }
+
+    fn found(&mut self, found: Peek, at_ns: u64) {
+        if let Some(error) = found.error {
+            let message = format!("the server broke off: {}", harmless(&error));
+            self.fault = Some(Fault::new(Outcome::FailedEngine, message));
+            return;
+        }
+        self.finished |= found.finished;
+        let counted = found.usage.and_then(|usage| usage.completion_tokens);
+        if let Some(usage) = found.usage {
+            self.usage.completion_tokens = usage.completion_tokens.or(self.usage.completion_tokens);
+            self.usage.prompt_tokens = usage.prompt_tokens.or(self.usage.prompt_tokens);
+        }
+        if !found.choices {
+            return;
+        }
+        if !std::mem::replace(&mut self.begun, true) {
+            self.continuous = counted.is_some();
+        }
+        let tokens = match counted.filter(|_| self.continuous) {
+            Some(count) => count.saturating_sub(self.made),
+            None => u32::from(found.generated),
+        };
+        if tokens > 0 {
+            self.made = self.made.saturating_add(tokens);
+            self.chunks.push_back((at_ns, tokens));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! Rules for the keys of `[backend]` that concern servers over HTTP.
+
+use super::check::Check;
+use super::{BackendKind, Profile, ProfileError, StagePlan};
+
+/// Headers that are made here, or that would carry a key into a recording.
+const OWN_HEADERS: [&str; 9] = [
+    "host",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "connection",
+    "accept",
+    "upgrade",
+    "te",
+    "expect",
+];
+const SECRET_HEADERS: [&str; 6] =
+    ["authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "x-auth-token"];
+/// Keys of a body that the load decides.
+const OWN_BODY: [&str; 8] =
+    ["model", "prompt", "messages", "stream", "max_tokens", "max_completion_tokens", "n", "best_of"];
+/// The smallest vocabulary that prompts can be drawn from: the first ids are control tokens.
+const LEAST_VOCABULARY: u32 = 100;
+
+/// Checks them.
+pub(super) fn check_openai(profile: &Profile, check: &mut Check) {
+    let backend = &profile.backend;
+    check.need(backend.client_threads != Some(0), "backend.client_threads", || "must be 1 or more".into());
+    check.need(backend.kind != BackendKind::Openai || !backend.urls.is_empty(), "backend", || {
+        "kind = \"openai\" needs `urls`, e.g. urls = [\"http://127.0.0.1:8000/v1\"]".into()
+    });
+    check.need(
+        backend.launch.as_ref().is_none_or(|l| !l.command.is_empty()),
+        "backend.launch.command",
+        || "must hold the program to start".into(),
+    );
+    check.need(backend.api_key_env.as_deref().is_none_or(is_variable), "backend.api_key_env", || {
+        "must be the NAME of an environment variable that holds the key, never the key itself".into()
+    });
+    check.need(backend.vocabulary.is_none_or(|n| n >= LEAST_VOCABULARY), "backend.vocabulary", || {
+        format!("must be {LEAST_VOCABULARY} or more")
+    });
+    check.need(backend.model.as_deref() != Some(""), "backend.model", || {
+        "must not be empty; leave the key out for the first model that the server lists".into()
+    });
+    for name in backend.headers.keys() {
+        let (key, lower) = (format!("backend.headers.{name}"), name.to_ascii_lowercase());
+        check.need(!SECRET_HEADERS.contains(&lower.as_str()), &key, || {
+            "a key must not stand in a profile, which is recorded; put it into an environment variable and name \
+             that by backend.api_key_env"
+                .into()
+        });
+        check
+            .need(!OWN_HEADERS.contains(&lower.as_str()), &key, || "this header is set by the client".into());
+    }
+    for name in backend.body.keys() {
+        check.need(!OWN_BODY.contains(&name.as_str()), &format!("backend.body.{name}"), || {
+            "this key is set by the load; see backend.model, [workload]".into()
+        });
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// What of a server's profile this version can't do.
+pub(super) fn refuse(stage: &StagePlan) -> Result<(), ProfileError> {
+    let backend = &stage.profile.backend;
+    if backend.kind != BackendKind::Openai {
+        return Ok(());
+    }
+    let wrong = |key: &str, why: String| Err(ProfileError::Cell { key: key.to_owned(), message: why });
+    if backend.launch.is_some() {
+        let why = "starting the server for the run is not in this version; start it yourself and leave \
+                   [backend.launch] out";
+        return wrong("backend.launch", why.into());
+    }
+    if let Some(name) = backend.dialect.unspoken() {
+        let why = format!(
+            "the dialect \"{name}\" is not in this version; if the server has an OpenAI-compatible endpoint, set \
+             \"auto\""
+        );
+        return wrong("backend.dialect", why);
+    }
+    if backend.client_threads.is_some_and(|n| n > 1) {
+        let why = "more than one client thread is not in this version; leave the key out";
+        return wrong("backend.client_threads", why.into());
+    }
+    if stage.profile.workload.prompt_text.is_some() {
+        let why = "a prompt of one's own for a server is not in this version; use workload.prompt_tokens";
+        return wrong("workload.prompt_text", why.into());
+    }
+    Ok(())
+}

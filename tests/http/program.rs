@@ -1,0 +1,96 @@
+//! The real program against a server.
+
+use std::process::{Command, Output, Stdio};
+
+use crate::server::{KEY, Server};
+
+fn program(folder: &std::path::Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fastgen-tui"));
+    command.args(args).current_dir(folder).env("HOME", folder).env("TEST_KEY", KEY).stdin(Stdio::null());
+    command.env_remove("XDG_CONFIG_HOME").env_remove("XDG_STATE_HOME").env_remove("XDG_CACHE_HOME");
+    command.output().unwrap()
+}
+
+#[test]
+fn a_url_is_all_it_takes() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let url = server.url("plain");
+    let args = ["record", "--url", &url, "--for", "1s", "--json", "-o", "run.jsonl.zst"];
+    let output = program(folder.path(), &args);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let window = &report["stages"][0]["windows"]["measured"];
+    let completed = window["requests"]["completed"].as_u64().unwrap();
+    assert!(completed > 10, "{completed}");
+    assert_eq!(window["tokens"]["output"].as_u64().unwrap(), completed * 48);
+    assert_eq!(window["tokens"]["input"].as_u64().unwrap(), completed * 77, "as the server counts");
+    assert_eq!(report["recording"]["backend"], "openai");
+    let report = program(folder.path(), &["report", "run.jsonl.zst"]);
+    assert!(report.status.success());
+}
+
+#[test]
+fn the_key_is_sent_and_never_shown() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    for (scenario, status) in [("plain", 0), ("echoes-key", 1), ("locked", 1)] {
+        let (url, file) = (server.url(scenario), format!("{scenario}.jsonl.zst"));
+        let set = "backend.api_key_env=TEST_KEY";
+        let args = ["record", "--url", &url, "--set", set, "--requests", "5", "-o", &file];
+        let output = program(folder.path(), &args);
+        assert_eq!(output.status.code(), Some(status), "{}", String::from_utf8_lossy(&output.stderr));
+        let recorded = std::fs::File::open(folder.path().join(&file)).unwrap();
+        let recorded = zstd::decode_all(recorded).unwrap();
+        for bytes in [&output.stdout, &output.stderr, &recorded] {
+            assert!(!String::from_utf8_lossy(bytes).contains(KEY), "{scenario}: the key is in there");
+        }
+    }
+    let heads = server.seen.heads.lock().unwrap();
+    assert!(heads.iter().all(|head| head.contains(KEY)), "every request bears it");
+}
+
+#[test]
+fn what_can_be_seen_to_be_wrong_is_said_before_any_load() {
+    let folder = tempfile::tempdir().unwrap();
+    for (args, words) in [
+        (vec!["--url", "127.0.0.1:8000"], "--url: a base URL needs its scheme"),
+        (vec!["--url", "https://host/v1"], "https:// is not in this version"),
+        (vec!["--url", "http://me:pw@host/v1"], "no user or password"),
+        (
+            vec!["--url", "http://host", "--set", "backend.dialect=tgi"],
+            "the dialect \"tgi\" is not in this version",
+        ),
+        (vec!["--url", "http://host", "--set", "backend.api_key_env=NO_SUCH_KEY"], "NO_SUCH_KEY is not set"),
+        (vec!["--url", "http://host", "--set", "backend.api_key_env=sk-abc"], "must be the NAME"),
+        (
+            vec!["--url", "http://host", "--set", "backend.headers={Authorization=\"x\"}"],
+            "must not stand in a profile",
+        ),
+        (vec!["--url", "http://host", "--set", "backend.body={stream=false}"], "set by the load"),
+        (vec!["--url", "http://host", "--set", "backend.client_threads=4"], "client thread"),
+        (
+            vec!["--url", "http://host", "--set", "sweep.replicas=[1,2]", "--for", "1s"],
+            "would measure the same",
+        ),
+    ] {
+        let args: Vec<&str> = ["record"].into_iter().chain(args).collect();
+        let output = program(folder.path(), &args);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        assert!(error.contains(words), "{args:?}: {error}");
+        assert!(!error.contains(":pw@"), "{error}");
+    }
+    assert!(!folder.path().join("recordings").exists());
+}
+
+#[test]
+fn a_server_that_is_not_there_ends_the_run_with_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["record", "--url", "http://127.0.0.1:9/v1", "--for", "1s", "-o", "x.jsonl.zst"];
+    let output = program(folder.path(), &args);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("there is no server to measure at http://127.0.0.1:9/v1"), "{error}");
+}
