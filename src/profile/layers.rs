@@ -12,7 +12,7 @@ use super::{Profile, ProfileError};
 use crate::suggest::did_you_mean;
 
 /// The profiles that the program brings along: name and TOML.
-pub const BUNDLED: [(&str, &str); 10] = [
+pub const BUNDLED: [(&str, &str); 11] = [
     ("demo", include_str!("../../profiles/demo.toml")),
     ("fastgen-mini", include_str!("../../profiles/fastgen-mini.toml")),
     ("llama2-7b-fastgen", include_str!("../../profiles/llama2-7b-fastgen.toml")),
@@ -23,6 +23,7 @@ pub const BUNDLED: [(&str, &str); 10] = [
     ("llama2-7b-a6000", include_str!("../../profiles/llama2-7b-a6000.toml")),
     ("llama2-7b-cpu", include_str!("../../profiles/llama2-7b-cpu.toml")),
     ("sim", include_str!("../../profiles/sim.toml")),
+    ("sim-open", include_str!("../../profiles/sim-open.toml")),
 ];
 
 /// A profile ready to run, and where it came from.

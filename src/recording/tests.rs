@@ -84,9 +84,24 @@ fn request(r: &mut Random, id: u64, start: u64, events: &mut Vec<Event>) {
     })));
 }
 
+/// An open loop of two requests in flight, a third of the time.
+fn open_loop(r: &mut Random) -> Option<OpenLoop> {
+    (r.below(3) == 0).then(|| OpenLoop {
+        kind: "ramp".into(),
+        rate: 8.5,
+        burstiness: None,
+        ramp_from: Some(0.5),
+        ramp_ns: Some(TICK * r.below(10_000_000)),
+        max_in_flight: 2,
+        warmup_clients: 3,
+    })
+}
+
 /// A well-formed run: all kinds of events, in order, no two at the same time.
 pub(crate) fn run(seed: u64, requests: u64) -> Vec<Event> {
     let mut r = Random(seed | 1);
+    let open = open_loop(&mut r);
+    let clients = open.is_none().then_some(4);
     let mut events = vec![
         Event::Ready {
             at_ns: 0,
@@ -97,7 +112,8 @@ pub(crate) fn run(seed: u64, requests: u64) -> Vec<Event> {
             stage: 0,
             name: "main".into(),
             sweep: vec![("clients".into(), 4.into())],
-            clients: Some(4),
+            clients,
+            open,
             planned_requests: Some(requests),
             planned_ns: None,
         })),
@@ -115,6 +131,7 @@ pub(crate) fn run(seed: u64, requests: u64) -> Vec<Event> {
     }
     let mark = Control::Mark { note: "here \"it\" is".into() };
     events.push(Event::Control { at_ns: end_ns / 2, control: mark });
+    events.push(Event::Control { at_ns: end_ns / 2, control: Control::Rate { rate: 3.25 } });
     events.push(Event::Log(Box::new(LogLine {
         at_ns: end_ns / 3,
         level: Level::Warn,
@@ -127,7 +144,7 @@ pub(crate) fn run(seed: u64, requests: u64) -> Vec<Event> {
         stage: 0,
         name: "main".into(),
         sweep: vec![("clients".into(), 4.into())],
-        clients: Some(4),
+        clients,
         how: StageOutcome::Complete,
     })));
     events.push(Event::Ended { at_ns: end_ns + 2 * TICK, how: Ended::Complete });

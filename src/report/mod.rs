@@ -12,6 +12,7 @@ mod figures;
 #[cfg(test)]
 mod fixture;
 mod markdown;
+mod open;
 mod radix;
 mod run;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod window;
 pub use exact::{report, report_with};
 pub use figures::*;
 pub use markdown::markdown;
+pub use open::{BACKLOG_DEVIATIONS, BACKLOG_SHARE};
 pub use run::{Run, Stage};
 pub use stats::{Pool, Sorted, Stats};
 pub use text::text;

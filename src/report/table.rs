@@ -153,6 +153,25 @@ pub fn fate(stage: &StageReport) -> Option<String> {
     Some(reason.map_or_else(|| ended.to_owned(), |reason| format!("{ended}: {reason}")))
 }
 
+/// What an open loop offered and what came of it, in one line.
+pub fn offered(stage: &StageReport) -> Option<String> {
+    let open = stage.open_loop.as_ref()?;
+    let rate = |rate| number(rate, 3);
+    let keeps_up = match open.keeps_up {
+        Some(true) => "; the server kept up",
+        Some(false) => "; the server did not keep up",
+        None => "",
+    };
+    Some(format!(
+        "offered {} req/s, achieved {}; at most {} in flight of {} allowed, {} held back{keeps_up}",
+        rate(open.offered_per_s),
+        rate(open.achieved_per_s),
+        open.peak_in_flight,
+        open.max_in_flight,
+        open.held_back
+    ))
+}
+
 /// Name and value pairs that say what was run.
 pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let r = &report.recording;

@@ -72,13 +72,15 @@ fn rate_names(rates: &[f64]) -> impl Iterator<Item = String> {
 }
 
 fn effective(stages: &[&StageReport], validator: Validator, rates: &[f64]) -> Table {
-    let head = [format!("effective, {}", validator.name()), "clients".into(), "req/s".into()];
+    let open = stages.iter().all(|stage| stage.clients.is_none() && stage.rate().is_some());
+    let load = if open { "rate" } else { "clients" };
+    let head = [format!("effective, {}", validator.name()), load.into(), "req/s".into()];
     let mut table = Table::new(head.into_iter().chain(["latency s".into()]).chain(rate_names(rates)));
     for stage in stages {
         let f = &stage.fastgen;
         let mut cells = vec![
             stage.name.clone(),
-            whole(stage.clients),
+            if open { stage.rate().map_or_else(|| UNKNOWN.into(), |r| r.to_string()) } else { whole(stage.clients) },
             number(f.figures.query_throughput_rps, 3),
             number(f.figures.latency_s, 3),
         ];
