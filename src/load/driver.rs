@@ -213,6 +213,7 @@ impl Running {
                     return StageOutcome::Failed { reason };
                 }
             }
+            self.announce_draining();
         }
         if interrupted { StageOutcome::Interrupted } else { StageOutcome::Complete }
     }

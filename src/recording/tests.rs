@@ -1,6 +1,7 @@
 //! Laws of the format: what is written is read again, a cut costs only what is behind it, damage never panics.
 
 mod laws;
+mod loads;
 mod resumed;
 
 pub(crate) use resumed::{Resumption, resumption};
@@ -84,23 +85,10 @@ fn request(r: &mut Random, id: u64, start: u64, events: &mut Vec<Event>) {
     })));
 }
 
-/// An open loop of two requests in flight, a third of the time.
-fn open_loop(r: &mut Random) -> Option<OpenLoop> {
-    (r.below(3) == 0).then(|| OpenLoop {
-        kind: "ramp".into(),
-        rate: 8.5,
-        burstiness: None,
-        ramp_from: Some(0.5),
-        ramp_ns: Some(TICK * r.below(10_000_000)),
-        max_in_flight: 2,
-        warmup_clients: 3,
-    })
-}
-
 /// A well-formed run: all kinds of events, in order, no two at the same time.
 pub(crate) fn run(seed: u64, requests: u64) -> Vec<Event> {
     let mut r = Random(seed | 1);
-    let open = open_loop(&mut r);
+    let open = loads::open(&mut r);
     let clients = open.is_none().then_some(4);
     let mut events = vec![
         Event::Ready {
