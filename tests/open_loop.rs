@@ -179,7 +179,8 @@ fn rates_are_swept_over_and_plotted() {
     let home = Home::new();
     let report = home.record(&["load.kind=poisson", "sweep.rate=[20.0,40]", "stop={requests=20}"]);
     let stages = report["stages"].as_array().unwrap();
-    let told: Vec<_> = stages.iter().map(|s| (s["name"].as_str().unwrap(), number(&s["sweep"]["rate"]))).collect();
+    let told: Vec<_> =
+        stages.iter().map(|s| (s["name"].as_str().unwrap(), number(&s["sweep"]["rate"]))).collect();
     assert_eq!(told, [("rate=20", 20.0), ("rate=40", 40.0)]);
     assert!(stages.iter().all(|s| s["requests"]["completed"] == 20 && s["ended"] == "complete"));
     // The same seed: the same gaps, at twice the rate.
@@ -224,7 +225,8 @@ fn a_plan_knows_rates() {
 #[test]
 fn what_makes_no_sense_is_refused_where_it_stands() {
     let home = Home::new();
-    let file = "[backend]\nkind = \"sim\"\n[load]\nkind = \"poisson\"\nrate = 0\n[stop]\nrequests = \"4*clients\"\n";
+    let file =
+        "[backend]\nkind = \"sim\"\n[load]\nkind = \"poisson\"\nrate = 0\n[stop]\nrequests = \"4*clients\"\n";
     std::fs::write(home.0.path().join("p.toml"), file).unwrap();
     let refused = |args: &[&str], words: &str| {
         let output = home.run(&[&["record"], args].concat());
@@ -243,8 +245,14 @@ fn what_makes_no_sense_is_refused_where_it_stands() {
         "p.toml:7:12: stop.requests: an open loop has no clients to count by, so \"4*clients\" is no number",
     );
     let poisson = "load.kind=poisson";
-    with(&[poisson, "load.rate=-1"], "load.rate: must be requests a second, above 0 and up to 1000000, and is -1");
-    with(&[poisson, "load.rate=nan"], "load.rate: must be requests a second, above 0 and up to 1000000, and is NaN");
+    with(
+        &[poisson, "load.rate=-1"],
+        "load.rate: must be requests a second, above 0 and up to 1000000, and is -1",
+    );
+    with(
+        &[poisson, "load.rate=nan"],
+        "load.rate: must be requests a second, above 0 and up to 1000000, and is NaN",
+    );
     with(&[poisson, "load.rate=inf"], "load.rate: must be requests a second");
     with(&[poisson, "load.rate=1e7"], "load.rate: must be requests a second");
     with(&[poisson, "load.rate=\"fast\""], "load.rate: expected a number");
@@ -259,11 +267,20 @@ fn what_makes_no_sense_is_refused_where_it_stands() {
     with(&[poisson, "sweep.rate=[\"x\"]"], "found \"x\"");
     with(&[poisson, rate, "load.burstiness=2"], "load.burstiness: belongs to load.kind = \"gamma\"");
     with(&["load.kind=gamma", rate], "load.kind: \"gamma\" needs load.burstiness");
-    with(&["load.kind=gamma", rate, "load.burstiness=0"], "load.burstiness: must be from 0.01 to 10000, and is 0");
+    with(
+        &["load.kind=gamma", rate, "load.burstiness=0"],
+        "load.burstiness: must be from 0.01 to 10000, and is 0",
+    );
     with(&["load.kind=ramp", rate], "load.kind: \"ramp\" needs load.ramp_time");
     with(&["load.kind=ramp", rate, "load.ramp_time=0s"], "load.ramp_time: must be longer than no time");
-    with(&["load.kind=ramp", rate, "load.ramp_time=9s", "load.ramp_from=-2"], "load.ramp_from: must be requests");
-    with(&["load.kind=constant", rate, "load.ramp_time=9s"], "load.ramp_time: belongs to load.kind = \"ramp\"");
+    with(
+        &["load.kind=ramp", rate, "load.ramp_time=9s", "load.ramp_from=-2"],
+        "load.ramp_from: must be requests",
+    );
+    with(
+        &["load.kind=constant", rate, "load.ramp_time=9s"],
+        "load.ramp_time: belongs to load.kind = \"ramp\"",
+    );
     with(&[poisson, rate, "load.max_in_flight=0"], "load.max_in_flight: must be 1 or more");
     with(&["load.kind=trace"], "load.kind: arrivals from a recorded trace are not in this version");
     with(&["load.kind=posson"], "did you mean `poisson`?");

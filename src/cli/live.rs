@@ -124,7 +124,8 @@ impl LiveSession {
         let stage = snapshot.stage.as_ref();
         if let Some(open) = stage.and_then(|stage| stage.open.as_ref()) {
             // Of a ramp that begins at nothing, a tenth more would be nothing.
-            let now = self.controls.wish().rate.or(snapshot.rate()).unwrap_or(open.rate).max(open.rate / 100.0);
+            let now =
+                self.controls.wish().rate.or(snapshot.rate()).unwrap_or(open.rate).max(open.rate / 100.0);
             self.controls.set_rate(three_digits(now * 1.1_f64.powi(by)));
         } else {
             let staged = stage.and_then(|stage| stage.clients);

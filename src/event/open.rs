@@ -64,12 +64,24 @@ mod tests {
             max_in_flight: 4,
             warmup_clients: 2,
         };
-        assert_eq!((open.words(None), open.words(Some(8.8))), ("poisson 8 req/s".into(), "poisson 8.8 req/s".into()));
+        assert_eq!(
+            (open.words(None), open.words(Some(8.8))),
+            ("poisson 8 req/s".into(), "poisson 8.8 req/s".into())
+        );
         assert!((open.rate_at(0) - 8.0).abs() < 1e-12);
         open.burstiness = Some(0.5);
         assert_eq!(open.words(None), "poisson 8 req/s, burstiness 0.5");
-        open = OpenLoop { kind: "ramp".into(), burstiness: None, ramp_from: Some(1.0), ramp_ns: Some(100), ..open };
-        assert_eq!((open.words(None), open.words(Some(3.0))), ("ramp 1 to 8 req/s".into(), "ramp 3 req/s".into()));
+        open = OpenLoop {
+            kind: "ramp".into(),
+            burstiness: None,
+            ramp_from: Some(1.0),
+            ramp_ns: Some(100),
+            ..open
+        };
+        assert_eq!(
+            (open.words(None), open.words(Some(3.0))),
+            ("ramp 1 to 8 req/s".into(), "ramp 3 req/s".into())
+        );
         assert!((open.rate_at(50) - 4.5).abs() < 1e-12 && (open.rate_at(100) - 8.0).abs() < 1e-12);
     }
 }

@@ -48,7 +48,8 @@ mod linux {
     use std::time::Duration;
 
     use rustix::time::{
-        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+        timerfd_settime,
     };
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
@@ -66,7 +67,8 @@ mod linux {
         )]
         pub(super) fn new() -> io::Result<Self> {
             let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
-            AsyncFd::with_interest(timerfd_create(TimerfdClockId::Monotonic, flags)?, Interest::READABLE).map(Self)
+            AsyncFd::with_interest(timerfd_create(TimerfdClockId::Monotonic, flags)?, Interest::READABLE)
+                .map(Self)
         }
 
         /// Waits for this time, or an hour of it. Setting it anew takes back what an earlier wait, given up, has left.
@@ -74,7 +76,8 @@ mod linux {
             // A time of 0 would never come.
             let time = time.clamp(Duration::from_nanos(1), LONGEST);
             let never = Timespec { tv_sec: 0, tv_nsec: 0 };
-            let value = Timespec { tv_sec: time.as_secs() as _, tv_nsec: time.subsec_nanos().into() };
+            let value =
+                Timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec: time.subsec_nanos().into() };
             let once = Itimerspec { it_interval: never, it_value: value };
             timerfd_settime(self.0.get_ref(), TimerfdTimerFlags::empty(), &once)?;
             let read = |fd: &OwnedFd| rustix::io::read(fd, &mut [0_u8; 8]).map_err(io::Error::from);

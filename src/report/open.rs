@@ -120,9 +120,8 @@ fn backlog(stays: &[Stay], span: Span) -> Growth {
     let edges = [span.start_ns, span.start_ns + third, span.start_ns + 2 * third, span.end_ns];
     let mean = |which: usize| {
         let (from, to) = (edges[which], edges[which + 1]);
-        let inside = stays.iter().map(|s| {
-            u128::from(s.finished_ns.min(to).saturating_sub(s.scheduled_ns.max(from)))
-        });
+        let inside =
+            stays.iter().map(|s| u128::from(s.finished_ns.min(to).saturating_sub(s.scheduled_ns.max(from))));
         inside.sum::<u128>() as f64 / (to - from).max(1) as f64
     };
     let means = Backlog { first: mean(0), middle: mean(1), last: mean(2) };
@@ -166,7 +165,8 @@ mod tests {
     #[test]
     fn a_server_that_keeps_up_does_what_is_offered() {
         let told = report(&stage(30, 40, 1000));
-        let near = |got: Option<f64>, want: f64| assert!((got.unwrap() - want).abs() < 0.05, "{got:?}, {want}");
+        let near =
+            |got: Option<f64>, want: f64| assert!((got.unwrap() - want).abs() < 0.05, "{got:?}, {want}");
         near(told.offered_per_s, 20.0);
         near(told.achieved_per_s, 20.0);
         assert_eq!((told.keeps_up, told.held_back, told.held_back_longest_s), (Some(true), 0, None));

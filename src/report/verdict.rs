@@ -203,12 +203,15 @@ mod tests {
         let mut run = fixture::run();
         let mut stage = fixture::open_stage("poisson", 10.0, 1);
         // Each takes 150 ms, alone; one comes every 100 ms.
-        let made = |i: u64| fixture::request(i, i * 150 * MS).scheduled(i * 100 * MS).ends((i + 1) * 150 * MS);
+        let made =
+            |i: u64| fixture::request(i, i * 150 * MS).scheduled(i * 100 * MS).ends((i + 1) * 150 * MS);
         stage.requests = (0..200).map(|i| made(i).into()).collect();
         run.stages = vec![stage];
         assert_eq!(kinds(&run), [VerdictKind::HeldBack, VerdictKind::Overloaded]);
         let verdicts = report(&run).recording.verdicts;
-        assert!(verdicts[0].why.contains("199 of 200 requests were sent late, by up to 9.950 s, since 1 were"));
+        assert!(
+            verdicts[0].why.contains("199 of 200 requests were sent late, by up to 9.950 s, since 1 were")
+        );
         assert!(verdicts[1].why.contains("of 10.03 requests/s 6.63 were answered"), "{}", verdicts[1].why);
         // The same lag without a reason for it is the client's.
         if let Some(open) = &mut run.stages[0].start.open {

@@ -56,12 +56,7 @@ pub fn steady(stage: &Stage, controls: &[(u64, Control)], measured: Span) -> Opt
 
 /// Behind the ramp and the first request's end, before the last request came or the end was called: from then on
 /// requests end as they come, if the server keeps up. A change of the rate or a pause parts it; the longest part counts.
-fn open_steady(
-    stage: &Stage,
-    controls: &[(u64, Control)],
-    measured: Span,
-    open: &OpenLoop,
-) -> Option<Span> {
+fn open_steady(stage: &Stage, controls: &[(u64, Control)], measured: Span, open: &OpenLoop) -> Option<Span> {
     let first_end_ns = stage.measured().map(|r| r.finished_ns).min()?;
     let ramped_ns = measured.start_ns.saturating_add(open.ramp_ns.unwrap_or(0));
     let start_ns = first_end_ns.max(ramped_ns);

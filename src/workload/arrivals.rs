@@ -134,12 +134,8 @@ mod tests {
     fn random_gaps_have_the_moments_of_their_law_and_come_from_the_seed() {
         let n = 60_000;
         let gamma = |shape| Load { burstiness: Some(shape), ..load(LoadKind::Gamma, 50.0) };
-        let cases = [
-            (load(LoadKind::Poisson, 50.0), 1.0),
-            (gamma(0.2), 0.2),
-            (gamma(1.0), 1.0),
-            (gamma(4.0), 4.0),
-        ];
+        let cases =
+            [(load(LoadKind::Poisson, 50.0), 1.0), (gamma(0.2), 0.2), (gamma(1.0), 1.0), (gamma(4.0), 4.0)];
         for (load, shape) in cases {
             let first = times(&load, 7, n);
             assert!(first.is_sorted());
@@ -149,7 +145,11 @@ mod tests {
             let mean_error = 5.0 * (law / n as f64).sqrt();
             let error = 5.0 * law * ((2.0 + 6.0 / shape) / n as f64).sqrt();
             assert!((mean - 0.02).abs() < mean_error, "{:?} {shape}: mean {mean}", load.kind);
-            assert!((variance - law).abs() < error, "{:?} {shape}: variance {variance}, not {law}", load.kind);
+            assert!(
+                (variance - law).abs() < error,
+                "{:?} {shape}: variance {variance}, not {law}",
+                load.kind
+            );
             assert_eq!(first, times(&load, 7, n));
             assert_ne!(first, times(&load, 8, n));
         }

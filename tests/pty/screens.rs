@@ -125,8 +125,7 @@ fn paused_without_a_burst(home: &Home) {
         .collect();
     let told: Vec<Control> = controls.iter().map(|c| c.1.clone()).collect();
     let rate = |rate| Control::Rate { rate };
-    let wanted =
-        [rate(22.0), Control::Paused, Control::Resumed, rate(20.0), rate(18.2), Control::Stop];
+    let wanted = [rate(22.0), Control::Paused, Control::Resumed, rate(20.0), rate(18.2), Control::Stop];
     assert_eq!(told, wanted);
     let (paused, resumed) = (controls[1].0, controls[2].0);
     let due: Vec<u64> = entries

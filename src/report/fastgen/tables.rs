@@ -80,7 +80,11 @@ fn effective(stages: &[&StageReport], validator: Validator, rates: &[f64]) -> Ta
         let f = &stage.fastgen;
         let mut cells = vec![
             stage.name.clone(),
-            if open { stage.rate().map_or_else(|| UNKNOWN.into(), |r| r.to_string()) } else { whole(stage.clients) },
+            if open {
+                stage.rate().map_or_else(|| UNKNOWN.into(), |r| r.to_string())
+            } else {
+                whole(stage.clients)
+            },
             number(f.figures.query_throughput_rps, 3),
             number(f.figures.latency_s, 3),
         ];

@@ -225,7 +225,10 @@ fn verdicts(cx: &Cx<'_>) -> Vec<Span<'static>> {
     }
     if let Some(open) = cx.snap.stage.as_ref().and_then(|s| s.open.as_ref()).filter(|_| cx.snap.at_limit) {
         let most = count(u64::from(open.max_in_flight));
-        say("held back".into(), format!("{most} in flight is all that load.max_in_flight allows; others go out late"));
+        say(
+            "held back".into(),
+            format!("{most} in flight is all that load.max_in_flight allows; others go out late"),
+        );
     }
     if let Recording::Failed { reason, .. } = cx.pic.recording {
         say("recording failed".into(), sanitize::line(reason));

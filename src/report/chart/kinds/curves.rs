@@ -146,9 +146,8 @@ pub fn effective_throughput(recorded: &[Recorded], options: &Options) -> Result<
         }
     }
     if series.iter().all(|s| s.points.is_empty()) {
-        return Err(Kind::EffectiveThroughput.nothing(
-            "it needs stages with completed requests that tell when each token came",
-        ));
+        return Err(Kind::EffectiveThroughput
+            .nothing("it needs stages with completed requests that tell when each token came"));
     }
     series.extend(published_effective(recorded, options, &rates, series.len()));
     series.retain(|s| !s.points.is_empty());
@@ -186,8 +185,7 @@ fn published_effective(recorded: &[Recorded], options: &Options, rates: &[f64], 
             let pairs = curve.effective(&sla.target(options.validator, *rate));
             let told = if rates.len() > 1 { format!(", {rate} tokens/s") } else { String::new() };
             let label = format!("{}{told}", curve.label);
-            let one = Series::new(label, Style::Reference, Look::Number(looks + series.len()))
-                .points(pairs);
+            let one = Series::new(label, Style::Reference, Look::Number(looks + series.len())).points(pairs);
             if !one.points.is_empty() {
                 series.push(one);
             }

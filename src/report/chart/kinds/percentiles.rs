@@ -78,7 +78,13 @@ fn as_bars(curves: &[Curve], options: &Options) -> (Axis, Vec<Panel>) {
     for curve in curves {
         for (load, values) in &curve.points {
             let open = curve.stages.iter().any(|stage| stage.clients.is_none());
-            let unit = if open { " req/s" } else if *load > 1.0 { " clients" } else { " client" };
+            let unit = if open {
+                " req/s"
+            } else if *load > 1.0 {
+                " clients"
+            } else {
+                " client"
+            };
             let told = format!("{load}{unit}");
             let label = if curves.len() == 1 { told } else { format!("{}, {told}", curve.label) };
             let bars = (1..).map(f64::from).zip(values).filter_map(|(x, y)| y.map(|y| (x, y)));
