@@ -222,67 +222,82 @@ fn a_plan_knows_rates() {
     assert!(told.contains("about 16s"), "{told}");
 }
 
+/// Asserts that `record` of a profile with these keys is refused in these words.
+fn refused(home: &Home, profile: &str, sets: &[&str], words: &str) {
+    let mut args = vec!["record", "--profile", profile];
+    args.extend(sets.iter().flat_map(|set| ["--set", *set]));
+    let output = home.run(&args);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+    assert!(said.contains(words), "{args:?} says {said}\nwanted {words}");
+    assert!(!home.0.path().join("recordings").exists());
+}
+
 #[test]
-fn what_makes_no_sense_is_refused_where_it_stands() {
+fn wrong_rates_are_refused_where_they_stand() {
     let home = Home::new();
     let file =
         "[backend]\nkind = \"sim\"\n[load]\nkind = \"poisson\"\nrate = 0\n[stop]\nrequests = \"4*clients\"\n";
     std::fs::write(home.0.path().join("p.toml"), file).unwrap();
-    let refused = |args: &[&str], words: &str| {
-        let output = home.run(&[&["record"], args].concat());
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
-        assert!(said.contains(words), "{args:?} says {said}\nwanted {words}");
-    };
-    let with = |sets: &[&str], words: &str| {
-        let mut args = vec!["--profile", "sim"];
-        args.extend(sets.iter().flat_map(|set| ["--set", *set]));
-        refused(&args, words);
-    };
-    refused(&["--profile", "./p.toml"], "p.toml:5:8: load.rate: must be requests a second, above 0");
+    refused(&home, "./p.toml", &[], "p.toml:5:8: load.rate: must be requests a second, above 0");
     refused(
-        &["--profile", "./p.toml", "--set", "load.rate=3"],
+        &home,
+        "./p.toml",
+        &["load.rate=3"],
         "p.toml:7:12: stop.requests: an open loop has no clients to count by, so \"4*clients\" is no number",
     );
     let poisson = "load.kind=poisson";
-    with(
-        &[poisson, "load.rate=-1"],
-        "load.rate: must be requests a second, above 0 and up to 1000000, and is -1",
-    );
-    with(
-        &[poisson, "load.rate=nan"],
-        "load.rate: must be requests a second, above 0 and up to 1000000, and is NaN",
-    );
-    with(&[poisson, "load.rate=inf"], "load.rate: must be requests a second");
-    with(&[poisson, "load.rate=1e7"], "load.rate: must be requests a second");
-    with(&[poisson, "load.rate=\"fast\""], "load.rate: expected a number");
-    with(&[poisson], "load.kind: \"poisson\" needs a rate: set load.rate");
-    with(&["load.rate=3"], "load.rate: belongs to an open loop, and load.kind is \"closed\"");
-    with(&["load.max_in_flight=3"], "load.max_in_flight: belongs to an open loop");
-    with(&["sweep.rate=[3]"], "sweep.rate: a rate belongs to an open loop");
+    let cases: [(&[&str], &str); 13] = [
+        (
+            &[poisson, "load.rate=-1"],
+            "load.rate: must be requests a second, above 0 and up to 1000000, and is -1",
+        ),
+        (
+            &[poisson, "load.rate=nan"],
+            "load.rate: must be requests a second, above 0 and up to 1000000, and is NaN",
+        ),
+        (&[poisson, "load.rate=inf"], "load.rate: must be requests a second"),
+        (&[poisson, "load.rate=1e7"], "load.rate: must be requests a second"),
+        (&[poisson, "load.rate=\"fast\""], "load.rate: expected a number"),
+        (&[poisson], "load.kind: \"poisson\" needs a rate: set load.rate"),
+        (&["load.rate=3"], "load.rate: belongs to an open loop, and load.kind is \"closed\""),
+        (&["load.max_in_flight=3"], "load.max_in_flight: belongs to an open loop"),
+        (&["sweep.rate=[3]"], "sweep.rate: a rate belongs to an open loop"),
+        (&[poisson, "load.rate=3", "sweep.clients=[1]"], "sweep.clients: an open loop sends by its rate"),
+        (&[poisson, "sweep.rate=[3, 0]"], "sweep.rate.1: expected requests a second, a number above 0"),
+        (&[poisson, "sweep.rate=[nan]"], "sweep.rate.0: expected requests a second"),
+        (&[poisson, "sweep.rate=[\"x\"]"], "found \"x\""),
+    ];
+    for (sets, words) in cases {
+        refused(&home, "sim", sets, words);
+    }
+}
+
+#[test]
+fn wrong_kinds_of_arrivals_are_refused_where_they_stand() {
+    let home = Home::new();
     let rate = "load.rate=3";
-    with(&[poisson, rate, "sweep.clients=[1]"], "sweep.clients: an open loop sends by its rate");
-    with(&[poisson, "sweep.rate=[3, 0]"], "sweep.rate.1: expected requests a second, a number above 0");
-    with(&[poisson, "sweep.rate=[nan]"], "sweep.rate.0: expected requests a second");
-    with(&[poisson, "sweep.rate=[\"x\"]"], "found \"x\"");
-    with(&[poisson, rate, "load.burstiness=2"], "load.burstiness: belongs to load.kind = \"gamma\"");
-    with(&["load.kind=gamma", rate], "load.kind: \"gamma\" needs load.burstiness");
-    with(
-        &["load.kind=gamma", rate, "load.burstiness=0"],
-        "load.burstiness: must be from 0.01 to 10000, and is 0",
-    );
-    with(&["load.kind=ramp", rate], "load.kind: \"ramp\" needs load.ramp_time");
-    with(&["load.kind=ramp", rate, "load.ramp_time=0s"], "load.ramp_time: must be longer than no time");
-    with(
-        &["load.kind=ramp", rate, "load.ramp_time=9s", "load.ramp_from=-2"],
-        "load.ramp_from: must be requests",
-    );
-    with(
-        &["load.kind=constant", rate, "load.ramp_time=9s"],
-        "load.ramp_time: belongs to load.kind = \"ramp\"",
-    );
-    with(&[poisson, rate, "load.max_in_flight=0"], "load.max_in_flight: must be 1 or more");
-    with(&["load.kind=trace"], "load.kind: arrivals from a recorded trace are not in this version");
-    with(&["load.kind=posson"], "did you mean `poisson`?");
-    assert!(!home.0.path().join("recordings").exists());
+    let (gamma, ramp) = ("load.kind=gamma", "load.kind=ramp");
+    let cases: [(&[&str], &str); 11] = [
+        (
+            &["load.kind=poisson", rate, "load.burstiness=2"],
+            "load.burstiness: belongs to load.kind = \"gamma\"",
+        ),
+        (&[gamma, rate], "load.kind: \"gamma\" needs load.burstiness"),
+        (&[gamma, rate, "load.burstiness=0"], "load.burstiness: must be from 0.01 to 10000, and is 0"),
+        (&[gamma, rate, "load.burstiness=nan"], "load.burstiness: must be from 0.01 to 10000, and is NaN"),
+        (&[ramp, rate], "load.kind: \"ramp\" needs load.ramp_time"),
+        (&[ramp, rate, "load.ramp_time=0s"], "load.ramp_time: must be longer than no time"),
+        (&[ramp, rate, "load.ramp_time=9s", "load.ramp_from=-2"], "load.ramp_from: must be requests"),
+        (
+            &["load.kind=constant", rate, "load.ramp_time=9s"],
+            "load.ramp_time: belongs to load.kind = \"ramp\"",
+        ),
+        (&["load.kind=poisson", rate, "load.max_in_flight=0"], "load.max_in_flight: must be 1 or more"),
+        (&["load.kind=trace"], "load.kind: arrivals from a recorded trace are not in this version"),
+        (&["load.kind=posson"], "did you mean `poisson`?"),
+    ];
+    for (sets, words) in cases {
+        refused(&home, "sim", sets, words);
+    }
 }
