@@ -27,7 +27,8 @@ impl Table {
 
 /// A number with so many decimals.
 pub fn number(value: Option<f64>, decimals: usize) -> String {
-    let text = value.map_or_else(|| UNKNOWN.into(), |v| format!("{v:.decimals$}"));
+    let Some(value) = value else { return UNKNOWN.into() };
+    let text = format!("{value:.decimals$}");
     // What rounds to nothing has no sign.
     match text.strip_prefix('-') {
         Some(rest) if rest.bytes().all(|b| matches!(b, b'0' | b'.')) => rest.to_owned(),

@@ -180,6 +180,21 @@ mod tests {
     }
 
     #[test]
+    fn an_open_loop_has_rates_and_nothing_of_clients() {
+        let mut run = fixture::sweep(&[("tiny", 1), ("tiny", 2)]);
+        for (stage, rate) in run.stages.iter_mut().zip([5.0, 12.5]) {
+            let open = fixture::open_stage("poisson", rate, 8).start.open;
+            stage.start.clients = None;
+            stage.start.open = open;
+        }
+        let tables = tables(&report(&run));
+        assert_eq!(tables[0].rows[1][1], "-", "clients / latency is not known");
+        assert_ne!(tables[0].rows[1][2], "-");
+        assert_eq!(tables[2].header[1], "rate");
+        assert_eq!(tables[2].rows[1][1..3], ["12.5", "-"]);
+    }
+
+    #[test]
     fn what_varies_has_its_table() {
         let mut run = fixture::sweep(&[("llama2-7b", 1), ("llama2-7b", 2)]);
         let keep = run.clone();
