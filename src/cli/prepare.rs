@@ -6,6 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::args::RunArgs;
+use super::calibrate::recorded;
 use super::failure::Failure;
 use super::plan;
 use super::resume::{self, Interrupted};
@@ -177,17 +178,20 @@ fn create(
 
 fn header(profile: &Profile, clock: Clock) -> Result<Header, Failure> {
     let engine: BackendInfo = backend::announced(profile);
+    let host = telemetry::host();
+    let calibration = recorded(profile.backend.kind, &host);
     Ok(Header {
         fastgen_recording: Version { major: MAJOR, minor: MINOR },
         tick_ns: TICK_NS,
         profile: serde_json::to_value(profile)
             .map_err(|e| Failure::failed(format!("the profile can't be recorded: {e}")))?,
         seed: profile.workload.seed,
-        host: telemetry::host(),
+        host,
         engine: Engine { kind: engine.kind, version: engine.version },
         started_at: clock.started_at(),
         program: program(),
         command: std::env::args().collect(),
+        calibration,
     })
 }
 
