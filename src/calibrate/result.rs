@@ -10,6 +10,9 @@ use crate::report::Stats;
 /// Version of the JSON and of the saved file.
 pub const VERSION: u32 = 1;
 
+/// A thread that uses this share of a core has nothing left.
+const BUSY: f64 = 0.8;
+
 /// How far the client's figures are from the server's, seconds. All are absolute values.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Errors {
@@ -142,6 +145,32 @@ fn limit(loads: &[Measured], way: Way, at: jiff::Timestamp) -> Option<Calibratio
     made.is_sane().then_some(made)
 }
 
+/// Whether something else than the client was what held the fastest load up.
+fn idle(loads: &[Measured], way: Way) -> Option<String> {
+    let fastest = of(loads, way, Aim::Tokens).max_by(|a, b| a.tokens_per_s.total_cmp(&b.tokens_per_s))?;
+    // On two cores both share the one that the server leaves.
+    let client = fastest.client_busy? + fastest.collector_busy.unwrap_or(0.0);
+    if client >= BUSY {
+        return None;
+    }
+    let percent = client * 100.0;
+    Some(match (way, fastest.server_busy) {
+        (Way::Http, Some(server)) if server < BUSY => format!(
+            "over HTTP neither the client ({percent:.0} % of a core) nor the server ({:.0} %) was busy at the fastest \
+             load: the machine did something else, so the figures are too low and the errors too large; try again",
+            server * 100.0
+        ),
+        (Way::Http, _) => format!(
+            "over HTTP the server was busier than the client ({percent:.0} % of a core): more tokens/s can be measured \
+             than were seen"
+        ),
+        (Way::InProcess, _) => format!(
+            "in process the simulated engine held the client up ({percent:.0} % of a core): more tokens/s can be \
+             measured than were seen"
+        ),
+    })
+}
+
 fn notes(loads: &[Measured], own_core: bool) -> Vec<String> {
     let mut notes = Vec::new();
     if loads.iter().any(|m| m.load.way == Way::Http) && !own_core {
@@ -149,6 +178,7 @@ fn notes(loads: &[Measured], own_core: bool) -> Vec<String> {
             "the server shares the client's cores: what is seen is less than the client could do".to_owned(),
         );
     }
+    notes.extend([Way::Http, Way::InProcess].into_iter().filter_map(|way| idle(loads, way)));
     let lossy = loads.iter().filter(|m| m.lost_events > 0).count();
     if lossy > 0 {
         notes.push(format!(
@@ -234,6 +264,18 @@ pub(super) mod tests {
         assert!(notes(&all, false).iter().any(|note| note.contains("this is a fault")));
         all[0].lost_events = 1;
         assert_eq!(limit(&all, Way::Http, jiff::Timestamp::UNIX_EPOCH), None);
+    }
+
+    #[test]
+    fn what_held_the_client_up_is_told() {
+        let mut all = loads(Way::Http);
+        assert_eq!(idle(&all, Way::Http), None, "the client itself");
+        all[1].client_busy = Some(0.3);
+        assert!(idle(&all, Way::Http).unwrap().contains("the machine did something else"));
+        all[1].server_busy = Some(0.95);
+        assert!(idle(&all, Way::Http).unwrap().contains("the server was busier"));
+        all[1].client_busy = None;
+        assert_eq!(idle(&all, Way::Http), None, "not known");
     }
 
     #[test]

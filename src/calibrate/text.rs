@@ -9,6 +9,8 @@ use crate::report::{Stats, three_digits};
 /// What stands for a value that isn't known.
 const UNKNOWN: &str = "-";
 
+const COLUMNS: usize = 100;
+
 /// The whole of it, at most 100 columns.
 pub fn text(made: &Calibrated) -> String {
     let mut out = String::new();
@@ -20,17 +22,9 @@ pub fn text(made: &Calibrated) -> String {
     if made.own_core {
         line(&mut out, "over HTTP the built-in server had one core for itself, the client the others");
     }
-    for (way, aim, title) in [
-        (Way::Http, Aim::Tokens, "over HTTP, tokens as fast as they come"),
-        (Way::Http, Aim::Requests, "over HTTP, requests of one token"),
-        (Way::Http, Aim::Paced, "over HTTP, a token at a time"),
-        (Way::InProcess, Aim::Tokens, "in process, tokens as fast as they come"),
-        (Way::InProcess, Aim::Requests, "in process, requests of one token"),
-        (Way::InProcess, Aim::Paced, "in process, a token for every stream at each step"),
-    ] {
-        let loads: Vec<_> = made.loads.iter().filter(|m| m.load.way == way && m.load.aim == aim).collect();
-        push_loads(&mut out, title, &loads);
-    }
+    out.push('\n');
+    push_loads(&mut out, made);
+    line(&mut out, "us: CPU of the clients' thread and of the collector for a token; %: of one core");
     push_errors(&mut out, made);
     out.push('\n');
     line(&mut out, &made.verdict);
@@ -40,34 +34,32 @@ pub fn text(made: &Calibrated) -> String {
     out
 }
 
+/// Words, broken at spaces where they are too many for a line.
 fn line(out: &mut String, text: &str) {
-    out.push_str(text.trim_end());
+    let mut used = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if used > 0 && used + 1 + length > COLUMNS {
+            out.push_str("\n  ");
+            used = 2;
+        } else if used > 0 {
+            out.push(' ');
+            used += 1;
+        }
+        out.push_str(word);
+        used += length;
+    }
     out.push('\n');
 }
 
-fn push_loads(out: &mut String, title: &str, loads: &[&Measured]) {
-    let Some(first) = loads.first() else { return };
-    let pace = match first.load {
-        load if load.ttft_s > 0.0 => {
-            format!(": the first after {} ms, then one each {} ms", ms(load.ttft_s), ms(load.itl_s))
-        }
-        load if load.itl_s > 0.0 => format!(" of {} ms", ms(load.itl_s)),
-        _ => String::new(),
-    };
-    line(out, &format!("\n{title}{pace}"));
-    let mut rows = vec![row([
-        "streams",
-        "tokens/request",
-        "tokens/s",
-        "requests/s",
-        "client us/token",
-        "collector us/token",
-        "client %",
-        "server %",
-    ])];
-    for m in loads {
+fn push_loads(out: &mut String, made: &Calibrated) {
+    let head =
+        ["", "streams", "tokens", "tokens/s", "req/s", "client us", "coll. us", "client %", "server %"];
+    let mut rows = vec![row(head)];
+    for m in &made.loads {
         let percent = |share: Option<f64>| number(share.map(|s| s * 100.0), 0);
         rows.push(vec![
+            kind(m),
             m.load.streams.to_string(),
             m.load.output_tokens.to_string(),
             number(Some(m.tokens_per_s), 0),
@@ -81,6 +73,14 @@ fn push_loads(out: &mut String, title: &str, loads: &[&Measured]) {
     push_table(out, &rows);
 }
 
+fn kind(m: &Measured) -> String {
+    let way = if m.load.way == Way::Http { "HTTP" } else { "in process" };
+    match m.load.aim {
+        Aim::Tokens | Aim::Requests => format!("{way}, flat out"),
+        Aim::Paced => format!("{way}, each {} ms", ms(m.load.itl_s)),
+    }
+}
+
 fn ms(seconds: f64) -> f64 {
     (seconds * 1e6).round() / 1e3
 }
@@ -90,14 +90,15 @@ fn push_errors(out: &mut String, made: &Calibrated) {
     if judged.is_empty() {
         return;
     }
-    line(out, "\nover HTTP, a token at a time: how far the client's figures are from the server's, ms");
-    let mut rows = vec![row(["streams", "of", "p50", "p99", "max", "count"])];
+    out.push('\n');
+    let mut rows = vec![row(["error to the server's truth, ms", "streams", "p50", "p99", "max", "count"])];
     for (m, errors) in judged {
+        let pace = format!("first after {} ms, each {} ms", ms(m.load.ttft_s), ms(m.load.itl_s));
         for (name, stats) in [("TTFT", &errors.ttft_s), ("ITL", &errors.itl_s), ("stamp", &errors.stamp_s)] {
             let ms = |value: Option<f64>| number(value.map(|s| s * 1e3), 3);
             rows.push(vec![
+                format!("{name}: {pace}"),
                 m.load.streams.to_string(),
-                name.to_owned(),
                 ms(stats.p50),
                 ms(stats.p99),
                 ms(stats.max),
@@ -112,15 +113,21 @@ fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(str::to_owned).to_vec()
 }
 
+/// Columns as wide as their widest cell; the first one is text.
 fn push_table(out: &mut String, rows: &[Vec<String>]) {
     let width = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(String::len).max().unwrap_or(0);
     for cells in rows {
         let mut text = String::new();
         for (column, cell) in cells.iter().enumerate() {
-            let written = write!(text, "  {cell:>width$}", width = width(column));
+            let width = width(column);
+            let written = match column {
+                0 => write!(text, "{cell:<width$}"),
+                _ => write!(text, "  {cell:>width$}"),
+            };
             debug_assert!(written.is_ok(), "writing to a string can't fail");
         }
-        line(out, &text);
+        out.push_str(text.trim_end());
+        out.push('\n');
     }
 }
 
@@ -221,9 +228,9 @@ mod tests {
         made.loads[0].client_busy = None;
         made.loads[0].client_cpu_us_per_token = None;
         let text = text(&made);
-        let tables = text.lines().filter(|line| line.starts_with("  "));
-        assert!(tables.clone().all(|line| line.len() <= 100), "{text}");
-        assert!(tables.clone().any(|line| line.split_whitespace().any(|cell| cell == "-")), "{text}");
-        assert!(text.contains("over HTTP, requests of one token") && text.contains("stamp"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
+        let mut cells = text.lines().flat_map(str::split_whitespace);
+        assert!(cells.any(|cell| cell == "-"), "{text}");
+        assert!(text.contains("HTTP, flat out") && text.contains("stamp"), "{text}");
     }
 }

@@ -80,15 +80,13 @@ pub fn calibrate(args: &CalibrateArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// The limit that holds for runs of this backend here, for their headers. Says why one that is there is of no use.
-pub fn recorded(kind: BackendKind, host: &Host) -> Option<Calibration> {
+/// The limit that holds for runs of this backend here, for their headers; why one that is there is of no use.
+pub fn recorded(kind: BackendKind, host: &Host) -> (Option<Calibration>, Option<String>) {
     let (limits, why) = calibrate::limits(host);
-    if let Some(why) = why {
-        output::say(&format!("note: {why}"));
-    }
-    match kind {
-        BackendKind::Openai => limits?.http,
-        BackendKind::Mistralrs | BackendKind::Sim => limits?.in_process,
+    let limit = limits.and_then(|limits| match kind {
+        BackendKind::Openai => limits.http,
+        BackendKind::Mistralrs | BackendKind::Sim => limits.in_process,
         BackendKind::Imported => None,
-    }
+    });
+    (limit, why.map(|why| format!("note: {why}")))
 }
