@@ -13,6 +13,7 @@ mod peek;
 mod probe;
 mod reading;
 mod server;
+mod shape;
 mod sse;
 mod target;
 mod wire;
