@@ -5,7 +5,7 @@ use crate::calibrate::answer::Pace;
 use crate::calibrate::cores::Cores;
 use crate::calibrate::plan::{Aim, Load};
 use crate::calibrate::result::Errors;
-use crate::calibrate::server::{Server, THREAD};
+use crate::calibrate::server::Server;
 use crate::calibrate::truth;
 use crate::clock::{Clock, TICK_NS};
 use crate::metrics::RequestRecord;
@@ -45,11 +45,6 @@ impl Loopback {
             itl_ns: ns(load.itl_s),
         });
         format!("http://127.0.0.1:{}/v1", self.server.port)
-    }
-
-    /// The CPU time of the server's thread, nanoseconds.
-    pub fn cpu_ns(&self) -> Option<u64> {
-        crate::telemetry::thread_cpu_ns(THREAD)
     }
 
     /// Requests that are alike and unlike at both sides, and a paced load's errors.

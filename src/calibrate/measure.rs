@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::loopback::Loopback;
 use super::plan::Load;
 use super::result::Measured;
-use super::{CalibrateError, Way};
+use super::{CalibrateError, SERVER_THREAD, Way};
 use crate::clock::{Clock, TICK_NS};
 use crate::event::{Ended, Event, Outcome, Phase};
 use crate::load::{Launch, Run, StopLevel};
@@ -163,7 +163,7 @@ impl Bench<'_> {
             at_ns: self.clock.now_ns(),
             client: thread_cpu_ns("client"),
             collector: thread_cpu_ns("collector"),
-            server: self.loopback.and_then(Loopback::cpu_ns),
+            server: thread_cpu_ns(SERVER_THREAD),
         }
     }
 
@@ -205,14 +205,13 @@ impl Bench<'_> {
 /// The load as a profile: over HTTP where there is a URL, else the simulated engine.
 fn profile(load: &Load, url: Option<String>) -> Profile {
     let mut backend = Backend { max_batch: load.streams, ..Backend::default() };
-    match url {
-        Some(url) => (backend.kind, backend.urls) = (BackendKind::Openai, vec![url]),
-        None => {
-            backend.kind = BackendKind::Sim;
-            let step = Duration::from_secs_f64(load.itl_s);
-            backend.sim =
-                Sim { prefill_tokens_per_s: 0.0, step, step_per_sequence: Duration::ZERO, ..Sim::default() };
-        }
+    if let Some(url) = url {
+        (backend.kind, backend.urls) = (BackendKind::Openai, vec![url]);
+    } else {
+        let step = Duration::from_secs_f64(load.itl_s);
+        backend.kind = BackendKind::Sim;
+        backend.sim =
+            Sim { prefill_tokens_per_s: 0.0, step, step_per_sequence: Duration::ZERO, ..Sim::default() };
     }
     Profile {
         profile: Meta { name: "calibrate".into(), about: String::new() },

@@ -49,6 +49,8 @@ pub use self::text::text;
 use crate::clock::Clock;
 use crate::recording::Host;
 
+/// The name of the built-in server's thread.
+pub(crate) const SERVER_THREAD: &str = "calibrate";
 /// Whether there is a way over HTTP.
 pub(crate) const HTTP: bool = cfg!(all(feature = "http", target_os = "linux"));
 

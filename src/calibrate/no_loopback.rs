@@ -27,10 +27,6 @@ impl Loopback {
         match *self {}
     }
 
-    pub fn cpu_ns(&self) -> Option<u64> {
-        match *self {}
-    }
-
     pub fn compare(&self, _: &Load, _: &[RequestRecord], _: u64) -> (u64, u64, Option<Errors>) {
         match *self {}
     }

@@ -24,7 +24,7 @@ const ITL: Duration = Duration::from_millis(10);
 const TTFT_MOST: Duration = Duration::from_millis(200);
 const ITL_MOST: Duration = Duration::from_millis(50);
 /// A paced request lasts no longer, so that a load sees the beginnings of many.
-const PACED_REQUEST: Duration = Duration::from_millis(1500);
+const PACED_REQUEST: Duration = Duration::from_millis(700);
 /// Most different client counts of a profile that are tried.
 const COUNTS: usize = 3;
 
@@ -188,10 +188,13 @@ impl Traffic {
             itl_s: 0.0,
             seconds,
         };
+        // However short: in every stream a request must begin, whose first token is judged.
+        let request = self.ttft.as_secs_f64() + self.itl.as_secs_f64() * f64::from(self.paced_output);
+        let paced_seconds = (2.0 * seconds).max(1.25 * request);
         let paced = |way, streams| Load {
             ttft_s: self.ttft.as_secs_f64(),
             itl_s: self.itl.as_secs_f64(),
-            seconds: 2.0 * seconds,
+            seconds: paced_seconds,
             ..flat_out(way, Aim::Paced, streams, self.paced_output)
         };
         let mut loads = Vec::new();
@@ -244,6 +247,7 @@ mod tests {
         assert_eq!((plan.sla_ttft_s, plan.sla_itl_s), (Some(0.1), Some(0.02)));
         let last = plan.loads.iter().rfind(|load| load.aim == Aim::Paced).unwrap();
         assert_eq!((last.prompt_tokens, last.output_tokens, last.streams), (700, 21, 96));
+        assert!(last.seconds > 0.1 + 21.0 * 0.02);
         assert!((last.itl_s - 0.02).abs() < 1e-12);
         let mut streams: Vec<u32> = plan.loads.iter().map(|load| load.streams).collect();
         streams.sort_unstable();

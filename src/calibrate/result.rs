@@ -57,11 +57,6 @@ impl Measured {
         self.client_cpu_us_per_token
             .or_else(|| (self.tokens > 0).then(|| self.seconds * 1e6 / self.tokens as f64))
     }
-
-    /// Its figures are of all its tokens.
-    fn is_whole(&self) -> bool {
-        self.lost_events == 0 && self.tokens > 0
-    }
 }
 
 /// The limits for each way to an engine; `None` where it was not measured, or nothing whole came of it.
@@ -116,24 +111,33 @@ impl Calibrated {
     }
 }
 
-fn of(loads: &[Measured], way: Way, aim: Aim) -> impl Iterator<Item = &Measured> {
-    loads.iter().filter(move |m| m.load.way == way && m.load.aim == aim && m.is_whole())
+/// The loads that a limit rests on: those without losses, or if there are none, what was recorded of the others, which
+/// is less than what can be measured.
+fn of(loads: &[Measured], way: Way, aim: Aim) -> Vec<&Measured> {
+    let all = loads.iter().filter(|m| m.load.way == way && m.load.aim == aim && m.tokens > 0);
+    let (whole, lossy): (Vec<_>, Vec<_>) = all.partition(|m| m.lost_events == 0);
+    if whole.is_empty() { lossy } else { whole }
+}
+
+/// The load with the most tokens/s.
+fn fastest(loads: &[Measured], way: Way) -> Option<&Measured> {
+    of(loads, way, Aim::Tokens).into_iter().max_by(|a, b| a.tokens_per_s.total_cmp(&b.tokens_per_s))
 }
 
 /// With *b* the cost of a token in a bunch and *r* that of a request: a request of *n* tokens flat out costs *r* + *n*·*b*,
 /// one of a single token *r* + *b*. A token that comes alone costs what a paced load with the most streams shows,
 /// less its share of *r*.
 fn limit(loads: &[Measured], way: Way, at: jiff::Timestamp) -> Option<Calibration> {
-    let fastest = of(loads, way, Aim::Tokens).max_by(|a, b| a.tokens_per_s.total_cmp(&b.tokens_per_s))?;
+    let fastest = fastest(loads, way)?;
     let bunched_us = fastest.us_per_token()?;
     let n = f64::from(fastest.load.output_tokens);
-    let single = of(loads, way, Aim::Requests).last().and_then(Measured::us_per_token);
+    let single = of(loads, way, Aim::Requests).last().copied().and_then(Measured::us_per_token);
     let request_us = match single {
         Some(single_us) if n > 1.0 => ((single_us - bunched_us) * n / (n - 1.0)).max(0.0),
         _ => 0.0,
     };
     let bunched_us = (bunched_us - request_us / n).max(0.0);
-    let paced = of(loads, way, Aim::Paced).max_by_key(|m| m.load.streams);
+    let paced = of(loads, way, Aim::Paced).into_iter().max_by_key(|m| m.load.streams);
     let alone_us =
         paced.and_then(|m| Some(m.client_cpu_us_per_token? - request_us / f64::from(m.load.output_tokens)));
     let made = Calibration {
@@ -147,7 +151,7 @@ fn limit(loads: &[Measured], way: Way, at: jiff::Timestamp) -> Option<Calibratio
 
 /// Whether something else than the client was what held the fastest load up.
 fn idle(loads: &[Measured], way: Way) -> Option<String> {
-    let fastest = of(loads, way, Aim::Tokens).max_by(|a, b| a.tokens_per_s.total_cmp(&b.tokens_per_s))?;
+    let fastest = fastest(loads, way)?;
     // On two cores both share the one that the server leaves.
     let client = fastest.client_busy? + fastest.collector_busy.unwrap_or(0.0);
     if client >= BUSY {
@@ -178,11 +182,14 @@ fn notes(loads: &[Measured], own_core: bool) -> Vec<String> {
             "the server shares the client's cores: what is seen is less than the client could do".to_owned(),
         );
     }
-    notes.extend([Way::Http, Way::InProcess].into_iter().filter_map(|way| idle(loads, way)));
+    let ways = [Way::Http, Way::InProcess].into_iter().filter(|way| own_core || *way == Way::InProcess);
+    notes.extend(ways.filter_map(|way| idle(loads, way)));
     let lossy = loads.iter().filter(|m| m.lost_events > 0).count();
     if lossy > 0 {
+        let all = loads.len();
         notes.push(format!(
-            "{lossy} loads were more than can be recorded on this machine (events were lost); no limit rests on them"
+            "{lossy} of {all} loads were more than can be recorded on this machine (events were lost): their figures \
+             are of what was recorded"
         ));
     }
     let unlike: u64 = loads.iter().filter_map(|m| m.requests_unlike.filter(|_| m.lost_events == 0)).sum();
@@ -254,15 +261,19 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_load_with_losses_gives_no_limit_and_a_note() {
+    fn a_limit_rests_on_loads_without_losses_where_there_are_some() {
         let mut all = loads(Way::Http);
         all[1].lost_events = 5;
         let found = limit(&all, Way::Http, jiff::Timestamp::UNIX_EPOCH).unwrap();
         assert!((found.seen_tokens_per_s - 300_000.0).abs() < 1e-6);
-        assert!(notes(&all, true).iter().any(|note| note.contains("1 loads")));
+        assert!(notes(&all, true).iter().any(|note| note.contains("1 of 5 loads")));
         all[0].requests_unlike = Some(2);
         assert!(notes(&all, false).iter().any(|note| note.contains("this is a fault")));
         all[0].lost_events = 1;
+        let found = limit(&all, Way::Http, jiff::Timestamp::UNIX_EPOCH).unwrap();
+        assert!((found.seen_tokens_per_s - 333_000.0).abs() < 1e-6, "of what was recorded");
+        all[0].tokens = 0;
+        all[1].tokens = 0;
         assert_eq!(limit(&all, Way::Http, jiff::Timestamp::UNIX_EPOCH), None);
     }
 

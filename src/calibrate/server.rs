@@ -18,11 +18,10 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::thread::CpuSet;
 
+use super::SERVER_THREAD;
 use super::answer::{Asked, Pace, Script, asked, models};
 use crate::clock::Clock;
 
-/// The name of the server's thread.
-pub const THREAD: &str = "calibrate";
 /// The listener among the connections' numbers.
 const LISTENER: u64 = u64::MAX;
 /// Most time asleep: how soon the end is noticed.
@@ -88,7 +87,7 @@ impl Server {
             scratch: Vec::new(),
             buffer: vec![0; READ].into(),
         };
-        let thread = std::thread::Builder::new().name(THREAD.into()).spawn(move || {
+        let thread = std::thread::Builder::new().name(SERVER_THREAD.into()).spawn(move || {
             if let Some(cores) = cores {
                 // Where it is refused, the server shares its core; the figures say how busy everybody was.
                 let _ = rustix::thread::sched_setaffinity(None, &cores);
@@ -184,7 +183,7 @@ impl Worker {
                 due_ns.saturating_sub(self.clock.now_ns()).saturating_sub(early).min(SLEEP_NS)
             }
         };
-        Timespec { tv_sec: 0, tv_nsec: ns as _ }
+        Timespec { tv_sec: 0, tv_nsec: ns.cast_signed() }
     }
 
     fn accept(&mut self) {

@@ -21,7 +21,7 @@ What comes of it is kept in the cache folder; every later run's report then says
 run used.";
 
 #[derive(Debug, Args)]
-#[command(long_about = ABOUT)]
+#[command(after_help = ABOUT)]
 pub struct CalibrateArgs {
     /// For this profile's traffic: its clients, its mean lengths, the pace of its SLA
     #[arg(short, long, value_name = "NAME|FILE")]

@@ -40,7 +40,9 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
     }
     let target = if no_record { Target::None } else { Target::File };
     let Prepared { launch, path, profile, note } = prepare(args, asked, target, false)?;
-    note.iter().for_each(|note| output::say(note));
+    if let Some(note) = note {
+        output::say(&note);
+    }
     let options = ui::Options {
         theme: theme_name,
         user_themes: user_themes(),
