@@ -132,6 +132,10 @@ pub enum Command {
     Model(ModelCommand),
     /// Find out what this client can measure on this machine: its limits and its errors
     Calibrate(super::calibrate::CalibrateArgs),
+    /// The engine alone, persistent, behind an OpenAI-compatible API
+    #[cfg(feature = "serve")]
+    #[command(subcommand)]
+    Serve(super::serve::ServeCommand),
     /// Print a completion script for a shell
     Completions {
         /// bash, elvish, fish, powershell or zsh

@@ -21,6 +21,8 @@ mod record;
 mod replay;
 mod report;
 mod resume;
+#[cfg(feature = "serve")]
+mod serve;
 mod signals;
 
 use std::process::ExitCode;
@@ -66,6 +68,8 @@ fn dispatch(cli: &Cli, hub: &LogHub) -> Outcome {
         Some(Command::Themes(args)) => lists::themes(args),
         Some(Command::Model(args)) => model::model(args),
         Some(Command::Calibrate(args)) => calibrate::calibrate(args),
+        #[cfg(feature = "serve")]
+        Some(Command::Serve(command)) => serve::serve(command),
         Some(Command::Completions { shell }) => lists::completions(*shell),
         Some(Command::Man) => lists::man(),
     }
