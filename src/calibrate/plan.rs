@@ -25,6 +25,11 @@ const TTFT_MOST: Duration = Duration::from_millis(200);
 const ITL_MOST: Duration = Duration::from_millis(50);
 /// A paced request lasts no longer, so that a load sees the beginnings of many.
 const PACED_REQUEST: Duration = Duration::from_millis(700);
+/// Streams of the paced load that a limit rests on: with few, most of a token's cost is the waking.
+const LIMIT_STREAMS: u32 = 256;
+/// A step of the simulated engine in that load. It takes in one request a step, so about as many run as a request has
+/// tokens.
+const LIMIT_STEP: Duration = Duration::from_millis(1);
 /// Most different client counts of a profile that are tried.
 const COUNTS: usize = 3;
 
@@ -203,10 +208,17 @@ impl Traffic {
             loads.extend(self.flat_out.iter().map(tokens));
             loads.push(flat_out(Way::Http, Aim::Requests, self.streams, 1));
             loads.extend(self.paced.iter().map(|n| paced(Way::Http, *n)));
+            if self.paced.iter().all(|n| *n < LIMIT_STREAMS) {
+                loads.push(paced(Way::Http, LIMIT_STREAMS));
+            }
         }
         loads.push(flat_out(Way::InProcess, Aim::Tokens, self.streams, self.output_tokens));
         loads.push(flat_out(Way::InProcess, Aim::Requests, self.streams, 1));
-        loads.push(Load { ttft_s: 0.0, ..paced(Way::InProcess, self.streams) });
+        loads.push(Load {
+            itl_s: LIMIT_STEP.as_secs_f64(),
+            seconds: 2.0 * seconds,
+            ..flat_out(Way::InProcess, Aim::Paced, LIMIT_STREAMS, OUTPUT)
+        });
         loads
     }
 }
@@ -245,14 +257,15 @@ mod tests {
         ]);
         assert_eq!((plan.streams, plan.profile.as_deref()), (96, Some("sim")));
         assert_eq!((plan.sla_ttft_s, plan.sla_itl_s), (Some(0.1), Some(0.02)));
-        let last = plan.loads.iter().rfind(|load| load.aim == Aim::Paced).unwrap();
-        assert_eq!((last.prompt_tokens, last.output_tokens, last.streams), (700, 21, 96));
-        assert!(last.seconds > 0.1 + 21.0 * 0.02);
-        assert!((last.itl_s - 0.02).abs() < 1e-12);
         let mut streams: Vec<u32> = plan.loads.iter().map(|load| load.streams).collect();
         streams.sort_unstable();
         streams.dedup();
-        assert!(if crate::calibrate::HTTP { streams == [1, 4, 96] } else { streams == [96] });
+        let http = crate::calibrate::HTTP;
+        assert!(if http { streams == [1, 4, 96, 256] } else { streams == [96, 256] }, "{streams:?}");
+        for load in plan.loads.iter().filter(|load| load.way == Way::Http && load.aim == Aim::Paced) {
+            assert_eq!((load.prompt_tokens, load.output_tokens), (700, 21));
+            assert!((load.itl_s - 0.02).abs() < 1e-12 && load.seconds > 0.1 + 21.0 * 0.02, "{load:?}");
+        }
     }
 
     #[test]
