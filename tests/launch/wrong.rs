@@ -9,7 +9,7 @@ fn what_can_be_seen_to_be_wrong_is_said_before_a_recording_is_made() {
     for (set, words) in [
         ("command=[\"no-such-server\"]", "no program `no-such-server` in the folders of PATH"),
         ("command=[\"vllm serve x\"]", "texts of their own"),
-        ("command=[\"/etc/hostname\"]", "can't be run"),
+        ("command=[\"./managed.toml\"]", "managed.toml can't be run"),
         ("command=[]", "must hold the program to start"),
         ("command=[\"sh\", \"{model}\"]", "set model.path or model.hub"),
         ("command=[\"sh\", \"--api-key\", \"x\"]", "env_from"),

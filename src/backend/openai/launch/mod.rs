@@ -67,7 +67,7 @@ struct Process {
 /// What has become of a server.
 #[derive(Default)]
 struct Fate {
-    /// How it ended by itself, with its last lines.
+    /// How it ended by itself.
     ended: Mutex<Option<String>>,
     group: Mutex<Option<Pid>>,
     /// We are ending it.
@@ -184,7 +184,7 @@ impl Launched {
     /// [`BackendError::Died`] with how it ended and its last lines.
     pub fn health(&self) -> Result<(), BackendError> {
         match self.ended() {
-            Some(how) => Err(BackendError::Died(format!("the server {how}"))),
+            Some(how) => Err(BackendError::Died(format!("the server {how}{}", self.output.told()))),
             None => Ok(()),
         }
     }
@@ -227,8 +227,7 @@ impl Drop for Launched {
 impl Fate {
     fn end(&self, how: &str, output: &Output) {
         output.settle(LAST_WORDS);
-        let how = format!("{how}{}", output.told());
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(how);
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| how.to_owned());
     }
 
     fn kill(&self) {

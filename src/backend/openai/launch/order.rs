@@ -163,7 +163,7 @@ mod tests {
             ),
             (r#"{command=["~/bin/x"]}"#, "command", "write the path in full"),
             (r#"{command=["vllm serve x"]}"#, "command", "texts of their own"),
-            (r#"{command=["/etc/passwd"]}"#, "command", "/etc/passwd can't be run"),
+            (r#"{command=["./Cargo.toml"]}"#, "command", "Cargo.toml can't be run"),
             (r#"{command=["sh", "{model}"]}"#, "command", "set model.path or model.hub"),
             (r#"{command=["sh"], cwd="/nowhere"}"#, "cwd", "/nowhere: No such file"),
             (

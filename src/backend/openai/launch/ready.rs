@@ -125,8 +125,9 @@ pub fn wait(
     match waited {
         None => Ok(()),
         Some(Trouble::Interrupted) => Err(BackendError::Interrupted),
-        Some(Trouble::Ended(why)) => {
-            Err(BackendError::Unavailable(format!("the server {why} while it was loading")))
+        Some(Trouble::Ended(how)) => {
+            let told = launched.output.told();
+            Err(BackendError::Unavailable(format!("the server {how} while it was loading{told}")))
         }
         Some(Trouble::Late) => {
             let answer = match last.into_inner() {
