@@ -168,15 +168,10 @@ fn a_stage_is_estimated_by_its_count_and_never_beyond_its_limit() {
 
 #[test]
 fn backends_of_other_profiles_come_with_their_own_weights_or_serve_the_profiles() {
-    let resolved = resolve_in(
-        None,
-        "llama2-7b-fastgen",
-        &sets(&[
-            "sweep={backend=[\"mistralrs\", \"vllm\", \"demo\", {name=\"fast\", backend={kind=\"sim\"}}]}",
-            "stop.requests=1",
-        ]),
-    )
-    .unwrap();
+    let backends =
+        "sweep.backend=[\"mistralrs\", \"vllm\", \"demo\", {name=\"fast\", backend={kind=\"sim\"}}]";
+    let resolved =
+        resolve_in(None, "sim", &sets(&[backends, "model.hub=org/name", "stop={requests=1}"])).unwrap();
     let plans = resolved.profile.stages().unwrap();
     let told: Vec<_> = plans
         .iter()
