@@ -124,7 +124,7 @@ pub fn load(
     };
     Ok(OpenaiBackend {
         info,
-        vocabulary: settings.vocabulary.unwrap_or(VOCABULARY),
+        vocabulary: settings.vocabulary.or(served.vocab_size).unwrap_or(VOCABULARY),
         fleet: Fleet::new(servers),
         ask: Ask::new(&habits, settings, &served.id),
         clock,
