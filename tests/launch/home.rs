@@ -126,7 +126,7 @@ pub struct Run {
 
 impl Run {
     pub fn id(&self) -> i32 {
-        self.child.id() as i32
+        self.child.id().cast_signed()
     }
 
     /// Waits until it has said this on standard error.

@@ -1,6 +1,7 @@
 //! Servers that a run starts itself: how they begin, how they end, and that nothing of them is left, whatever happens.
 #![cfg(feature = "http")]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+#![allow(clippy::disallowed_methods, reason = "a test has no run, so it has no run's clock")]
 
 mod fake;
 #[path = "../pty/harness.rs"]

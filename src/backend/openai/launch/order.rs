@@ -28,7 +28,7 @@ impl Order {
     /// # Errors
     /// The program is not there or can't be run, a folder or a variable is missing, a placeholder has no value.
     pub fn of(profile: &Profile, launch: &Launch) -> Result<Self, Wrong> {
-        let fill = |text: &str, key| fill(text, profile).map_err(|why| (key, why));
+        let fill = |text: &str, key| fill(text, profile, launch).map_err(|why| (key, why));
         let words = launch.command.iter().map(|word| fill(word, "backend.launch.command"));
         let more = launch.args.iter().map(|word| fill(word, "backend.launch.args"));
         let mut words = words.chain(more).collect::<Result<Vec<_>, _>>()?.into_iter();
@@ -63,11 +63,16 @@ impl Order {
 }
 
 /// The text with `{model}`, `{host}` and `{port}` filled in; other braces may be JSON's.
-fn fill(text: &str, profile: &Profile) -> Result<String, String> {
+fn fill(text: &str, profile: &Profile, launch: &Launch) -> Result<String, String> {
     let mut text = text.to_owned();
     if text.contains("{model}") {
         let model = &profile.model;
-        let path = model.path.as_ref().map(|path| path.display().to_string());
+        let path = match &model.path {
+            // A path from our folder must still lead there from the server's.
+            Some(path) if launch.cwd.is_some() => std::path::absolute(path).ok(),
+            path => path.clone(),
+        };
+        let path = path.map(|path| path.display().to_string());
         let Some(name) = path.or_else(|| model.hub.clone()) else {
             let random =
                 if model.dummy.is_some() { " (it can't load random weights of a named shape)" } else { "" };
@@ -155,6 +160,12 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said_with_its_key() {
+        let moved = order(r#"{command=["sh", "{model}"], cwd="/"}"#, &["model.path=x.gguf"]).ok().unwrap();
+        assert!(
+            moved.args[0].ends_with("/x.gguf") && moved.args[0].len() > "/x.gguf".len(),
+            "{:?}",
+            moved.args
+        );
         for (launch, key, words) in [
             (
                 r#"{command=["no-such-program-here"]}"#,

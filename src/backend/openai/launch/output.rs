@@ -265,9 +265,8 @@ fn clean(text: &str) -> String {
                 Some('[') => drop(chars.by_ref().find(|c| matches!(c, '@'..='~'))),
                 // A string, e.g. a title, up to BEL or ESC \.
                 Some(']' | 'P' | '_' | '^' | 'X') => {
-                    if chars.by_ref().find(|c| matches!(c, '\x07' | '\x1b')) == Some('\x1b') {
-                        chars.next();
-                    }
+                    let end = chars.by_ref().find(|c| matches!(c, '\x07' | '\x1b'));
+                    chars.next_if(|c| end == Some('\x1b') && *c == '\\');
                 }
                 _ => {}
             },

@@ -78,9 +78,8 @@ impl Ready {
         loop {
             let answer = self.ask(&self.path).await;
             let is_ready = match (&answer, &self.models) {
-                (Ok(200..=299), _) => true,
                 // A locked door is a door: what is wrong with the key is said when the models are asked for.
-                (Ok(401 | 403), Some(_)) => true,
+                (Ok(200..=299), _) | (Ok(401 | 403), Some(_)) => true,
                 (Ok(404 | 405 | 501), Some(models)) => {
                     matches!(self.ask(models).await, Ok(200..=299 | 401 | 403))
                 }

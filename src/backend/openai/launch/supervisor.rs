@@ -18,7 +18,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use rustix::process::{
-    Pid, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group, test_kill_process_group, wait,
+    Pid, Signal, WaitOptions, WaitStatus, kill_process_group, test_kill_process_group, wait,
 };
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -62,7 +62,7 @@ fn run() -> std::io::Result<()> {
     let mut line = String::new();
     input.read_line(&mut line)?;
     let order: Order = serde_json::from_str(&line)?;
-    let (notes, noted) = sync_channel(64);
+    let (notes, heard) = sync_channel(64);
     watch_signals(&notes)?;
     let server = match start(&order) {
         Ok(server) => server,
@@ -76,7 +76,7 @@ fn run() -> std::io::Result<()> {
         let _ = input.read_to_end(&mut Vec::new());
         let _ = notes.send(Note::Stop);
     });
-    Watch { server, socket, clock: Clock::start(), stopping_since_ns: None, childless: false }.watch(&noted);
+    Watch { server, socket, clock: Clock::start(), stopping_since_ns: None, childless: false }.watch(&heard);
     Ok(())
 }
 
@@ -198,7 +198,7 @@ fn strays(server: Pid, signal: Signal, told: &mut HashSet<Pid>) {
         let ours = fields.next() == Some(own.as_str());
         let group = fields.next().and_then(|group| group.parse().ok()).and_then(Pid::from_raw);
         if ours && group != Some(server) && told.insert(pid) {
-            let _ = kill_process(pid, signal);
+            let _ = rustix::process::kill_process(pid, signal);
         }
     }
 }
