@@ -56,9 +56,10 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
     let signals = signals::watch(&options.stop)?;
     let diversion = Diversion::begin(hub).map_err(Failure::failed)?;
     let clock = launch.clock;
+    let first = launch.stages.first().map_or_else(|| profile.clone(), |stage| stage.profile.clone());
     let run = Run::start(launch).map_err(|e| Failure::failed(format!("no threads for the run: {e}")))?;
     hub.attach(run.sink.clone(), clock);
-    let session = LiveSession::new(run, &profile, path.clone(), curves);
+    let session = LiveSession::new(run, &first, path.clone(), curves);
     let shown = ui::run(&session, &options, tty);
     let signalled = options.stop.load(Ordering::Relaxed) || session.interrupted.load(Ordering::Relaxed);
     if shown.is_err() || options.stop.load(Ordering::Relaxed) {

@@ -6,7 +6,9 @@
 
 mod backend;
 mod check;
+mod check_launch;
 mod check_openai;
+mod contenders;
 mod de;
 mod error;
 mod estimate;
@@ -25,6 +27,7 @@ mod tests;
 
 pub use backend::*;
 pub use check::{DEVICES, DUMMY_QUANTIZATIONS, IN_SITU_QUANTIZATIONS};
+pub use check_launch::names_a_secret;
 pub use error::{Located, ProfileError};
 pub use estimate::{ASSUMED_TOKENS_PER_S, Estimate};
 pub use layers::{BUNDLED, Listed, Resolved, list, resolve, resolve_in};

@@ -4,9 +4,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::check::Check;
+use super::contenders::set_backend;
 use super::de::hint;
 use super::open::MOST_RATE;
-use super::{BackendKind, Distribution, Length, Model, Profile, Spread};
+use super::{Distribution, Length, Model, Profile, Spread};
 
 /// Keys of a grid, the outermost first: what needs another engine changes least often, the load most often.
 pub const SWEEP_KEYS: [&str; 10] = [
@@ -30,10 +31,7 @@ pub const MOST_CELLS: usize = 10_000;
 /// What is wrong with the value.
 pub(super) fn apply(profile: &mut Profile, key: &str, value: &Value) -> Result<Value, String> {
     match key {
-        "backend" => {
-            profile.backend.kind = BackendKind::deserialize(value)
-                .map_err(|_| format!("expected \"mistralrs\", \"openai\" or \"sim\", found {value}"))?;
-        }
+        "backend" => return set_backend(profile, value),
         "model" => return set_model(&mut profile.model, value),
         "quantization" => text(value)?.clone_into(&mut profile.model.quantization),
         "tensor_parallel" => profile.backend.tensor_parallel = count(value)?,

@@ -9,6 +9,7 @@ mod ask;
 mod dialect;
 mod fault;
 mod generation;
+mod launch;
 mod peek;
 mod probe;
 mod reading;
@@ -23,6 +24,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::ask::Ask;
 use self::generation::{HttpGeneration, Order, Refused};
+use self::launch::Launched;
+pub use self::launch::{check as check_launch, supervise};
 use self::probe::Served;
 use self::server::{Fleet, Server, headers};
 use self::target::Target;
@@ -44,6 +47,8 @@ pub struct OpenaiBackend {
     ask: Ask,
     clock: Clock,
     key: Option<Arc<str>>,
+    /// The server that was started for the run.
+    launched: Option<Launched>,
     ended: AtomicBool,
 }
 
@@ -89,6 +94,7 @@ pub fn load(
     let settings = &profile.backend;
     check(settings).map_err(|(_, error)| error)?;
     let key = key(settings).map_err(BackendError::Unavailable)?;
+    let launched = Launched::start(profile, key.as_deref(), clock, &**progress)?;
     let mut servers = Vec::with_capacity(settings.urls.len());
     for url in &settings.urls {
         let target = Target::parse(url).map_err(BackendError::Unavailable)?;
@@ -101,6 +107,9 @@ pub fn load(
     let habits = dialect::habits(settings.dialect, served.owned_by.as_deref());
     let mut notes = habits.notes(settings, profile.workload.ignore_eos);
     notes.extend(servers.iter().map(|server| server.target.shown()));
+    if launched.is_some() {
+        notes.push("started for the run".into());
+    }
     let info = BackendInfo {
         kind: "openai".into(),
         version: habits.name.into(),
@@ -120,6 +129,7 @@ pub fn load(
         ask: Ask::new(&habits, settings, &served.id),
         clock,
         key,
+        launched,
         ended: AtomicBool::new(false),
     })
 }
@@ -179,8 +189,15 @@ impl Backend for OpenaiBackend {
         }))
     }
 
+    fn health(&self) -> Result<(), BackendError> {
+        self.launched.as_ref().map_or(Ok(()), Launched::health)
+    }
+
     fn shutdown(&self) {
         self.ended.store(true, Ordering::Release);
         self.fleet.close();
+        if let Some(launched) = &self.launched {
+            launched.stop();
+        }
     }
 }

@@ -96,7 +96,8 @@ async fn list(server: &Server) -> Result<Option<Vec<Served>>, String> {
     }
 }
 
-async fn get(server: &Server, path: &str) -> Result<(u16, Vec<u8>), Fault> {
+/// A status and the body behind a path.
+pub(super) async fn get(server: &Server, path: &str) -> Result<(u16, Vec<u8>), Fault> {
     let asked = async {
         let request = server.request(path, None)?;
         let mut wire = server.connect().await?;
