@@ -30,6 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "backend",
             "workload",
+            "model",
             "telemetry",
             "collector",
             "recording",

@@ -8,6 +8,7 @@
 
 mod client;
 mod control;
+mod count;
 mod driver;
 mod engines;
 mod flat;

@@ -99,6 +99,8 @@ pub enum VerdictKind {
     Interrupted,
     /// The load was changed by hand while it was measured.
     Intervened,
+    /// Output tokens are counted by chunks, of which each may hold several.
+    CountedByChunks,
     SlaMissed,
     SlaMet,
 }
@@ -114,6 +116,7 @@ impl VerdictKind {
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
             Self::Intervened => "changed by hand",
+            Self::CountedByChunks => "tokens counted by chunks",
             Self::SlaMissed => "SLA missed",
             Self::SlaMet => "SLA met",
         }

@@ -3,7 +3,7 @@
 use super::figures::{StageReport, Verdict, VerdictKind};
 use super::run::Run;
 use super::window;
-use crate::event::{Control, Ended};
+use crate::event::{Control, CountedBy, Ended, Outcome};
 use crate::metrics::{DEGRADED_LOOP_LAG_NS, DEGRADED_SEND_LAG_NS};
 
 /// All verdicts on a run, gravest first; none is good news too.
@@ -36,6 +36,9 @@ pub fn verdicts(run: &Run, stages: &[StageReport]) -> Vec<Verdict> {
             VerdictKind::Damaged,
             format!("{} pieces of the recording can't be read", run.losses.damaged_pieces()),
         );
+    }
+    if let Some(why) = chunks_counted(run) {
+        say(VerdictKind::CountedByChunks, why);
     }
     for why in failed_stages(run, stages) {
         say(VerdictKind::Failed, why);
@@ -75,6 +78,23 @@ fn intervened(run: &Run) -> Option<String> {
     let told: Vec<_> = told.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{what} {n}×")).collect();
     (!told.is_empty())
         .then(|| format!("the load was {}; the figures are of all of it together", told.join(", ")))
+}
+
+/// Requests to a server whose output nobody counted: a chunk was taken for a token. Imports tell their own.
+fn chunks_counted(run: &Run) -> Option<String> {
+    let measured = run.stages.iter().flat_map(crate::report::run::Stage::measured);
+    let completed = measured.filter(|r| r.outcome == Outcome::Completed);
+    let (mut all, mut by_chunks) = (0u64, 0u64);
+    for request in completed {
+        all += 1;
+        by_chunks += u64::from(request.counted_by == CountedBy::Chunks);
+    }
+    (by_chunks > 0 && run.header.engine.kind == "openai").then(|| {
+        format!(
+            "of {by_chunks} of {all} requests the server told no counts: each chunk is taken for one token, so there \
+             may be more; backend.tokenizer would count them"
+        )
+    })
 }
 
 fn degraded(run: &Run, stages: &[StageReport]) -> Vec<String> {
@@ -157,6 +177,21 @@ mod tests {
         assert_eq!(kinds(&run), [VerdictKind::Intervened]);
         let why = report(&run).recording.verdicts[0].why.clone();
         assert!(why.contains("paused 1×, given other clients 2×"), "{why}");
+    }
+
+    #[test]
+    fn chunks_in_place_of_counts_are_told() {
+        let mut run = fixture::run();
+        for r in &mut run.stages[0].requests {
+            r.counted_by = CountedBy::Chunks;
+        }
+        assert_eq!(kinds(&run), [], "only a server could have told");
+        run.header.engine.kind = "openai".into();
+        assert_eq!(kinds(&run), [VerdictKind::CountedByChunks]);
+        for r in &mut run.stages[0].requests {
+            r.counted_by = CountedBy::Tokenizer;
+        }
+        assert_eq!(kinds(&run), []);
     }
 
     #[test]

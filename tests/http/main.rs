@@ -39,7 +39,7 @@ fn load(url: &str, more: &str) -> Arc<dyn Backend> {
 }
 
 fn ask(max_tokens: u32) -> GenerateRequest {
-    GenerateRequest { request: 0, client: 0, prompt: vec![11, 12, 13].into(), max_tokens, ignore_eos: true }
+    GenerateRequest { request: 0, client: 0, prompt: vec![11, 12, 13].into(), max_tokens, ignore_eos: true, text: None }
 }
 
 /// A request's chunks, their times, its text and its end.
