@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-pub use crate::model::TokenizerError;
 use crate::model::TextTokenizer;
+pub use crate::model::TokenizerError;
 
 /// How tokens are counted in a text.
 pub enum Counter {
@@ -22,7 +22,7 @@ impl Counter {
     /// # Errors
     /// If it can't be read or is none.
     pub fn load(path: &Path) -> Result<Self, TokenizerError> {
-        Ok(Self::Tokenizer(TextTokenizer::shared(path)?))
+        Ok(Self::Tokenizer(Arc::new(TextTokenizer::load(path)?)))
     }
 
     /// Tokens in a text; `None` if nothing can tell.

@@ -114,7 +114,11 @@ mod tests {
             (end.output_tokens, end.counted_by)
         };
         assert_eq!(count(CountedBy::Chunks, 1, "a b c"), (3, CountedBy::Tokenizer));
-        assert_eq!(count(CountedBy::Chunks, 0, "a b"), (2, CountedBy::Tokenizer), "an answer that came whole");
+        assert_eq!(
+            count(CountedBy::Chunks, 0, "a b"),
+            (2, CountedBy::Tokenizer),
+            "an answer that came whole"
+        );
         assert_eq!(count(CountedBy::Chunks, 4, "a b c"), (4, CountedBy::Chunks));
         assert_eq!(count(CountedBy::Usage, 9, "a b c"), (9, CountedBy::Usage));
         let long = "a ".repeat(TEXT_LIMIT / 2);

@@ -80,8 +80,7 @@ impl TextTokenizer {
     /// Ids of control tokens, sorted.
     pub fn special_ids(&self) -> Vec<u32> {
         let added = self.tokenizer.get_added_tokens_decoder();
-        let mut ids: Vec<u32> =
-            added.iter().filter(|(_, token)| token.special).map(|(id, _)| *id).collect();
+        let mut ids: Vec<u32> = added.iter().filter(|(_, token)| token.special).map(|(id, _)| *id).collect();
         ids.sort_unstable();
         ids
     }

@@ -102,7 +102,11 @@ mod tests {
         assert!(!(words.contains(&"bc".to_owned()) && words.contains(&"cb".to_owned())), "{words:?}");
         for first in words {
             for second in words {
-                assert_eq!(tokenizer.count(&format!("{first} {second} {first}")), Some(3), "{first} {second}");
+                assert_eq!(
+                    tokenizer.count(&format!("{first} {second} {first}")),
+                    Some(3),
+                    "{first} {second}"
+                );
             }
         }
     }

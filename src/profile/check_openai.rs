@@ -84,8 +84,7 @@ fn check_answers(profile: &Profile, check: &mut Check) {
     check.need(!(dialect.is_foreign() && backend.endpoint == Endpoint::Chat), "backend.endpoint", || {
         format!("the dialect \"{}\" has no chat; leave the key out", dialect.name())
     });
-    let silent =
-        dialect == Dialect::AzureMl || (dialect == Dialect::VllmGenerate && !backend.stream);
+    let silent = dialect == Dialect::AzureMl || (dialect == Dialect::VllmGenerate && !backend.stream);
     check.need(!silent || backend.tokenizer.is_some(), "backend.tokenizer", || {
         format!(
             "the dialect \"{}\" tells no counts{}; name the model's tokenizer.json here, to count the tokens of its \

@@ -137,7 +137,8 @@ impl Ask {
             // Ids that differ only by a multiple of the number of words would else be the same word.
             let mixed = u64::from(id.wrapping_mul(0x9e37_79b1));
             let nth = |words: usize| ((mixed * words as u64) >> 32) as usize;
-            let word = listed.map_or_else(|| WORDS[nth(WORDS.len())], |words| words[nth(words.len())].as_str());
+            let word =
+                listed.map_or_else(|| WORDS[nth(WORDS.len())], |words| words[nth(words.len())].as_str());
             body.extend_from_slice(word.as_bytes());
         }
     }

@@ -82,7 +82,9 @@ async fn tgi(asker: &mut Asker<'_>, wanted: Option<&str>) -> Result<Found, Strin
     let Some(told) = info.as_ref().and_then(tgi_info) else {
         let shown = asker.server.target.shown();
         return Err(match status {
-            200 | 404 | 405 => format!("{shown} is no TGI server: GET {path} gives no `model_id` (HTTP {status})"),
+            200 | 404 | 405 => {
+                format!("{shown} is no TGI server: GET {path} gives no `model_id` (HTTP {status})")
+            }
             _ => asker.refusal(&path, status, &body),
         });
     };
@@ -109,7 +111,13 @@ async fn foreign(asker: &mut Asker<'_>, dialect: Dialect, wanted: Option<&str>) 
         (None, None) => "unknown".into(),
     };
     let path = match dialect {
-        Dialect::AzureMl => if prefix == "/v1" { "/score".into() } else { prefix },
+        Dialect::AzureMl => {
+            if prefix == "/v1" {
+                "/score".into()
+            } else {
+                prefix
+            }
+        }
         _ if is_gateway && prefix.contains("/mii/") => prefix,
         _ if is_gateway => format!("{}/mii/{id}", root(&prefix)),
         _ => format!("{}/health", root(&prefix)),

@@ -114,7 +114,9 @@ impl Habits {
             (PromptAs::Text, _) if backend.tokenizer.is_some() => {
                 "prompts as text, each word one token of the tokenizer".into()
             }
-            (PromptAs::Text, _) => "prompts as text, about a token a word, counted by the server if it tells".into(),
+            (PromptAs::Text, _) => {
+                "prompts as text, about a token a word, counted by the server if it tells".into()
+            }
         });
         if !self.kind.streams(backend.stream) {
             let why = if backend.stream { "this API does not stream" } else { "backend.stream = false" };

@@ -11,9 +11,9 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 
 use super::fault::{Fault, harmless, words};
 use super::reading::Reading;
+use super::server::{Server, Ticket};
 use super::speech::Speech;
 use super::watch::PromptWatch;
-use super::server::{Server, Ticket};
 use super::wire::{Unanswered, Wire};
 use crate::backend::{End, Generation, Item};
 use crate::clock::Clock;

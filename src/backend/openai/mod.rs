@@ -141,11 +141,7 @@ pub fn load(
     })
 }
 
-fn servers(
-    settings: &Settings,
-    key: Option<&str>,
-    clock: Clock,
-) -> Result<Vec<Arc<Server>>, BackendError> {
+fn servers(settings: &Settings, key: Option<&str>, clock: Clock) -> Result<Vec<Arc<Server>>, BackendError> {
     let mut own = settings.headers.clone();
     if let (Dialect::AzureMl, Some(name)) = (settings.dialect, &settings.model) {
         own.entry(speech::DEPLOYMENT.to_owned()).or_insert_with(|| name.clone());
@@ -233,7 +229,9 @@ impl Backend for OpenaiBackend {
     /// With a tokenizer, a text's ids. Without one, as many stand-ins as it has words: the text itself is sent, and the
     /// server counts it.
     fn encode(&self, text: &str) -> Result<Vec<u32>, BackendError> {
-        let Some(tokenizer) = &self.tokenizer else { return Ok(vec![0; text.split_whitespace().count().max(1)]) };
+        let Some(tokenizer) = &self.tokenizer else {
+            return Ok(vec![0; text.split_whitespace().count().max(1)]);
+        };
         tokenizer.ids(text).ok_or_else(|| {
             BackendError::Unavailable("the tokenizer can't take the text of workload.prompt_text".into())
         })

@@ -39,11 +39,13 @@ struct List {
 pub struct Asker<'a> {
     pub server: &'a Server,
     wire: Option<Wire>,
+    /// The status in place of a list of models.
+    no_list: u16,
 }
 
 impl<'a> Asker<'a> {
     pub fn new(server: &'a Server) -> Self {
-        Self { server, wire: None }
+        Self { server, wire: None, no_list: 0 }
     }
 
     /// A GET: status and body.
@@ -94,7 +96,10 @@ impl<'a> Asker<'a> {
                     harmless(&String::from_utf8_lossy(&body[..body.len().min(400)]))
                 )),
             },
-            404 | 405 => Ok(None),
+            404 | 405 => {
+                self.no_list = status;
+                Ok(None)
+            }
             _ => Err(self.refusal(&path, status, &body)),
         }
     }
@@ -128,9 +133,10 @@ impl<'a> Asker<'a> {
             other => {
                 let shown = self.server.target.shown();
                 Err(format!(
-                    "{shown} is no OpenAI-compatible server, or the path is wrong: GET {}/models: HTTP 404, \
+                    "{shown} is no OpenAI-compatible server, or the path is wrong: GET {}/models: HTTP {}, \
                      GET /health: {}",
                     self.server.target.prefix,
+                    self.no_list,
                     other.map_or_else(|fault| fault.message, |status| format!("HTTP {status}"))
                 ))
             }

@@ -43,7 +43,9 @@ mod tests {
     #[test]
     fn a_difference_is_explained() {
         assert!(words(8, 9, false).contains("BOS") && words(8, 30, true).contains("chat template"));
-        assert!(words(8, 12, false).contains("another tokenizer") && words(8, 6, true).contains("cuts prompts"));
+        assert!(
+            words(8, 12, false).contains("another tokenizer") && words(8, 6, true).contains("cuts prompts")
+        );
     }
 
     #[test]

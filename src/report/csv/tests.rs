@@ -64,7 +64,7 @@ fn rows_are_what_happened() {
     assert_eq!(
         rows[1],
         "hand.jsonl.zst,main,2,0,1.004000,1.010000,1.310000,1.310000,2.000000,completed,,10,1,0.006000,\
-         0.300000,0.306000,,0.300000,0.306000,false"
+         0.300000,0.306000,,0.300000,0.306000,false,engine"
     );
     assert!(rows[4].contains("failed_engine,\"'=out of memory, \"\"all\"\"\",10,0,"), "{}", rows[4]);
     assert_eq!(written.column("requests.csv", "sla_ok"), ["true", "false", "true", "", "false"]);

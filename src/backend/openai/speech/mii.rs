@@ -71,9 +71,7 @@ pub(super) fn look_gateway(json: &[u8], text: &mut String) -> Result<Peek, serde
         _ => None,
     };
     let response = match first {
-        Some(Value::String(generated)) => {
-            Response { generated_text: Some(generated), ..Response::default() }
-        }
+        Some(Value::String(generated)) => Response { generated_text: Some(generated), ..Response::default() },
         Some(other) => serde_json::from_value(other)?,
         None => Response::default(),
     };

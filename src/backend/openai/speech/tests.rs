@@ -112,8 +112,15 @@ fn vllm_repeats_the_prompt_and_all_that_came() {
             .map(|text| format!("{{\"text\": [\"say \\\"x\\\"{text}\"]}}{end}"))
             .concat();
         let (chunks, text, told) = streamed(Kind::VllmGenerate, "say \"x\"", &stream, 9);
-        assert_eq!((chunks, text.as_str()), (vec![1, 1, 1], " a b c é"), "an event without new text is no chunk");
-        assert_eq!((told.outcome, told.output_tokens, told.counted_by), (Outcome::Completed, 3, CountedBy::Chunks));
+        assert_eq!(
+            (chunks, text.as_str()),
+            (vec![1, 1, 1], " a b c é"),
+            "an event without new text is no chunk"
+        );
+        assert_eq!(
+            (told.outcome, told.output_tokens, told.counted_by),
+            (Outcome::Completed, 3, CountedBy::Chunks)
+        );
     }
     let without = "{\"text\": [\" a\"]}\n{\"text\": [\" a b\"]}\n";
     assert_eq!(streamed(Kind::VllmGenerate, "say", without, 9).1, " a b");
@@ -154,8 +161,11 @@ fn azures_deployments_differ() {
 
 #[test]
 fn wrong_types_are_errors_and_no_panics() {
-    for kind in [Kind::Openai, Kind::Tgi, Kind::MiiGateway, Kind::MiiText, Kind::VllmGenerate, Kind::AzureMl] {
-        for json in ["", "null", "[[]]", "{\"text\":5}", "{\"token\":[]}", "[{\"generated_text\":{}}]", "\"\\\"\""] {
+    for kind in [Kind::Openai, Kind::Tgi, Kind::MiiGateway, Kind::MiiText, Kind::VllmGenerate, Kind::AzureMl]
+    {
+        for json in
+            ["", "null", "[[]]", "{\"text\":5}", "{\"token\":[]}", "[{\"generated_text\":{}}]", "\"\\\"\""]
+        {
             assert_ne!(answered(kind, json, false).2.outcome, Outcome::Completed, "{kind:?} {json}");
         }
     }

@@ -79,10 +79,8 @@ pub(super) fn look(json: &[u8], text: &mut String) -> Result<Peek, serde_json::E
     }
     if let Some(details) = event.details {
         found.finished |= details.finish_reason.is_some();
-        found.usage = Some(Usage {
-            prompt_tokens: details.input_length,
-            completion_tokens: details.generated_tokens,
-        });
+        found.usage =
+            Some(Usage { prompt_tokens: details.input_length, completion_tokens: details.generated_tokens });
     }
     Ok(found)
 }
