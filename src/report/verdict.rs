@@ -91,7 +91,7 @@ fn chunks_counted(run: &Run) -> Option<String> {
     }
     (by_chunks > 0 && run.header.engine.kind == "openai").then(|| {
         format!(
-            "of {by_chunks} of {all} requests the server told no counts: each chunk is taken for one token, so there \
+            "the server told no counts for {by_chunks} of {all} requests: each chunk is taken for one token, so there \
              may be more; backend.tokenizer would count them"
         )
     })

@@ -58,11 +58,10 @@ impl Kind {
         let root = root(prefix);
         match self {
             Self::Tgi if stream => format!("{root}/generate_stream"),
-            Self::Openai => prefix.to_owned(),
             Self::Tgi | Self::MiiText | Self::VllmGenerate => format!("{root}/generate"),
             Self::MiiGateway => mii::path(prefix, root, model),
             Self::AzureMl if prefix == "/v1" => "/score".into(),
-            Self::AzureMl => prefix.to_owned(),
+            Self::Openai | Self::AzureMl => prefix.to_owned(),
         }
     }
 

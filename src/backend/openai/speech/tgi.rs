@@ -61,9 +61,14 @@ struct Details {
 pub(super) fn look(json: &[u8], text: &mut String) -> Result<Peek, serde_json::Error> {
     let event: Event<'_> = serde_json::from_slice(json)?;
     let mut found = Peek::default();
+    if let Some(details) = event.details {
+        found.finished = details.finish_reason.is_some();
+        found.usage =
+            Some(Usage { prompt_tokens: details.input_length, completion_tokens: details.generated_tokens });
+    }
     found.error = event.error.and_then(complaint);
     found.choices = event.token.is_some() || event.generated_text.is_some();
-    found.finished = event.generated_text.is_some();
+    found.finished |= event.generated_text.is_some();
     match (event.token, event.generated_text) {
         (Some(token), _) => {
             found.generated = true;
@@ -76,11 +81,6 @@ pub(super) fn look(json: &[u8], text: &mut String) -> Result<Peek, serde_json::E
             text.push_str(&whole);
         }
         (None, None) => {}
-    }
-    if let Some(details) = event.details {
-        found.finished |= details.finish_reason.is_some();
-        found.usage =
-            Some(Usage { prompt_tokens: details.input_length, completion_tokens: details.generated_tokens });
     }
     Ok(found)
 }
