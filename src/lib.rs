@@ -20,10 +20,12 @@
 //! | [`backend`] | the trait `Backend` and its makers: the embedded engine, the simulated one |
 //! | [`logging`] | where messages go: the log file and the Log screen, never the terminal |
 //! | [`load`] | clients and the driver that takes a run through its phases |
+//! | [`calibrate`] | what this client can measure on this machine |
 //! | [`collector`] | the thread between the event channel and everybody who looks on |
 //! | [`event`] | the one vocabulary: live run, recording and replay are streams of `Event` |
 //! | [`metrics`] | events → request records → histograms, windows, summary → `Snapshot` |
 //! | [`recording`] | the file format, its writer and its reader |
+//! | `serve` | the engine alone, behind an OpenAI-compatible API |
 //! | [`replay`] | a recording played into the same pipe |
 //! | [`exchange`] | DeepSpeed-FastGen's result files, in and out |
 //! | [`report`] | exact figures from recordings: text, JSON, Markdown, CSV |
@@ -31,6 +33,7 @@
 //! | [`ui`] | terminal, frame loop, state, keymap, views, widgets, themes |
 
 pub mod backend;
+pub mod calibrate;
 pub mod cli;
 pub mod clock;
 pub mod collector;
@@ -46,6 +49,8 @@ pub mod progress;
 pub mod recording;
 pub mod replay;
 pub mod report;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod suggest;
 pub mod telemetry;
 pub mod ui;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use super::client::ClientReport;
 use super::fastgen::{Curve, FastgenReport};
 use super::stats::Stats;
 use crate::event::{BackendInfo, Outcome};
@@ -46,6 +47,8 @@ pub struct RecordingPart {
     /// Requests whose end is not in the recording.
     pub unfinished_requests: u64,
     pub verdicts: Vec<Verdict>,
+    /// How near the client was to its own limit.
+    pub client: ClientReport,
     pub seed: u64,
     /// What the backend said of itself; `null` if it was never ready.
     pub engine: Option<BackendInfo>,
@@ -101,6 +104,8 @@ pub enum VerdictKind {
     Intervened,
     /// Output tokens are counted by chunks, of which each may hold several.
     CountedByChunks,
+    /// The client was busy to more than half of what it can measure on that machine.
+    ClientNearLimit,
     SlaMissed,
     SlaMet,
 }
@@ -117,6 +122,7 @@ impl VerdictKind {
             Self::Interrupted => "interrupted",
             Self::Intervened => "changed by hand",
             Self::CountedByChunks => "tokens counted by chunks",
+            Self::ClientNearLimit => "client may be the bottleneck",
             Self::SlaMissed => "SLA missed",
             Self::SlaMet => "SLA met",
         }

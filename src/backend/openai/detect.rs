@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::dialect::by_owner;
+use super::dialect::{OURS, by_owner};
 use super::probe::{Asker, Served, choose, given_up};
 use super::server::Server;
 use super::speech::{deployment, root};
@@ -57,7 +57,9 @@ async fn openai(asker: &mut Asker<'_>, dialect: Dialect, wanted: Option<&str>) -
     let listed = list.is_some();
     let chosen = choose(list, wanted).map_err(|why| format!("{shown} {why}"));
     let owner = chosen.as_ref().ok().and_then(|served| by_owner(served.owned_by.as_deref()?));
+    let ours = chosen.as_ref().is_ok_and(|served| served.owned_by.as_deref() == Some(OURS));
     let told = match (dialect, owner) {
+        (Dialect::Auto, None) if ours => Hint::default(),
         (Dialect::Auto, None) => hint(asker, chosen.as_ref().ok()).await,
         (Dialect::Auto, Some(owner)) => Hint { version: version(asker, owner).await, ..Hint::of(owner) },
         (named, _) => Hint { version: version(asker, named).await, ..Hint::of(named) },
@@ -68,7 +70,7 @@ async fn openai(asker: &mut Asker<'_>, dialect: Dialect, wanted: Option<&str>) -
     let served = match (chosen, told.model) {
         (Ok(served), _) if listed => served,
         (Ok(served), _) => Served { max_model_len: told.context, ..served },
-        (Err(_), Some(id)) if !listed => Served { id, owned_by: None, max_model_len: told.context },
+        (Err(_), Some(id)) if !listed => Served { id, max_model_len: told.context, ..Served::default() },
         (Err(why), _) => return Err(why),
     };
     Ok(Found { dialect: told.dialect, served, version: told.version })
@@ -89,7 +91,7 @@ async fn tgi(asker: &mut Asker<'_>, wanted: Option<&str>) -> Result<Found, Strin
         });
     };
     let id = wanted.map(str::to_owned).or(told.model).unwrap_or_default();
-    let served = Served { id, owned_by: None, max_model_len: told.context };
+    let served = Served { id, max_model_len: told.context, ..Served::default() };
     Ok(Found { dialect: Dialect::Tgi, served, version: told.version })
 }
 

@@ -39,6 +39,11 @@ const PLAIN: Habits = Habits {
 const VLLM: Habits =
     Habits { name: "vLLM", ignore_eos: true, min_tokens: true, continuous_usage: true, ..PLAIN };
 const SGLANG: Habits = Habits { name: "SGLang", ..VLLM };
+/// Owner of the model of this program's own `serve`.
+pub const OURS: &str = "fastgen-tui";
+/// `serve` itself.
+const SERVED: Habits =
+    Habits { name: "fastgen-tui serve", ignore_eos: true, continuous_usage: true, ..PLAIN };
 const LLAMA_CPP: Habits = Habits { name: "llama.cpp", ignore_eos: true, cache_prompt: true, ..PLAIN };
 const TGI: Habits = Habits { name: "TGI", kind: Kind::Tgi, token_prompts: false, ..PLAIN };
 const TGI_CHAT: Habits = Habits { kind: Kind::Openai, ..TGI };
@@ -51,9 +56,11 @@ const VLLM_GENERATE: Habits =
     Habits { name: "vLLM's /generate", kind: Kind::VllmGenerate, ignore_eos: true, usage: false, ..TGI };
 const AZURE_ML: Habits = Habits { name: "Azure ML", kind: Kind::AzureMl, usage: false, ..TGI };
 
-/// The habits of a dialect; `auto` is plain OpenAI. `prefix`: the path of the base URL.
-pub fn habits(dialect: Dialect, endpoint: Endpoint, prefix: &str) -> Habits {
+/// The habits of a dialect. With `auto` it is this program's own server if that owns the model, else plain OpenAI.
+/// `prefix`: the path of the base URL.
+pub fn habits(dialect: Dialect, endpoint: Endpoint, prefix: &str, owned_by: Option<&str>) -> Habits {
     match dialect {
+        Dialect::Auto if owned_by == Some(OURS) => SERVED,
         Dialect::Auto => PLAIN,
         Dialect::Vllm => VLLM,
         Dialect::Sglang => SGLANG,
@@ -154,11 +161,11 @@ mod tests {
         assert_eq!(by_owner("llamacpp"), Some(Dialect::LlamaCpp));
         assert_eq!(by_owner("deepspeed-mii"), Some(Dialect::MiiOpenai));
         assert_eq!(by_owner("openai"), None);
-        assert_eq!(habits(Dialect::Auto, PLACE, "/v1"), PLAIN);
-        assert_eq!(habits(Dialect::Tgi, PLACE, "/v1").kind, Kind::Tgi);
-        assert_eq!(habits(Dialect::Tgi, Endpoint::Chat, "/v1").kind, Kind::Openai);
-        assert_eq!(habits(Dialect::Mii, PLACE, "/mii/llama").kind, Kind::MiiGateway);
-        assert_eq!(habits(Dialect::Mii, PLACE, "/generate").kind, Kind::MiiText);
+        assert_eq!(habits(Dialect::Auto, PLACE, "/v1", None), PLAIN);
+        assert_eq!(habits(Dialect::Tgi, PLACE, "/v1", None).kind, Kind::Tgi);
+        assert_eq!(habits(Dialect::Tgi, Endpoint::Chat, "/v1", None).kind, Kind::Openai);
+        assert_eq!(habits(Dialect::Mii, PLACE, "/mii/llama", None).kind, Kind::MiiGateway);
+        assert_eq!(habits(Dialect::Mii, PLACE, "/generate", None).kind, Kind::MiiText);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod peek;
 mod probe;
 mod reading;
 mod server;
+mod shape;
 mod speech;
 mod sse;
 mod target;
@@ -106,7 +107,7 @@ pub fn load(
     let servers = servers(settings, key.as_deref(), clock)?;
     let found = ask_all(&servers, settings, &**progress, key.as_deref())?;
     let prefix = servers.first().map_or("", |server| server.target.prefix.as_str());
-    let habits = dialect::habits(found.dialect, settings.endpoint, prefix);
+    let habits = dialect::habits(found.dialect, settings.endpoint, prefix, found.served.owned_by.as_deref());
     let as_text = dialect::sent_as(settings, &habits) == PromptAs::Text;
     let tokenizer = tokenizer(settings, as_text, &**progress)?;
     let ask = Ask::new(&habits, settings, &found.served.id, tokenizer.clone().filter(|_| as_text));
@@ -129,7 +130,7 @@ pub fn load(
     let chat = settings.endpoint == Endpoint::Chat;
     Ok(OpenaiBackend {
         info,
-        vocabulary: settings.vocabulary.or(known).unwrap_or(VOCABULARY),
+        vocabulary: settings.vocabulary.or(known).or(found.served.vocab_size).unwrap_or(VOCABULARY),
         fleet: Fleet::new(servers),
         watch: ask.is_exact().then(|| Arc::new(PromptWatch::new(chat))),
         ask,

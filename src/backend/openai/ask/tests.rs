@@ -14,7 +14,7 @@ fn request(ignore_eos: bool) -> GenerateRequest {
 fn asked(dialect: Dialect, change: impl Fn(&mut Backend)) -> Ask {
     let mut backend = Backend::default();
     change(&mut backend);
-    Ask::new(&habits(dialect, backend.endpoint, "/v1"), &backend, "my \"model\"", None)
+    Ask::new(&habits(dialect, backend.endpoint, "/v1", None), &backend, "my \"model\"", None)
 }
 
 fn body(dialect: Dialect, change: impl Fn(&mut Backend), ignore_eos: bool) -> Value {
@@ -66,7 +66,7 @@ fn every_api_has_its_own_body() {
         json!({ "input_data": { "input_string": [words],
             "parameters": { "max_tokens": 9, "return_full_text": false } } })
     );
-    let mii = habits(Dialect::Mii, Endpoint::Completions, "/generate");
+    let mii = habits(Dialect::Mii, Endpoint::Completions, "/generate", None);
     let ask = Ask::new(&mii, &Backend::default(), "m", None);
     assert_eq!(
         serde_json::from_slice::<Value>(&ask.body(&request(true))).unwrap(),
@@ -78,7 +78,7 @@ fn every_api_has_its_own_body() {
 fn paths_are_below_the_base_url() {
     let path = |dialect, prefix: &str| {
         let backend = Backend::default();
-        Ask::new(&habits(dialect, backend.endpoint, prefix), &backend, "llama", None).path(prefix)
+        Ask::new(&habits(dialect, backend.endpoint, prefix, None), &backend, "llama", None).path(prefix)
     };
     for (dialect, prefix, expected) in [
         (Dialect::Auto, "/v1", "/v1/completions"),
