@@ -236,6 +236,18 @@ pub enum CountedBy {
     Chunks,
 }
 
+impl CountedBy {
+    /// The name used in files and on screens, e.g. `usage`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Engine => "engine",
+            Self::Usage => "usage",
+            Self::Tokenizer => "tokenizer",
+            Self::Chunks => "chunks",
+        }
+    }
+}
+
 /// Readings taken once a second. What isn't known is `None`, never 0.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -15,7 +15,7 @@ use crate::event::{ClientId, CountedBy, Event, Finished, Outcome, RequestId, Sen
 use crate::workload::{Planned, Stream};
 
 /// Most bytes of generated text kept of one request.
-const TEXT_LIMIT: usize = 64 * 1024;
+pub(super) const TEXT_LIMIT: usize = 64 * 1024;
 /// A client whose requests fail one after another waits before the next: this, doubled each time…
 const BACKOFF: Duration = Duration::from_millis(10);
 /// …up to this, so that a dead server isn't asked a million times a second.
@@ -102,6 +102,7 @@ impl Client {
             prompt: ask.prompt,
             max_tokens: ask.output_tokens,
             ignore_eos: stage.ignore_eos,
+            text: ask.text,
         });
         let (end, text) = Follow { stage, request, sent_ns }.to_the_end(generation).await;
         let (failed, at_ns) = (end.outcome.is_failure(), stage.clock.now_ns());

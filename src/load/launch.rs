@@ -4,6 +4,7 @@
 use std::thread::JoinHandle;
 
 use super::control::Controls;
+use super::count::counting;
 use super::pulse::Pulse;
 use super::readings::Telemetry;
 use super::resume::Earlier;
@@ -55,7 +56,9 @@ impl Run {
             rates: profile.sla.generation_tokens_per_s.clone().into(),
         };
         let stages_planned = stages.len() as u32;
-        let options = collector::Options { writer, headless, warmup_per_client, stages: stages_planned, sla };
+        let amend = counting(&stages);
+        let options =
+            collector::Options { writer, headless, warmup_per_client, stages: stages_planned, sla, amend };
         let collector = Collector::start(source, clock, options)?;
         let controls = Controls::new(sink.clone(), clock);
         let earlier = resume.map(|(earlier, resumed)| {

@@ -10,6 +10,7 @@
 mod alarm;
 mod client;
 mod control;
+mod count;
 mod driver;
 mod engines;
 mod flat;

@@ -169,8 +169,18 @@ impl Aggregator {
                 self.stage.counts.output_tokens += u64::from(tokens);
                 self.seconds.add_output(*at_ns, tokens);
             }
+            self.count_whole(record);
         }
         self.close(record);
+    }
+
+    /// The tokens of an answer that came whole stand at its end.
+    fn count_whole(&mut self, record: &RequestRecord) {
+        if record.chunk_at_ns.is_empty() && record.output_tokens > 0 {
+            self.count_input(record.finished_ns, record.prompt_tokens);
+            self.stage.counts.output_tokens += u64::from(record.output_tokens);
+            self.seconds.add_output(record.finished_ns, record.output_tokens);
+        }
     }
 
     #[inline]
@@ -249,6 +259,7 @@ impl Aggregator {
             if let (Some(sent_with), Some(first)) = (sent_with, record.chunk_at_ns.first()) {
                 self.correct_input(*first, i64::from(record.prompt_tokens) - i64::from(sent_with));
             }
+            self.count_whole(&record);
         }
         let record = Arc::new(record);
         self.close(&record);

@@ -230,7 +230,7 @@ fn first(r: &RequestRecord) -> Option<u64> {
 }
 
 fn last(r: &RequestRecord) -> Option<u64> {
-    r.chunk_at_ns.last().copied()
+    r.last_token_ns()
 }
 
 #[cfg(test)]

@@ -106,6 +106,8 @@ pub enum VerdictKind {
     HeldBack,
     /// Requests of an open loop came faster than they were answered.
     Overloaded,
+    /// Output tokens are counted by chunks, of which each may hold several.
+    CountedByChunks,
     /// The client was busy to more than half of what it can measure on that machine.
     ClientNearLimit,
     SlaMissed,
@@ -125,6 +127,7 @@ impl VerdictKind {
             Self::Intervened => "changed by hand",
             Self::HeldBack => "held back",
             Self::Overloaded => "can't keep up",
+            Self::CountedByChunks => "tokens counted by chunks",
             Self::ClientNearLimit => "client may be the bottleneck",
             Self::SlaMissed => "SLA missed",
             Self::SlaMet => "SLA met",

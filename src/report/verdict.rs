@@ -5,7 +5,7 @@ use super::figures::{StageReport, Verdict, VerdictKind};
 use super::run::Run;
 use super::table::number;
 use super::window;
-use crate::event::{Control, Ended};
+use crate::event::{Control, CountedBy, Ended, Outcome};
 use crate::metrics::{DEGRADED_LOOP_LAG_NS, DEGRADED_SEND_LAG_NS};
 
 /// All verdicts on a run, gravest first; none is good news too.
@@ -41,6 +41,9 @@ pub fn verdicts(run: &Run, stages: &[StageReport], client: &ClientReport) -> Vec
             VerdictKind::Damaged,
             format!("{} pieces of the recording can't be read", run.losses.damaged_pieces()),
         );
+    }
+    if let Some(why) = chunks_counted(run) {
+        say(VerdictKind::CountedByChunks, why);
     }
     if client.share.is_some_and(|share| share > BOTTLENECK_SHARE) {
         say(VerdictKind::ClientNearLimit, client.line.clone().unwrap_or_default());
@@ -118,6 +121,23 @@ fn open_loop(stage: &StageReport) -> Vec<(VerdictKind, String)> {
 fn lag_is_the_limits(stage: &StageReport) -> bool {
     let held_back = stage.open_loop.as_ref().map_or(0, |open| open.held_back);
     held_back * 100 >= stage.requests.scheduled.max(1)
+}
+
+/// Requests to a server whose output nobody counted: a chunk was taken for a token. Imports tell their own.
+fn chunks_counted(run: &Run) -> Option<String> {
+    let measured = run.stages.iter().flat_map(crate::report::run::Stage::measured);
+    let completed = measured.filter(|r| r.outcome == Outcome::Completed);
+    let (mut all, mut by_chunks) = (0u64, 0u64);
+    for request in completed {
+        all += 1;
+        by_chunks += u64::from(request.counted_by == CountedBy::Chunks);
+    }
+    (by_chunks > 0 && run.header.engine.kind == "openai").then(|| {
+        format!(
+            "the server told no counts for {by_chunks} of {all} requests: each chunk is taken for one token, so there \
+             may be more; backend.tokenizer would count them"
+        )
+    })
 }
 
 fn degraded(run: &Run, stages: &[StageReport]) -> Vec<String> {
@@ -224,6 +244,21 @@ mod tests {
         assert_eq!(kinds(&run), [VerdictKind::ClientDegraded, VerdictKind::Overloaded]);
         run.controls.push((1, Control::Rate { rate: 3.0 }));
         assert_eq!(kinds(&run)[1], VerdictKind::Intervened);
+    }
+
+    #[test]
+    fn chunks_in_place_of_counts_are_told() {
+        let mut run = fixture::run();
+        for r in &mut run.stages[0].requests {
+            r.counted_by = CountedBy::Chunks;
+        }
+        assert_eq!(kinds(&run), [], "only a server could have told");
+        run.header.engine.kind = "openai".into();
+        assert_eq!(kinds(&run), [VerdictKind::CountedByChunks]);
+        for r in &mut run.stages[0].requests {
+            r.counted_by = CountedBy::Tokenizer;
+        }
+        assert_eq!(kinds(&run), []);
     }
 
     #[test]
