@@ -6,6 +6,7 @@
 
 pub mod chart;
 pub mod csv;
+mod definitions;
 mod exact;
 pub mod fastgen;
 mod figures;
@@ -24,6 +25,7 @@ mod text;
 mod verdict;
 mod window;
 
+pub use definitions::{Redefined, RedefinedLatency, redefine};
 pub use exact::{report, report_with};
 pub use figures::*;
 pub use markdown::markdown;

@@ -1,0 +1,229 @@
+//! The map itself: counts as shades, percentile lines, the SLA, marks, axes and the cursor.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Style};
+
+use super::super::{Cx, header};
+use super::field::{Spread, lines};
+use super::scale::{round_up, tick_label};
+use super::{GUTTER, Look, NAMES};
+use crate::event::Control;
+use crate::ui::format::{clock, clock_ms};
+use crate::ui::sanitize;
+use crate::ui::theme::{Depth, Role, Theme};
+use crate::ui::widget::{Dots, text, text_right, time_step};
+
+/// What is less than this is not drawn: the edge of a spread bucket.
+const LEAST: f32 = 0.04;
+/// Shades of a map without enough colours, from few to many.
+pub const SHADES: [&str; 4] = ["░", "▒", "▓", "█"];
+/// The lines' inks, in the order of the percentiles.
+pub const INKS: [Role; 3] = [Role::Text, Role::Input, Role::Bad];
+const NAMES_OF_LINES: [&str; 3] = ["p50", "p90", "p99"];
+
+/// Whether a terminal has colours enough for a map in them.
+pub fn colored(theme: &Theme) -> bool {
+    matches!(theme.depth, Depth::True | Depth::Ansi256)
+}
+
+/// How strongly so much is shown, 0..=1: by the logarithm, so that a single one is seen beside thousands.
+fn strength(count: f64, top: f64) -> f64 {
+    (count.ln_1p() / top.ln_1p().max(1e-9)).clamp(0.0, 1.0)
+}
+
+/// The ground of a cell of this strength.
+pub fn ground(theme: &Theme, strength: f64) -> Option<Color> {
+    if strength < 0.6 {
+        theme.mix(Role::Background, Role::Decode, 0.16 + strength * 0.9)
+    } else {
+        let bright = theme.mix(Role::Decode, Role::Text, (strength - 0.6) * 1.6);
+        let dark = theme.mix(Role::Background, Role::Decode, 0.7 + (strength - 0.6) * 0.75);
+        if strength < 0.8 { dark } else { bright }
+    }
+}
+
+/// The shade of a cell of this strength.
+pub fn shade(strength: f64) -> &'static str {
+    SHADES[((strength * 4.0) as usize).min(3)]
+}
+
+/// Draws the map with its axes around it; gives the count of the strongest shade.
+pub fn draw(buf: &mut Buffer, map: Rect, look: &Look<'_>, cx: &Cx<'_>) -> f64 {
+    let top = cells(buf, map, look, cx.theme);
+    marks(buf, map, look, cx);
+    cursor(buf, map, look, cx.theme);
+    limits(buf, map, look, cx.theme);
+    percentiles(buf, map, look, cx);
+    axes(buf, map, look, cx.theme);
+    top
+}
+
+fn cells(buf: &mut Buffer, map: Rect, look: &Look<'_>, theme: &Theme) -> f64 {
+    let halves = colored(theme);
+    let fine = if halves { map.height * 2 } else { map.height };
+    let field = Spread::over(&look.scale, fine).field(&look.columns, look.axis);
+    let top = round_up(f64::from(field.iter().copied().fold(1.0, f32::max)));
+    // Colours are few: they are mixed once.
+    let colors: Vec<Option<Color>> = (0..=64).map(|i| ground(theme, f64::from(i) / 64.0)).collect();
+    let bare = theme.color(Role::Background);
+    let rows = usize::from(fine);
+    for x in 0..map.width {
+        let column = &field[usize::from(x) * rows..(usize::from(x) + 1) * rows];
+        if column.iter().all(|n| *n < LEAST) {
+            continue;
+        }
+        for y in 0..map.height {
+            let Some(cell) = buf.cell_mut((map.x + x, map.y + y)) else { continue };
+            if halves {
+                let half = |i: usize| {
+                    let n = column[i];
+                    let level = (strength(f64::from(n), top) * 64.0).round() as usize;
+                    (n >= LEAST).then(|| colors[level]).flatten()
+                };
+                let (upper, lower) = (half(usize::from(y) * 2), half(usize::from(y) * 2 + 1));
+                if upper.is_some() || lower.is_some() {
+                    let mut style = Style::new();
+                    (style.fg, style.bg) = (upper.or(bare), lower.or(bare));
+                    cell.set_symbol("▀").set_style(style);
+                }
+            } else if column[usize::from(y)] >= LEAST {
+                let symbol = shade(strength(f64::from(column[usize::from(y)]), top));
+                cell.set_symbol(symbol).set_style(theme.fg(Role::Decode));
+            }
+        }
+    }
+    top
+}
+
+/// Interventions and phases as vertical lines where the map is bare; notes at the top.
+fn marks(buf: &mut Buffer, map: Rect, look: &Look<'_>, cx: &Cx<'_>) {
+    for (at_s, glyph, style) in header::marks(cx) {
+        let Some(x) = look.axis.cell_of((at_s * 1e9) as u64) else { continue };
+        for y in 0..map.height {
+            bare(buf, map, (x, y), glyph, style);
+        }
+    }
+    for (at_ns, control) in cx.snap.controls.iter() {
+        let Some(x) = look.axis.cell_of(*at_ns) else { continue };
+        let word: String = sanitize::line(&named(control)).chars().take(14).collect();
+        for (x, c) in (x + 1..map.width).zip(word.chars()) {
+            bare(buf, map, (x, 0), c.encode_utf8(&mut [0; 4]), cx.theme.fg(Role::Muted));
+        }
+    }
+}
+
+fn named(control: &Control) -> String {
+    match control {
+        Control::Paused => "paused".into(),
+        Control::Resumed => "resumed".into(),
+        Control::Clients { clients } => format!("{clients} clients"),
+        Control::Mark { note } => note.clone(),
+        Control::Stop => "stop".into(),
+        Control::Abort => "abort".into(),
+    }
+}
+
+/// Writes where nothing is.
+fn bare(buf: &mut Buffer, map: Rect, at: (u16, u16), symbol: &str, style: Style) {
+    let blank = buf.cell((map.x + at.0, map.y + at.1)).is_some_and(|cell| cell.symbol() == " ");
+    if blank {
+        text(buf, map, at, symbol, style);
+    }
+}
+
+fn cursor(buf: &mut Buffer, map: Rect, look: &Look<'_>, theme: &Theme) {
+    let Some(selected) = &look.selected else { return };
+    for y in 0..map.height {
+        bare(buf, map, (selected.cell, y), "│", theme.fg(Role::Accent));
+    }
+}
+
+/// A dashed line a limit, with its name; one beyond the scale is told at its edge.
+fn limits(buf: &mut Buffer, map: Rect, look: &Look<'_>, theme: &Theme) {
+    let ink = theme.bold(Role::Warn);
+    for limit in &look.limits.lines {
+        let row = look.scale.row(limit.ns);
+        let label = match row {
+            Some(_) => format!(" {} ", limit.words()),
+            None if look.scale.part(limit.ns) > 1.0 => format!(" {} ↑ ", limit.words()),
+            None => format!(" {} ↓ ", limit.words()),
+        };
+        let y = row.unwrap_or(if look.scale.part(limit.ns) > 1.0 { 0 } else { map.height - 1 });
+        if row.is_some() {
+            for x in 0..map.width {
+                let Some(cell) = buf.cell_mut((map.x + x, map.y + y)) else { continue };
+                cell.set_symbol("╌").set_style(ink);
+            }
+        }
+        let width = (label.chars().count() as u16).min(map.width);
+        text(buf, map, (map.width - width, y), &label, ink.patch(theme.bg(Role::Background)));
+    }
+}
+
+fn percentiles(buf: &mut Buffer, map: Rect, look: &Look<'_>, cx: &Cx<'_>) {
+    let theme = cx.theme;
+    let window_ns = cx.ui.window.seconds() as u64 * 1_000_000_000;
+    let found = lines(&look.columns, look.axis, window_ns);
+    let names = Rect { x: map.right(), width: NAMES, ..map };
+    let mut taken = Vec::new();
+    // The outer lines first: the names of those between give way.
+    for i in [0, 2, 1] {
+        let mut sheet = Dots::new(map.width, map.height);
+        let place = |x: usize, ns: f64| {
+            let y = (1.0 - look.scale.part(ns)) * f64::from(map.height) * 4.0 - 0.5;
+            (x as f64 * 2.0 + 0.5, y.clamp(0.0, f64::from(map.height) * 4.0 - 1.0))
+        };
+        let mut last: Option<(f64, f64)> = None;
+        for (x, values) in found.iter().enumerate() {
+            let here = values.map(|values| place(x, values[i]));
+            if let Some(to) = here {
+                sheet.line(last.unwrap_or(to), to);
+            }
+            last = here;
+        }
+        sheet.paint(buf, map, theme.bold(INKS[i]), |_, _| theme.mix(Role::Background, Role::Decode, 0.12));
+        let Some((_, y)) = found.iter().enumerate().rev().find_map(|(x, v)| v.map(|v| place(x, v[i]))) else {
+            continue;
+        };
+        let row = (y / 4.0) as u16;
+        let free = [row, row.saturating_sub(1), row + 1].into_iter().find(|r| !taken.contains(r) && *r < map.height);
+        if let Some(row) = free {
+            taken.push(row);
+            text(buf, names, (1, row), NAMES_OF_LINES[i], theme.bold(INKS[i]));
+        }
+    }
+}
+
+fn axes(buf: &mut Buffer, map: Rect, look: &Look<'_>, theme: &Theme) {
+    let muted = theme.fg(Role::Muted);
+    let left = Rect { x: map.x - GUTTER, width: GUTTER, ..map };
+    for y in 0..map.height {
+        text(buf, left, (GUTTER - 1, y), "│", theme.fg(Role::Border));
+    }
+    for (row, ns) in look.scale.ticks() {
+        text_right(buf, left, (GUTTER - 1, row), &tick_label(ns), muted);
+        text(buf, left, (GUTTER - 1, row), "┤", theme.fg(Role::Border));
+    }
+    let below = Rect { y: map.bottom(), height: 1, width: map.width + NAMES, ..map };
+    let axis = look.axis;
+    let span_s = (axis.end_ns() - axis.from_ns) as f64 / 1e9;
+    let step = time_step(span_s, usize::from(map.width / 12).max(1));
+    let mut at = (axis.from_ns as f64 / 1e9 / step).ceil() * step;
+    let mut free = 0;
+    while let Some(x) = axis.cell_of((at * 1e9) as u64) {
+        let label = format!("╵{}", clock((at * 1e9) as u64));
+        if x >= free {
+            free = text(buf, below, (x, 0), &label, muted) + 1;
+        }
+        at += step;
+    }
+    if let Some(selected) = &look.selected {
+        let label = clock_ms(selected.from_ns);
+        let label = format!("▲{}", label.get(..label.len() - 1).unwrap_or(&label));
+        let width = label.chars().count() as u16;
+        let x = if selected.cell + width + 1 > below.width { selected.cell.saturating_sub(width) } else { selected.cell };
+        text(buf, below, (x, 0), &format!("{label} "), theme.bold(Role::Accent));
+        text(buf, below, (selected.cell, 0), "▲", theme.bold(Role::Accent));
+    }
+}
