@@ -33,7 +33,11 @@ pub struct Limit {
 impl Default for CurveSla {
     /// FastGen's.
     fn default() -> Self {
-        Self { prompt_tokens_per_s: 512.0, rates: [1.0, 2.0, 3.0, 4.0, 6.0, 8.0].into(), limits: Arc::default() }
+        Self {
+            prompt_tokens_per_s: 512.0,
+            rates: [1.0, 2.0, 3.0, 4.0, 6.0, 8.0].into(),
+            limits: Arc::default(),
+        }
     }
 }
 

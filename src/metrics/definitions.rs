@@ -185,14 +185,14 @@ pub(super) mod tests {
     #[test]
     fn time_per_output_token_and_end_by_hand() {
         let r = chunky();
-        let tpot = |of: Definitions| of.tpot(&r).map(|v| (v.ns() / 1e6, v.weight));
+        let ms = |total: u64, parts, weight| Some(Value { total_ns: total * 1_000_000, parts, weight });
         for of in [Definitions::Own, Definitions::Vllm, Definitions::Aiperf] {
-            assert_eq!(tpot(of), Some((130.0 / 6.0, 1)));
+            assert_eq!(of.tpot(&r), ms(130, 6, 1));
         }
         // 330 ms for 7 tokens, the first one's wait in it.
-        assert_eq!(tpot(Definitions::Guidellm), Some((330.0 / 7.0, 7)));
+        assert_eq!(Definitions::Guidellm.tpot(&r), ms(330, 7, 7));
         for of in Definitions::ALL {
-            assert_eq!(tpot(of).is_some(), of.has_tpot());
+            assert_eq!(of.tpot(&r).is_some(), of.has_tpot());
             let ends_late = matches!(of, Definitions::Guidellm | Definitions::Fastgen);
             let want = if ends_late { 350_000_000 } else { 330_000_000 };
             assert_eq!(of.e2e_ns(&r), Some(want), "{}", of.name());
@@ -220,8 +220,8 @@ pub(super) mod tests {
 
     #[test]
     fn the_key_goes_through_all() {
-        let mut at = Definitions::Own;
-        let seen: Vec<_> = std::iter::repeat_with(|| std::mem::replace(&mut at, at.next())).take(7).collect();
+        let seen: Vec<_> =
+            std::iter::successors(Some(Definitions::Own), |of| Some(of.next())).take(7).collect();
         assert_eq!(seen[..6], Definitions::ALL);
         assert_eq!(seen[6], Definitions::Own);
     }

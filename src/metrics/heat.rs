@@ -79,7 +79,9 @@ impl HeatMaps {
         let (least, most) = self.prompt_tokens.unwrap_or((prompt, prompt));
         self.prompt_tokens = Some((least.min(prompt), most.max(prompt)));
         let [ttft, itl, tpot, e2e] = &mut self.figures;
-        let (Some(first), Some(last)) = (record.chunk_at_ns.first(), record.chunk_at_ns.last()) else { return };
+        let (Some(first), Some(last)) = (record.chunk_at_ns.first(), record.chunk_at_ns.last()) else {
+            return;
+        };
         record.ttft_ns().into_iter().for_each(|ns| ttft.column(*first).add(bucket_of(ns), 1));
         record.tpot_ns().into_iter().for_each(|ns| tpot.column(*last).add(bucket_of(ns.round() as u64), 1));
         record.e2e_ns().into_iter().for_each(|ns| e2e.column(*last).add(bucket_of(ns), 1));
@@ -144,7 +146,8 @@ impl Heat {
 
     /// The tier of a time, and its column's place there, or the place where it would be.
     fn find(&self, at_ns: u64) -> (usize, Result<usize, usize>) {
-        let begun = |columns: &Arc<Vec<Arc<HeatColumn>>>| columns.first().is_some_and(|c| c.start_ns <= at_ns);
+        let begun =
+            |columns: &Arc<Vec<Arc<HeatColumn>>>| columns.first().is_some_and(|c| c.start_ns <= at_ns);
         // What is older than all there is belongs to the oldest.
         let oldest = self.tiers.iter().rposition(|columns| !columns.is_empty()).unwrap_or(0);
         let tier = self.tiers.iter().position(begun).unwrap_or(oldest);

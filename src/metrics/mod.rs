@@ -42,7 +42,9 @@ pub use by_tool::{Told, ToolFigures};
 pub use curve::{CurveSla, CurveView, Limit, StagePoint};
 pub use definitions::{Definitions, Over, Value};
 pub(crate) use hash::IdHasher;
-pub use heat::{BUCKETS, Bins, FINEST_NS, Heat, HeatColumn, HeatFigure, HeatMaps, bucket_of, bucket_start_ns};
+pub use heat::{
+    BUCKETS, Bins, FINEST_NS, Heat, HeatColumn, HeatFigure, HeatMaps, bucket_of, bucket_start_ns,
+};
 pub use record::RequestRecord;
 pub use snapshot::*;
 pub use tables::MAX_CONTROLS;

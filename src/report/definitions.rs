@@ -207,7 +207,11 @@ mod tests {
             assert!(marked.contains(&named), "{marked}");
             assert!(json.contains(&format!("\"name\": \"{}\"", of.name())));
             assert!(!shown.contains("TTFT corrected"), "{shown}");
-            assert_eq!(shown.lines().any(|l| l.trim_start().starts_with("TPOT -  ")), !of.has_tpot(), "{shown}");
+            assert_eq!(
+                shown.lines().any(|l| l.trim_start().starts_with("TPOT -  ")),
+                !of.has_tpot(),
+                "{shown}"
+            );
         }
     }
 
@@ -217,7 +221,8 @@ mod tests {
         let mut report = report(&run);
         redefine(&mut report, &run, Definitions::Aiperf);
         let windows = &report.stages[0].windows;
-        let count = |w: &Option<Window>| w.as_ref().unwrap().definitions.as_ref().unwrap().latency.ttft_s.count;
+        let count =
+            |w: &Option<Window>| w.as_ref().unwrap().definitions.as_ref().unwrap().latency.ttft_s.count;
         assert_eq!(count(&windows.measured), 1600);
         assert!(count(&windows.steady) < 1600 && count(&windows.steady) > 1500);
     }

@@ -74,7 +74,8 @@ pub fn latencies(name: &str, window: &Window) -> Table {
     };
     let mut table = latency_header(&format!("{name}, as {}", told.name));
     for (name, stats) in told.latency.all() {
-        let none = || std::iter::once(format!("{name} {UNKNOWN}")).chain((0..9).map(|_| UNKNOWN.into())).collect();
+        let none =
+            || std::iter::once(format!("{name} {UNKNOWN}")).chain((0..9).map(|_| UNKNOWN.into())).collect();
         table.row(stats.map_or_else(none, |stats| latency_row(name, stats)));
     }
     table
@@ -132,7 +133,8 @@ pub fn summary(reports: &[Report], show: Show) -> Table {
     let window = if show == Show::Steady { "steady window" } else { "measured window" };
     let stages = || reports.iter().flat_map(|report| &report.stages);
     let told = stages().find_map(|stage| stage.windows.measured.as_ref()?.definitions.as_ref());
-    let title = told.map_or_else(|| format!("{window}, ms"), |told| format!("{window}, ms, as {}", told.name));
+    let title =
+        told.map_or_else(|| format!("{window}, ms"), |told| format!("{window}, ms, as {}", told.name));
     let head = head.into_iter().map(str::to_owned);
     let mut table = Table::new(std::iter::once(title).chain(head));
     for report in reports {
@@ -161,9 +163,8 @@ fn summary_row(name: String, window: Option<&Window>, bad: u64) -> Vec<String> {
     let of = |own: fn(&Latency) -> &Stats, tools: fn(&RedefinedLatency) -> &Stats| {
         told.map(tools).or_else(|| window.map(|w| own(&w.latency)))
     };
-    let ms = |stats: Option<&Stats>, f: fn(&Stats) -> Option<f64>| {
-        number(stats.and_then(f).map(|v| v * 1e3), 1)
-    };
+    let ms =
+        |stats: Option<&Stats>, f: fn(&Stats) -> Option<f64>| number(stats.and_then(f).map(|v| v * 1e3), 1);
     let (ttft, itl) = (of(|l| &l.ttft_s, |l| &l.ttft_s), of(|l| &l.itl_s, |l| &l.itl_s));
     vec![
         name,

@@ -279,7 +279,10 @@ fn look_at(ui: &mut UiState, command: &Command) {
     if axis.cell_ns == 0 {
         return;
     }
-    let at = ui.latency.cursor_ns.map(|at| axis.cell_of(at).unwrap_or(if at < axis.from_ns { 0 } else { axis.last }));
+    let at = ui
+        .latency
+        .cursor_ns
+        .map(|at| axis.cell_of(at).unwrap_or(if at < axis.from_ns { 0 } else { axis.last }));
     let to = match (command, at) {
         (Command::Side(_), None) | (Command::Bottom, _) => axis.last,
         (Command::Side(by), Some(at)) => at.saturating_add_signed(i16::from(*by)).min(axis.last),

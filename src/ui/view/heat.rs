@@ -62,12 +62,8 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     if inner.width < GUTTER + NAMES + 10 || inner.height < 4 {
         return;
     }
-    let map = Rect {
-        x: inner.x + GUTTER,
-        width: inner.width - GUTTER - NAMES,
-        height: inner.height - 1,
-        ..inner
-    };
+    let map =
+        Rect { x: inner.x + GUTTER, width: inner.width - GUTTER - NAMES, height: inner.height - 1, ..inner };
     let Some(look) = look(cx, map) else {
         text(buf, inner, (2, inner.height / 2), "no request has completed yet", cx.theme.fg(Role::Muted));
         side::draw(buf, right, None, cx);

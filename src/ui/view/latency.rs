@@ -16,7 +16,8 @@ fn summaries<'a>(cx: &Cx<'a>, room: usize) -> Vec<(&'static str, Option<&'a Summ
         return own(cx, room).into_iter().map(|(name, s)| (name, Some(s))).collect();
     }
     let told = cx.snap.told(cx.ui.definitions);
-    let rows = [("TTFT", Some(told.ttft)), ("ITL", Some(told.itl)), ("TPOT", told.tpot), ("E2E", Some(told.e2e))];
+    let rows =
+        [("TTFT", Some(told.ttft)), ("ITL", Some(told.itl)), ("TPOT", told.tpot), ("E2E", Some(told.e2e))];
     rows.into_iter().take(room).collect()
 }
 

@@ -27,7 +27,13 @@ impl Dots {
     }
 
     /// Puts the dots over an area of the sheet's size. `ground` turns what colour lay behind into what shall.
-    pub fn paint(&self, buf: &mut Buffer, area: Rect, ink: Style, ground: impl Fn(Color, Color) -> Option<Color>) {
+    pub fn paint(
+        &self,
+        buf: &mut Buffer,
+        area: Rect,
+        ink: Style,
+        ground: impl Fn(Color, Color) -> Option<Color>,
+    ) {
         for (i, bits) in self.cells.iter().enumerate().filter(|(_, bits)| **bits != 0) {
             let at = (area.x + (i % self.width) as u16, area.y + (i / self.width) as u16);
             let Some(cell) = buf.cell_mut(at) else { continue };

@@ -30,7 +30,8 @@ pub fn draw(buf: &mut Buffer, area: Rect, look: Option<&Look<'_>>, top: f64, cx:
     let finest = look.columns.iter().map(|c| c.width_ns).min().unwrap_or(0);
     let coarsest = look.columns.iter().map(|c| c.width_ns).max().unwrap_or(0);
     let wide = |ns: u64| seconds(Some(ns as f64 / 1e9)).trim().to_owned();
-    let columns = if finest == coarsest { wide(finest) } else { format!("{} to {}", wide(finest), wide(coarsest)) };
+    let columns =
+        if finest == coarsest { wide(finest) } else { format!("{} to {}", wide(finest), wide(coarsest)) };
     let window = cx.ui.window.seconds();
     let note = format!("lines over {window} s · kept in columns of {columns}, lengths within 1.6 %");
     text(buf, inner, (1, 2), &note, theme.fg(Role::Muted));
@@ -74,7 +75,8 @@ fn figures(buf: &mut Buffer, inner: Rect, bins: &Bins, cx: &Cx<'_>) {
     let values = bins.percentiles_ns([0.5, 0.9, 0.95, 0.99]);
     let value = |i: usize| seconds(values.map(|v| v[i] / 1e9));
     let end = |bucket: usize| seconds(Some(bucket_start_ns(bucket) as f64 / 1e9));
-    let (least, most) = bins.range().map_or_else(|| (seconds(None), seconds(None)), |(l, h)| (end(l), end(h + 1)));
+    let (least, most) =
+        bins.range().map_or_else(|| (seconds(None), seconds(None)), |(l, h)| (end(l), end(h + 1)));
     let all = [
         ("p50", value(0)),
         ("p90", value(1)),

@@ -120,7 +120,8 @@ pub fn peaks(rows: &[f64]) -> Vec<usize> {
     let smooth: Vec<f64> =
         (0..rows.len().cast_signed()).map(|i| at(i - 1) / 4.0 + at(i) / 2.0 + at(i + 1) / 4.0).collect();
     let highest = smooth.iter().copied().fold(0.0, f64::max);
-    let mut order: Vec<usize> = (0..rows.len()).filter(|i| smooth[*i] > 0.0 && smooth[*i] >= highest * 0.2).collect();
+    let mut order: Vec<usize> =
+        (0..rows.len()).filter(|i| smooth[*i] > 0.0 && smooth[*i] >= highest * 0.2).collect();
     order.sort_by(|a, b| smooth[*b].total_cmp(&smooth[*a]));
     let mut found: Vec<usize> = Vec::new();
     for i in order {

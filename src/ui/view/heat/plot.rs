@@ -6,7 +6,8 @@ use ratatui::style::{Color, Style};
 
 use super::super::{Cx, header};
 use super::field::{Spread, lines};
-use super::scale::{round_up, tick_label};
+use super::scale::{apart, round_up, tick_label};
+use super::sla::LimitLine;
 use super::{GUTTER, Look, NAMES};
 use crate::event::Control;
 use crate::ui::format::{clock, clock_ms};
@@ -35,12 +36,23 @@ fn strength(count: f64, top: f64) -> f64 {
 /// The ground of a cell of this strength.
 pub fn ground(theme: &Theme, strength: f64) -> Option<Color> {
     if strength < 0.6 {
-        theme.mix(Role::Background, Role::Decode, 0.16 + strength * 0.9)
+        theme.mix(Role::Background, Role::Decode, 0.22 + strength * 0.8)
     } else {
         let bright = theme.mix(Role::Decode, Role::Text, (strength - 0.6) * 1.6);
         let dark = theme.mix(Role::Background, Role::Decode, 0.7 + (strength - 0.6) * 0.75);
         if strength < 0.8 { dark } else { bright }
     }
+}
+
+/// The ground below a line: both halves of the cell in one, and half as strong, so that the line is seen.
+fn dimmed(upper: Color, lower: Color, theme: &Theme) -> Option<Color> {
+    let (Color::Rgb(r, g, b), Color::Rgb(r2, g2, b2)) = (upper, lower) else { return None };
+    let Some(Color::Rgb(r3, g3, b3)) = theme.color(Role::Background) else { return None };
+    let mixed = |a: u8, b: u8, bare: u8| {
+        let half = u16::midpoint(u16::from(a), u16::from(b));
+        u16::midpoint(half, u16::from(bare)) as u8
+    };
+    Some(Color::Rgb(mixed(r, r2, r3), mixed(g, g2, g3), mixed(b, b2, b3)))
 }
 
 /// The shade of a cell of this strength.
@@ -55,6 +67,7 @@ pub fn draw(buf: &mut Buffer, map: Rect, look: &Look<'_>, cx: &Cx<'_>) -> f64 {
     cursor(buf, map, look, cx.theme);
     limits(buf, map, look, cx.theme);
     percentiles(buf, map, look, cx);
+    limit_names(buf, map, look, cx.theme);
     axes(buf, map, look, cx.theme);
     top
 }
@@ -139,25 +152,38 @@ fn cursor(buf: &mut Buffer, map: Rect, look: &Look<'_>, theme: &Theme) {
     }
 }
 
-/// A dashed line a limit, with its name; one beyond the scale is told at its edge.
+/// The row of a limit, or that of the edge beyond which it lies, and its name.
+fn limit_row(limit: &LimitLine, look: &Look<'_>) -> (Option<u16>, u16, String) {
+    let words = limit.words();
+    match look.scale.row(limit.ns) {
+        Some(row) => (Some(row), row, format!(" {words} ")),
+        None if look.scale.part(limit.ns) > 1.0 => (None, 0, format!(" {words} ↑ ")),
+        None => (None, look.scale.rows - 1, format!(" {words} ↓ ")),
+    }
+}
+
+/// A dashed line a limit.
 fn limits(buf: &mut Buffer, map: Rect, look: &Look<'_>, theme: &Theme) {
-    let ink = theme.bold(Role::Warn);
-    for limit in &look.limits.lines {
-        let row = look.scale.row(limit.ns);
-        let label = match row {
-            Some(_) => format!(" {} ", limit.words()),
-            None if look.scale.part(limit.ns) > 1.0 => format!(" {} ↑ ", limit.words()),
-            None => format!(" {} ↓ ", limit.words()),
-        };
-        let y = row.unwrap_or(if look.scale.part(limit.ns) > 1.0 { 0 } else { map.height - 1 });
-        if row.is_some() {
-            for x in 0..map.width {
-                let Some(cell) = buf.cell_mut((map.x + x, map.y + y)) else { continue };
-                cell.set_symbol("╌").set_style(ink);
-            }
+    for row in look.limits.lines.iter().filter_map(|limit| limit_row(limit, look).0) {
+        for x in 0..map.width {
+            let Some(cell) = buf.cell_mut((map.x + x, map.y + row)) else { continue };
+            cell.set_symbol("╌").set_style(theme.bold(Role::Warn));
         }
-        let width = (label.chars().count() as u16).min(map.width);
-        text(buf, map, (map.width - width, y), &label, ink.patch(theme.bg(Role::Background)));
+    }
+}
+
+/// Their names, over everything; those of one row side by side.
+fn limit_names(buf: &mut Buffer, map: Rect, look: &Look<'_>, theme: &Theme) {
+    let ink = theme.bold(Role::Warn).patch(theme.bg(Role::Background));
+    let mut ends: Vec<(u16, u16)> = Vec::new();
+    for limit in &look.limits.lines {
+        let (_, row, label) = limit_row(limit, look);
+        let taken = ends.iter().filter(|(r, _)| *r == row).map(|(_, width)| width).sum::<u16>();
+        let width = label.chars().count() as u16;
+        if taken + width <= map.width {
+            text(buf, map, (map.width - taken - width, row), &label, ink);
+            ends.push((row, width));
+        }
     }
 }
 
@@ -165,15 +191,12 @@ fn percentiles(buf: &mut Buffer, map: Rect, look: &Look<'_>, cx: &Cx<'_>) {
     let theme = cx.theme;
     let window_ns = cx.ui.window.seconds() as u64 * 1_000_000_000;
     let found = lines(&look.columns, look.axis, window_ns);
-    let names = Rect { x: map.right(), width: NAMES, ..map };
-    let mut taken = Vec::new();
-    // The outer lines first: the names of those between give way.
-    for i in [0, 2, 1] {
+    let place = |x: usize, ns: f64| {
+        let y = (1.0 - look.scale.part(ns)) * f64::from(map.height) * 4.0 - 0.5;
+        (x as f64 * 2.0 + 0.5, y.clamp(0.0, f64::from(map.height) * 4.0 - 1.0))
+    };
+    for (i, ink) in INKS.into_iter().enumerate() {
         let mut sheet = Dots::new(map.width, map.height);
-        let place = |x: usize, ns: f64| {
-            let y = (1.0 - look.scale.part(ns)) * f64::from(map.height) * 4.0 - 0.5;
-            (x as f64 * 2.0 + 0.5, y.clamp(0.0, f64::from(map.height) * 4.0 - 1.0))
-        };
         let mut last: Option<(f64, f64)> = None;
         for (x, values) in found.iter().enumerate() {
             let here = values.map(|values| place(x, values[i]));
@@ -182,16 +205,13 @@ fn percentiles(buf: &mut Buffer, map: Rect, look: &Look<'_>, cx: &Cx<'_>) {
             }
             last = here;
         }
-        sheet.paint(buf, map, theme.bold(INKS[i]), |_, _| theme.mix(Role::Background, Role::Decode, 0.12));
-        let Some((_, y)) = found.iter().enumerate().rev().find_map(|(x, v)| v.map(|v| place(x, v[i]))) else {
-            continue;
-        };
-        let row = (y / 4.0) as u16;
-        let free = [row, row.saturating_sub(1), row + 1].into_iter().find(|r| !taken.contains(r) && *r < map.height);
-        if let Some(row) = free {
-            taken.push(row);
-            text(buf, names, (1, row), NAMES_OF_LINES[i], theme.bold(INKS[i]));
-        }
+        sheet.paint(buf, map, theme.bold(ink), |upper, lower| dimmed(upper, lower, theme));
+    }
+    let Some(newest) = found.iter().rev().find_map(|values| *values) else { return };
+    let names = Rect { x: map.right(), width: NAMES, ..map };
+    let rows = [2, 1, 0].map(|i| (place(0, newest[i]).1 / 4.0) as u16);
+    for (i, row) in [2, 1, 0].into_iter().zip(apart(rows, map.height)) {
+        text(buf, names, (1, row), NAMES_OF_LINES[i], theme.bold(INKS[i]));
     }
 }
 
@@ -222,7 +242,11 @@ fn axes(buf: &mut Buffer, map: Rect, look: &Look<'_>, theme: &Theme) {
         let label = clock_ms(selected.from_ns);
         let label = format!("▲{}", label.get(..label.len() - 1).unwrap_or(&label));
         let width = label.chars().count() as u16;
-        let x = if selected.cell + width + 1 > below.width { selected.cell.saturating_sub(width) } else { selected.cell };
+        let x = if selected.cell + width + 1 > below.width {
+            selected.cell.saturating_sub(width)
+        } else {
+            selected.cell
+        };
         text(buf, below, (x, 0), &format!("{label} "), theme.bold(Role::Accent));
         text(buf, below, (selected.cell, 0), "▲", theme.bold(Role::Accent));
     }

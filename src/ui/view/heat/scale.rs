@@ -82,7 +82,10 @@ impl Scale {
     /// Round latencies and their rows, at least two rows apart: powers of ten first, then halves, then fifths.
     pub fn ticks(&self) -> Vec<(u16, f64)> {
         let mut ticks: Vec<(u16, f64)> = Vec::new();
-        let (from, to) = ((self.low / std::f64::consts::LN_10).floor() as i32, (self.high / std::f64::consts::LN_10).ceil() as i32);
+        let (from, to) = (
+            (self.low / std::f64::consts::LN_10).floor() as i32,
+            (self.high / std::f64::consts::LN_10).ceil() as i32,
+        );
         for step in [1.0, 5.0, 2.0] {
             for ns in (from..=to).map(|power| step * 10f64.powi(power)) {
                 if let Some(row) = self.row(ns)
@@ -94,6 +97,20 @@ impl Scale {
         }
         ticks
     }
+}
+
+/// Rows for words that belong at these rows, from the top: each its own, in their order.
+pub fn apart<const N: usize>(mut wanted: [u16; N], rows: u16) -> [u16; N] {
+    for i in 1..N {
+        wanted[i] = wanted[i].max(wanted[i - 1] + 1);
+    }
+    // What was pushed out at the bottom pushes the others up.
+    let mut most = rows.saturating_sub(1);
+    for row in wanted.iter_mut().rev() {
+        *row = (*row).min(most);
+        most = row.saturating_sub(1);
+    }
+    wanted
 }
 
 /// The next 1, 2 or 5 times a power of ten, up or down.
@@ -134,12 +151,24 @@ mod tests {
     #[test]
     fn ticks_are_round_and_apart() {
         let ticks = scale(1e6, 1e9, 30).ticks();
-        let mut labels: Vec<(u16, String)> = ticks.into_iter().map(|(row, ns)| (row, tick_label(ns))).collect();
+        let mut labels: Vec<(u16, String)> =
+            ticks.into_iter().map(|(row, ns)| (row, tick_label(ns))).collect();
         labels.sort();
         let words: Vec<&str> = labels.iter().map(|(_, label)| label.as_str()).collect();
-        assert_eq!(words, ["1 s", "500 ms", "200 ms", "100 ms", "50 ms", "20 ms", "10 ms", "5 ms", "2 ms", "1 ms"]);
+        assert_eq!(
+            words,
+            ["1 s", "500 ms", "200 ms", "100 ms", "50 ms", "20 ms", "10 ms", "5 ms", "2 ms", "1 ms"]
+        );
         assert_eq!((labels[0].0, labels[9].0), (0, 29));
         assert_eq!(scale(1e6, 1e9, 4).ticks().len(), 2);
+    }
+
+    #[test]
+    fn words_keep_their_order() {
+        assert_eq!(apart([3, 9, 12], 20), [3, 9, 12]);
+        assert_eq!(apart([5, 5, 5], 20), [5, 6, 7]);
+        assert_eq!(apart([8, 9, 9], 10), [7, 8, 9]);
+        assert_eq!(apart([0, 0, 0], 2), [0, 0, 1]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::super::Cx;
 use super::Look;
 use super::field::{LINES, Spread, peaks};
 use super::plot::INKS;
+use super::scale::apart;
 use crate::ui::format::{count, seconds};
 use crate::ui::theme::Role;
 use crate::ui::widget::{Dots, LEFT, panel, text, text_right};
@@ -90,7 +91,13 @@ fn draw_curve(buf: &mut Buffer, area: Rect, rows: &[f64], cx: &Cx<'_>) {
 fn draw_numbers(buf: &mut Buffer, area: Rect, rows: &[f64], cx: &Cx<'_>) {
     for ((y, share), n) in (0u16..).zip(cumulative(rows)).zip(rows) {
         if *n >= 0.5 {
-            text_right(buf, area, (area.width - 1, y), &format!("{:.0}%", share * 100.0), cx.theme.fg(Role::Requests));
+            text_right(
+                buf,
+                area,
+                (area.width - 1, y),
+                &format!("{:.0}%", share * 100.0),
+                cx.theme.fg(Role::Requests),
+            );
         }
     }
     let below = Rect { y: area.bottom(), height: 1, ..area };
@@ -100,22 +107,20 @@ fn draw_numbers(buf: &mut Buffer, area: Rect, rows: &[f64], cx: &Cx<'_>) {
 /// Percentiles at their rows, then peaks where there is room.
 fn draw_labels(buf: &mut Buffer, area: Rect, look: &Look<'_>, rows: &[f64], cx: &Cx<'_>) {
     let Some(values) = look.bins().percentiles_ns(LINES) else { return };
-    let mut taken: Vec<u16> = Vec::new();
-    let mut put = |row: u16, words: &str, role: Role| {
-        let near = [row, row + 1, row.saturating_sub(1)];
-        if let Some(row) = near.into_iter().find(|r| *r < area.height && !taken.contains(r)) {
-            taken.push(row);
-            text(buf, area, (0, row), words, cx.theme.bold(role));
-        }
-    };
-    for (i, name) in [(2, "p99"), (0, "p50"), (1, "p90")] {
-        if let Some(row) = look.scale.row(values[i]) {
-            put(row, &format!(" {name} {}", seconds(Some(values[i] / 1e9))), INKS[i]);
-        }
+    let row = |ns: f64| look.scale.row(ns).unwrap_or(0);
+    let taken = apart([row(values[2]), row(values[1]), row(values[0])], area.height);
+    for ((i, name), row) in [(2, "p99"), (1, "p90"), (0, "p50")].into_iter().zip(taken) {
+        let words = format!(" {name} {}", seconds(Some(values[i] / 1e9)));
+        text(buf, area, (0, row), &words, cx.theme.bold(INKS[i]));
     }
-    for row in peaks(rows) {
-        let middle = look.scale.at_ns(1.0 - (row as f64 + 0.5) / f64::from(look.scale.rows));
-        put(row as u16, &format!("◂peak{}", seconds(Some(middle / 1e9))), Role::Output);
+    let mut taken = taken.to_vec();
+    for peak in peaks(rows) {
+        let near = [peak as u16, peak as u16 + 1, (peak as u16).saturating_sub(1)];
+        let Some(row) = near.into_iter().find(|r| *r < area.height && !taken.contains(r)) else { continue };
+        taken.push(row);
+        let middle = look.scale.at_ns(1.0 - (peak as f64 + 0.5) / f64::from(look.scale.rows));
+        let words = format!("peak {}", seconds(Some(middle / 1e9)));
+        text(buf, area, (0, row), &words, cx.theme.fg(Role::Output));
     }
 }
 

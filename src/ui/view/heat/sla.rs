@@ -46,11 +46,14 @@ pub fn limits(figure: HeatFigure, cx: &Cx<'_>) -> Limits {
         HeatFigure::Ttft => match cx.snap.heat.prompt_tokens {
             Some((least, most)) if least == most => {
                 let ns = f64::from(least) / sla.prompt_tokens_per_s * 1e9;
-                limits.lines.push(LimitLine { ns, name: format!("prompt/{}", plain(sla.prompt_tokens_per_s)) });
+                limits
+                    .lines
+                    .push(LimitLine { ns, name: format!("prompt/{}", plain(sla.prompt_tokens_per_s)) });
             }
             Some((least, most)) => {
                 let rate = plain(sla.prompt_tokens_per_s);
-                limits.note = Some(format!("SLA prompt/{rate} s: no line, prompts have {least}–{most} tokens"));
+                limits.note =
+                    Some(format!("SLA prompt/{rate} s: no line, prompts have {least}–{most} tokens"));
             }
             None => {}
         },
