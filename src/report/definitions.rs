@@ -1,7 +1,8 @@
 //! A report's latencies and throughput under another tool's definitions, exactly, from every token's time.
 //!
 //! The rules are [`Definitions`]'s; in here they are applied to the requests of a window. Those tools know whole
-//! requests only, so in the steady window the requests are taken that lie wholly in it.
+//! requests and whole runs only. So the steady window has the latencies of the requests that lie wholly in it, and its
+//! throughput stays ours.
 
 use serde::Serialize;
 
@@ -55,12 +56,14 @@ pub fn redefine(report: &mut Report, run: &Run, definitions: Definitions) {
         let Some(measured) = window::measured(stage) else { continue };
         if let Some(window) = &mut told.windows.measured {
             let requests: Vec<_> = completed(stage).collect();
-            window.definitions = Some(redefined(definitions, &requests, window, tick_ns));
+            window.definitions =
+                Some(redefined(definitions, &requests, throughput(definitions, &requests, window), tick_ns));
         }
         let steady = window::steady(stage, &run.controls, measured);
         if let (Some(window), Some(span)) = (&mut told.windows.steady, steady) {
             let requests: Vec<_> = completed(stage).filter(|r| inside(r, span)).collect();
-            window.definitions = Some(redefined(definitions, &requests, window, tick_ns));
+            window.definitions =
+                Some(redefined(definitions, &requests, (window.seconds, window.throughput), tick_ns));
         }
     }
 }
@@ -73,7 +76,12 @@ fn inside(r: &RequestRecord, span: Span) -> bool {
     span.has(r.sent_ns) && span.has(r.finished_ns)
 }
 
-fn redefined(of: Definitions, requests: &[&RequestRecord], window: &Window, tick_ns: u64) -> Redefined {
+fn redefined(
+    of: Definitions,
+    requests: &[&RequestRecord],
+    (seconds, throughput): (f64, Throughput),
+    tick_ns: u64,
+) -> Redefined {
     let stats = |take: &dyn Fn(&mut Pool, &RequestRecord)| {
         let mut pool = Pool::new(tick_ns);
         requests.iter().for_each(|r| take(&mut pool, r));
@@ -87,7 +95,6 @@ fn redefined(of: Definitions, requests: &[&RequestRecord], window: &Window, tick
             .then(|| stats(&|pool, r| of.tpot(r).into_iter().for_each(|value| push(pool, value)))),
         e2e_s: stats(&|pool, r| of.e2e_ns(r).into_iter().for_each(|ns| pool.push_ns(ns))),
     };
-    let (seconds, throughput) = throughput(of, requests, window);
     Redefined { name: of.name(), seconds, throughput, latency }
 }
 
@@ -225,5 +232,8 @@ mod tests {
             |w: &Option<Window>| w.as_ref().unwrap().definitions.as_ref().unwrap().latency.ttft_s.count;
         assert_eq!(count(&windows.measured), 1600);
         assert!(count(&windows.steady) < 1600 && count(&windows.steady) > 1500);
+        let steady = windows.steady.as_ref().unwrap();
+        let told = steady.definitions.as_ref().unwrap();
+        assert_eq!((told.seconds, told.throughput), (steady.seconds, steady.throughput));
     }
 }

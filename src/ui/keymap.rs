@@ -86,7 +86,7 @@ const fn bind(keys: &'static str, hint: &'static str, about: &'static str, place
 
 /// Every key, in the order of the help.
 pub const BINDINGS: [Binding; 35] = [
-    bind("1 2 3 4 5 7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
+    bind("1–5 7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
     bind("?", "help", "this help", Place::Everywhere),
     bind("q ^C", "quit", "end gracefully; again: at once", Place::Everywhere),
     bind("t", "theme", "next theme", Place::Everywhere),

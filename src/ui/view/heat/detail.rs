@@ -51,7 +51,7 @@ fn title(look: &Look<'_>, cx: &Cx<'_>) -> String {
 /// What the shades stand for: counts at quarters of the way.
 fn legend(top: f64, cx: &Cx<'_>) -> Line<'static> {
     let theme = cx.theme;
-    let mut spans = Vec::new();
+    let (mut spans, mut last) = (Vec::new(), 0);
     for (i, shade) in SHADES.iter().enumerate() {
         let part = (i as f64 + 1.0) / 4.0;
         let patch = if colored(theme) {
@@ -62,6 +62,10 @@ fn legend(top: f64, cx: &Cx<'_>) -> Line<'static> {
             Span::styled((*shade).repeat(2), theme.fg(Role::Decode))
         };
         let most = (top.ln_1p() * part).exp_m1().round().max(1.0);
+        // A small count has fewer steps than there are shades.
+        if most as u64 == std::mem::replace(&mut last, most as u64) {
+            continue;
+        }
         spans.push(patch);
         spans.push(Span::styled(format!(" {} ", count(most as u64)), theme.fg(Role::Muted)));
     }

@@ -53,7 +53,7 @@ pub fn limits(figure: HeatFigure, cx: &Cx<'_>) -> Limits {
             Some((least, most)) => {
                 let rate = plain(sla.prompt_tokens_per_s);
                 limits.note =
-                    Some(format!("SLA prompt/{rate} s: no line, prompts have {least}–{most} tokens"));
+                    Some(format!("no line for prompt/{rate} s: prompts have {least}–{most} tokens"));
             }
             None => {}
         },
