@@ -13,6 +13,7 @@ mod peek;
 mod probe;
 mod reading;
 mod server;
+mod shape;
 mod sse;
 mod target;
 mod wire;
@@ -114,7 +115,7 @@ pub fn load(
     };
     Ok(OpenaiBackend {
         info,
-        vocabulary: settings.vocabulary.unwrap_or(VOCABULARY),
+        vocabulary: settings.vocabulary.or(served.vocab_size).unwrap_or(VOCABULARY),
         fleet: Fleet::new(servers),
         ask: Ask::new(&habits, settings, &served.id),
         clock,
