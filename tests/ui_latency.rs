@@ -8,6 +8,8 @@
 #[path = "support/sample.rs"]
 mod sample;
 
+use std::fmt::Write as _;
+
 use fastgen_tui::event::Control;
 use fastgen_tui::metrics::{Definitions, HeatFigure, Limit};
 use fastgen_tui::ui::draw_to_svg;
@@ -33,24 +35,28 @@ fn frame(s: &Sampled, ui: &UiState, size: (u16, u16), depth: Depth) -> (Buffer, 
 }
 
 fn text(buffer: &Buffer) -> String {
-    let row = |y: u16| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
-    (0..buffer.area.height).map(|y| row(y).trim_end().to_owned() + "\n").collect()
+    let mut out = String::new();
+    for y in 0..buffer.area.height {
+        let row: String = (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect();
+        out.push_str(row.trim_end());
+        out.push('\n');
+    }
+    out
 }
 
-/// The text, and for every row a sum over its colours: a change of any cell's changes it.
+/// The text, and for every row a sum over its colours (FNV-1a): a change of any cell's changes it.
 fn shown(buffer: &Buffer) -> String {
     let mut out = text(buffer);
     for y in 0..buffer.area.height {
-        let row: String = (0..buffer.area.width)
-            .map(|x| {
-                let style = buffer[(x, y)].style();
-                format!("{:?}{:?}{:?};", style.fg, style.bg, style.add_modifier)
-            })
-            .collect();
+        let mut row = String::new();
+        for x in 0..buffer.area.width {
+            let style = buffer[(x, y)].style();
+            let _ = write!(row, "{:?}{:?}{:?};", style.fg, style.bg, style.add_modifier);
+        }
         let sum = row
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |sum, b| (sum ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-        out.push_str(&format!("{y:>2} {sum:016x}\n"));
+        let _ = writeln!(out, "{y:>2} {sum:016x}");
     }
     out
 }

@@ -219,13 +219,13 @@ mod tests {
             for of in Definitions::ALL {
                 let told = snap.told(of);
                 let (mut sum, mut count, mut most) = (0.0, 0, 0.0_f64);
-                records.iter().for_each(|r| {
+                for r in &records {
                     of.itls(r, |v| {
                         sum += v.ns() / 1e9 * f64::from(v.weight);
                         count += u64::from(v.weight);
                         most = most.max(v.ns() / 1e9);
                     });
-                });
+                }
                 assert_eq!(told.itl.count, count, "{}", of.name());
                 near(told.itl.mean, sum / count as f64);
                 near(told.itl.max, most);

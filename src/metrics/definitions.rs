@@ -213,7 +213,7 @@ pub(super) mod tests {
             assert_eq!((itls(of, &none).len(), of.tpot(&none)), (0, None));
         }
         assert_eq!(Definitions::Vllm.tpot(&one), None);
-        assert_eq!(Definitions::Guidellm.tpot(&one).map(|v| v.ns()), Some(200e6));
+        assert_eq!(Definitions::Guidellm.tpot(&one).map(Value::ns), Some(200e6));
         assert_eq!(Definitions::Vllm.e2e_ns(&none), None);
         assert_eq!(Definitions::Fastgen.e2e_ns(&none), Some(350_000_000));
     }

@@ -76,16 +76,23 @@ impl HeatMaps {
     /// token came.
     pub(super) fn record(&mut self, record: &RequestRecord) {
         let prompt = record.prompt_tokens;
-        let (least, most) = self.prompt_tokens.unwrap_or((prompt, prompt));
-        self.prompt_tokens = Some((least.min(prompt), most.max(prompt)));
-        let [ttft, itl, tpot, e2e] = &mut self.figures;
+        let (shortest, longest) = self.prompt_tokens.unwrap_or((prompt, prompt));
+        self.prompt_tokens = Some((shortest.min(prompt), longest.max(prompt)));
         let (Some(first), Some(last)) = (record.chunk_at_ns.first(), record.chunk_at_ns.last()) else {
             return;
         };
-        record.ttft_ns().into_iter().for_each(|ns| ttft.column(*first).add(bucket_of(ns), 1));
-        record.tpot_ns().into_iter().for_each(|ns| tpot.column(*last).add(bucket_of(ns.round() as u64), 1));
-        record.e2e_ns().into_iter().for_each(|ns| e2e.column(*last).add(bucket_of(ns), 1));
-        itl.record_gaps(record);
+        let tpot_ns = record.tpot_ns().map(|ns| ns.round() as u64);
+        let values = [
+            (HeatFigure::Ttft, *first, record.ttft_ns()),
+            (HeatFigure::Tpot, *last, tpot_ns),
+            (HeatFigure::E2e, *last, record.e2e_ns()),
+        ];
+        for (figure, at_ns, value) in values {
+            if let Some(ns) = value {
+                self.figures[figure as usize].column(at_ns).add(bucket_of(ns), 1);
+            }
+        }
+        self.figures[HeatFigure::Itl as usize].record_gaps(record);
     }
 
     /// Forgets what came at this time or later: it was void.
@@ -124,23 +131,22 @@ impl Heat {
 
     /// The column of a time, made if there is none.
     fn column(&mut self, at_ns: u64) -> &mut HeatColumn {
-        let (tier, place) = match self.find(at_ns) {
-            (tier, Ok(place)) => (tier, place),
-            _ => {
-                self.make_room();
-                let (tier, place) = self.find(at_ns);
-                let width_ns = FINEST_NS << tier;
-                if self.tiers.is_empty() {
-                    self.tiers.push(Arc::default());
-                }
-                let place = place.unwrap_or_else(|place| {
-                    let column = HeatColumn::new(at_ns / width_ns * width_ns, width_ns);
-                    Arc::make_mut(&mut self.tiers[tier]).insert(place, Arc::new(column));
-                    place
-                });
-                (tier, place)
-            }
-        };
+        let mut found = self.find(at_ns);
+        if found.1.is_err() {
+            // Whose place it is may change with the room that is made.
+            self.make_room();
+            found = self.find(at_ns);
+        }
+        let (tier, place) = found;
+        if self.tiers.is_empty() {
+            self.tiers.push(Arc::default());
+        }
+        let width_ns = FINEST_NS << tier;
+        let place = place.unwrap_or_else(|place| {
+            let column = HeatColumn::new(at_ns / width_ns * width_ns, width_ns);
+            Arc::make_mut(&mut self.tiers[tier]).insert(place, Arc::new(column));
+            place
+        });
         Arc::make_mut(&mut Arc::make_mut(&mut self.tiers[tier])[place])
     }
 
@@ -173,14 +179,13 @@ impl Heat {
                 self.tiers.push(Arc::default());
             }
             let columns = Arc::make_mut(&mut self.tiers[tier]);
-            match columns.last_mut().filter(|last| oldest.start_ns < last.end_ns()) {
-                Some(last) => Arc::make_mut(last).absorb(&oldest),
-                None => {
-                    let width_ns = FINEST_NS << tier;
-                    let mut wide = HeatColumn::new(oldest.start_ns / width_ns * width_ns, width_ns);
-                    wide.absorb(&oldest);
-                    columns.push(Arc::new(wide));
-                }
+            if let Some(last) = columns.last_mut().filter(|last| oldest.start_ns < last.end_ns()) {
+                Arc::make_mut(last).absorb(&oldest);
+            } else {
+                let width_ns = FINEST_NS << tier;
+                let mut wide = HeatColumn::new(oldest.start_ns / width_ns * width_ns, width_ns);
+                wide.absorb(&oldest);
+                columns.push(Arc::new(wide));
             }
         }
     }

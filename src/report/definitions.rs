@@ -84,7 +84,9 @@ fn redefined(
 ) -> Redefined {
     let stats = |take: &dyn Fn(&mut Pool, &RequestRecord)| {
         let mut pool = Pool::new(tick_ns);
-        requests.iter().for_each(|r| take(&mut pool, r));
+        for r in requests {
+            take(&mut pool, r);
+        }
         pool.stats()
     };
     let latency = RedefinedLatency {
@@ -156,10 +158,10 @@ mod tests {
         near(told.latency.itl_s.mean, 0.05);
         near(told.latency.tpot_s.unwrap().mean, 0.1 / 3.0);
         near(told.latency.e2e_s.max, 0.3);
-        assert_eq!(told.seconds, 2.0);
+        near(Some(told.seconds), 2.0);
         // Five tokens: 4 and 1. Those of the cancelled request don't count.
         near(told.throughput.output_tokens_per_s, 2.5);
-        near(told.throughput.total_tokens_per_s, (5.0 + 30.0) / 2.0);
+        near(told.throughput.total_tokens_per_s, 17.5);
     }
 
     #[test]
@@ -234,6 +236,7 @@ mod tests {
         assert!(count(&windows.steady) < 1600 && count(&windows.steady) > 1500);
         let steady = windows.steady.as_ref().unwrap();
         let told = steady.definitions.as_ref().unwrap();
-        assert_eq!((told.seconds, told.throughput), (steady.seconds, steady.throughput));
+        near(Some(told.seconds), steady.seconds);
+        assert_eq!(told.throughput, steady.throughput);
     }
 }

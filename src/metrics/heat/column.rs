@@ -13,7 +13,7 @@ const STEP: usize = 16;
 #[inline]
 pub fn bucket_of(ns: u64) -> usize {
     let ns = ns.max(1 << LOWEST_BITS);
-    let octave = 63 - ns.leading_zeros();
+    let octave = ns.ilog2();
     let sub = (ns >> (octave - SUB_BITS)) & ((1 << SUB_BITS) - 1);
     ((((octave - LOWEST_BITS) << SUB_BITS) | sub as u32) as usize).min(BUCKETS - 1)
 }
@@ -203,7 +203,9 @@ mod tests {
         #[test]
         fn percentiles_are_within_their_precision(mut values in prop::collection::vec(2_000_u64..3_000_000_000_000, 1..300)) {
             let mut column = HeatColumn::new(0, 1);
-            values.iter().for_each(|ns| column.add(bucket_of(*ns), 1));
+            for ns in &values {
+                column.add(bucket_of(*ns), 1);
+            }
             let mut bins = Bins::default();
             bins.add(&column);
             values.sort_unstable();

@@ -107,7 +107,9 @@ fn look<'a>(cx: &Cx<'a>, map: Rect) -> Option<Look<'a>> {
     let on_axis = |c: &&HeatColumn| c.end_ns() > axis.from_ns && c.start_ns < axis.end_ns();
     let columns: Vec<&HeatColumn> = heat.columns().filter(on_axis).collect();
     let mut shown = Bins::default();
-    columns.iter().for_each(|column| shown.add(column));
+    for column in &columns {
+        shown.add(column);
+    }
     let limits = sla::limits(figure, cx);
     let scale = Scale::of(&shown, &limits, map.height);
     let selected = cx.ui.latency.cursor_ns.and_then(|at| select(axis, at, &columns));

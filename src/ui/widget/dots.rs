@@ -10,20 +10,19 @@ use super::chart::stroke;
 pub struct Dots {
     cells: Vec<u8>,
     width: usize,
+    height: usize,
 }
 
 impl Dots {
     /// A blank sheet of so many cells.
     pub fn new(width: u16, height: u16) -> Self {
-        Self { cells: vec![0; usize::from(width) * usize::from(height)], width: usize::from(width) }
+        let (width, height) = (usize::from(width), usize::from(height));
+        Self { cells: vec![0; width * height], width, height }
     }
 
     /// A straight line between two places in dots, from the upper left.
     pub fn line(&mut self, from: (f64, f64), to: (f64, f64)) {
-        if self.width > 0 {
-            let rows = self.cells.len() / self.width;
-            stroke(&mut self.cells, (self.width * 2, rows * 4), from, to);
-        }
+        stroke(&mut self.cells, (self.width * 2, self.height * 4), from, to);
     }
 
     /// Puts the dots over an area of the sheet's size. `ground` turns what colour lay behind into what shall.

@@ -39,13 +39,11 @@ pub fn draw(buf: &mut Buffer, area: Rect, look: Option<&Look<'_>>, top: f64, cx:
 
 fn title(look: &Look<'_>, cx: &Cx<'_>) -> String {
     let name = cx.ui.latency.figure.name();
-    match &look.selected {
-        Some(s) => format!("{name}, {} to {}", clock_ms(s.from_ns), clock_ms(s.to_ns)),
-        None => {
-            let to = look.axis.end_ns().min(cx.snap.at_ns.max(look.axis.from_ns));
-            format!("{name}, all shown, {} to {}", clock(look.axis.from_ns), clock(to))
-        }
+    if let Some(selected) = &look.selected {
+        return format!("{name}, {} to {}", clock_ms(selected.from_ns), clock_ms(selected.to_ns));
     }
+    let to = look.axis.end_ns().min(cx.snap.at_ns.max(look.axis.from_ns));
+    format!("{name}, all shown, {} to {}", clock(look.axis.from_ns), clock(to))
 }
 
 /// What the shades stand for: counts at quarters of the way.

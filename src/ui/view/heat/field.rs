@@ -182,7 +182,9 @@ mod tests {
         let snap = snapshot(16);
         let columns: Vec<_> = snap.heat.of(HeatFigure::Ttft).columns().collect();
         let mut bins = Bins::default();
-        columns.iter().for_each(|c| bins.add(c));
+        for column in &columns {
+            bins.add(column);
+        }
         let scale = Scale::of(&bins, &super::super::sla::Limits::default(), 20);
         for (cells, cell_ms, rows) in [(8, 250, 20), (40, 50, 40), (7, 300, 13)] {
             let spread = Spread::over(&scale, rows);
