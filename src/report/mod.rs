@@ -5,6 +5,7 @@
 //! DeepSpeed-FastGen's analyses are in [`fastgen`]. What each figure means is in `docs/measurement.md`.
 
 pub mod chart;
+mod client;
 pub mod csv;
 mod definitions;
 mod exact;
@@ -25,6 +26,7 @@ mod text;
 mod verdict;
 mod window;
 
+pub use client::{BOTTLENECK_SHARE, ClientReport, three_digits};
 pub use definitions::{Redefined, RedefinedLatency, redefine};
 pub use exact::{report, report_with};
 pub use figures::*;
