@@ -271,7 +271,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn no_size_is_too_odd(width in 1u16..500, height in 1u16..200, which in 0usize..6, screen in 0usize..5, odd in any::<u8>()) {
+    fn no_size_is_too_odd(width in 1u16..500, height in 1u16..200, which in 0usize..6, screen in 0usize..Screen::ALL.len(), odd in any::<u8>()) {
         let s = match which {
             0 => sample::empty(),
             1 => sample::loading(),
@@ -290,7 +290,7 @@ proptest! {
     }
 
     #[test]
-    fn small_sizes_too(width in 1u16..90, height in 1u16..30, screen in 0usize..5) {
+    fn small_sizes_too(width in 1u16..90, height in 1u16..30, screen in 0usize..Screen::ALL.len()) {
         for s in [sample::running(8), sample::replay(), sample::done(), sample::sweep()] {
             let mut s = s;
             if width % 2 == 0 {

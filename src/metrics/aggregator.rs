@@ -9,7 +9,7 @@ use super::latencies::Distributions;
 use super::seconds::Seconds;
 use super::tables::{Journal, Recent, Slowest};
 use super::tracker::Tracker;
-use super::{Counts, Loading, RequestRecord};
+use super::{Counts, HeatMaps, Loading, RequestRecord};
 use crate::event::{
     BackendInfo, Control, Ended, Event, Finished, Outcome, Phase, RequestId, Sample, Sent, StageId,
     StageStart,
@@ -43,6 +43,7 @@ pub struct Aggregator {
     pub(super) fates: Fates,
     pub(super) stage: Stage,
     pub(super) latency: Distributions,
+    pub(super) heat: HeatMaps,
     pub(super) curve: CurveKeeper,
     pub(super) seconds: Seconds,
     pub(super) lanes: Lanes,
@@ -75,6 +76,7 @@ impl Aggregator {
             fates: Fates::default(),
             stage: Stage::default(),
             latency: Distributions::new(),
+            heat: HeatMaps::default(),
             curve: CurveKeeper::default(),
             seconds: Seconds::new(),
             lanes: Lanes::default(),
@@ -293,6 +295,7 @@ impl Aggregator {
             counts.completed += 1;
             self.seconds.add_completed(record.finished_ns);
             self.latency.record(record, &mut self.seconds);
+            self.heat.record(record);
             self.curve.take(record);
             return;
         }
@@ -318,9 +321,7 @@ impl Aggregator {
         };
         self.fates.begin(start.stage);
         self.stage.counts.warmup_planned = self.warmup_planned();
-        for distribution in self.latency.all() {
-            distribution.clear();
-        }
+        self.latency.clear();
         self.curve.start_stage(start);
         self.seconds.start_stage();
         self.lanes.clear();
@@ -341,6 +342,9 @@ impl Aggregator {
     fn resume(&mut self) {
         self.tracker.clear();
         self.lanes.clear();
+        if let (false, Some(start)) = (self.stage.done, &self.stage.start) {
+            self.heat.forget_since(start.at_ns);
+        }
         self.ended = None;
         self.paused = false;
         self.stage.done = true;

@@ -18,12 +18,26 @@ pub struct CurveSla {
     pub prompt_tokens_per_s: f64,
     /// Rates of generation that can be asked for, tokens/s.
     pub rates: Arc<[f64]>,
+    /// The profile's thresholds.
+    pub limits: Arc<[Limit]>,
+}
+
+/// A threshold of `[sla]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limit {
+    /// Its key, e.g. `ttft_p99`.
+    pub key: String,
+    pub limit_ns: u64,
 }
 
 impl Default for CurveSla {
     /// FastGen's.
     fn default() -> Self {
-        Self { prompt_tokens_per_s: 512.0, rates: [1.0, 2.0, 3.0, 4.0, 6.0, 8.0].into() }
+        Self {
+            prompt_tokens_per_s: 512.0,
+            rates: [1.0, 2.0, 3.0, 4.0, 6.0, 8.0].into(),
+            limits: Arc::default(),
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::RequestRecord;
 use super::curve::CurveView;
+use super::{HeatMaps, RequestRecord, ToolFigures};
 use crate::event::{BackendInfo, Control, Ended, LogLine, Outcome, Phase, RequestId, Sample, StageStart};
 
 /// Requests kept for the table: the last ones.
@@ -48,6 +48,10 @@ pub struct Snapshot {
     pub series: Arc<Vec<SeriesPoint>>,
     /// Latencies of the stage's measured, completed requests.
     pub latency: Latencies,
+    /// What other tools' figures need beside these.
+    pub tools: ToolFigures,
+    /// Latencies over time, of all stages.
+    pub heat: HeatMaps,
     /// Throughput against latency, a point a stage.
     pub curve: CurveView,
     /// The newest readings.

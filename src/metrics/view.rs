@@ -29,6 +29,8 @@ impl Aggregator {
             request_rate,
             series: self.seconds.series(),
             latency,
+            tools: self.latency.by_tool(),
+            heat: self.heat.clone(),
             curve: self.curve.view(),
             sample: self.sample.clone(),
             lanes: self.lanes.refresh(self.tracker.iter().filter(|open| open.sent.stage == self.stage.id)),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use super::client::ClientReport;
+use super::definitions::Redefined;
 use super::fastgen::{Curve, FastgenReport};
 use super::stats::Stats;
 use crate::event::{BackendInfo, Outcome};
@@ -234,6 +235,9 @@ pub struct Window {
     pub latency: Latency,
     /// Failed and timed-out requests by kind.
     pub errors: BTreeMap<Outcome, u64>,
+    /// The same under another tool's definitions, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub definitions: Option<Redefined>,
 }
 
 /// Measured requests by how they ended.

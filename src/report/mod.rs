@@ -7,6 +7,7 @@
 pub mod chart;
 mod client;
 pub mod csv;
+mod definitions;
 mod exact;
 pub mod fastgen;
 mod figures;
@@ -27,6 +28,7 @@ mod verdict;
 mod window;
 
 pub use client::{BOTTLENECK_SHARE, ClientReport, three_digits};
+pub use definitions::{Redefined, RedefinedLatency, redefine};
 pub use exact::{report, report_with};
 pub use figures::*;
 pub use markdown::markdown;

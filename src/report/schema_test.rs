@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Report, fixture, report};
+use super::{Report, fixture, redefine, report};
 use crate::event::{BackendInfo, Sample};
+use crate::metrics::Definitions;
 
 fn schema() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/report.schema.json");
@@ -122,6 +123,11 @@ fn reports_of_all_kinds_fit_the_schema() {
     run.ended = Some(crate::event::Ended::Failed { reason: "died".into() });
     run.samples = vec![Sample::default()];
     assert_eq!(check(&report(&run)), [""; 0]);
+    for definitions in Definitions::ALL {
+        let mut report = report(&run);
+        redefine(&mut report, &run, definitions);
+        assert_eq!(check(&report), [""; 0]);
+    }
     run.stages[0].requests.clear();
     run.stages[0].start.clients = None;
     assert_eq!(check(&report(&run)), [""; 0]);

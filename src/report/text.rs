@@ -82,10 +82,7 @@ fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
     push_table(out, &table::rates(&windows));
     for (name, window) in windows {
         let Some(window) = window else { continue };
-        let mut latencies = table::latency_header(&format!("{name} window"));
-        for (_, name, stats) in window.latency.all() {
-            latencies.row(table::latency_row(name, stats));
-        }
+        let latencies = table::latencies(name, window);
         out.push('\n');
         push_table(out, &latencies);
         if !window.errors.is_empty() {

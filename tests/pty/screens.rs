@@ -11,7 +11,12 @@ fn every_key_does_what_the_help_says_and_nothing_breaks() {
     terminal.keys("?");
     terminal.wait_for("theme");
     terminal.keys("\x1b");
-    terminal.keys("3");
+    terminal.keys("2");
+    terminal.wait_for("Latency over time");
+    terminal.keys("f[]wzZ\x1b[D\x1b[D\x1b[C\x1b[H\x1b[F\x1b");
+    terminal.keys("d");
+    terminal.wait_for("as vllm");
+    terminal.keys("ddddd3");
     terminal.wait_for("prefill");
     terminal.keys("jjkkzZ");
     terminal.keys("4");
@@ -72,7 +77,7 @@ fn a_recording_is_replayed_on_the_same_screens() {
     let mut terminal = Terminal::start(&home, &["replay", "run.jsonl.zst", "--speed", "4"], 120, 40);
     terminal.wait_for("run.jsonl.zst");
     terminal.wait_for("done");
-    for screen in ["3", "4", "7", "1"] {
+    for screen in ["2", "3", "4", "7", "1"] {
         terminal.keys(screen);
     }
     terminal.wait_for("Output tokens/s");

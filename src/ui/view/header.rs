@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 
 use super::{Cx, Hits, Target};
 use crate::event::{Control, Ended, Phase};
+use crate::metrics::Definitions;
 use crate::ui::Recording;
 use crate::ui::format::{UNKNOWN, bytes, clock, count, rate};
 use crate::ui::keymap::Command;
@@ -179,6 +180,10 @@ fn phase(cx: &Cx<'_>) -> Line<'static> {
     line.push(Span::raw(format!(" {}", clock(spent))));
     if let (_, Some(left)) = remaining(cx) {
         line.push(Span::styled(format!(" −{}", clock(left)), theme.fg(Role::Muted)));
+    }
+    if cx.ui.definitions != Definitions::Own {
+        line.push(Span::raw(" "));
+        line.push(Span::styled(format!(" as {} ", cx.ui.definitions.name()), theme.badge(Role::Accent)));
     }
     if cx.ui.frozen {
         line.push(Span::raw(" "));

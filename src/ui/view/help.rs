@@ -19,7 +19,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
         .filter(|b| cx.scene().has(b.place))
         .filter(|b| match b.place {
             Place::On(screen) => all || screen == cx.ui.screen,
-            Place::Lists => all || cx.ui.screen != Screen::Live,
+            Place::Lists => all || !matches!(cx.ui.screen, Screen::Live | Screen::Latency),
             _ => true,
         })
         .map(|b| match b.place {
