@@ -1,7 +1,7 @@
 //! Rules for the keys of `[backend]` that concern servers over HTTP.
 
 use super::check::Check;
-use super::{BackendKind, Profile, ProfileError, StagePlan};
+use super::{Backend, BackendKind, HttpVersion, Profile, ProfileError, StagePlan};
 
 /// Headers that are made here, or that would carry a key into a recording.
 const OWN_HEADERS: [&str; 9] = [
@@ -20,6 +20,8 @@ const SECRET_HEADERS: [&str; 6] =
 /// Keys of a body that the load decides.
 const OWN_BODY: [&str; 8] =
     ["model", "prompt", "messages", "stream", "max_tokens", "max_completion_tokens", "n", "best_of"];
+/// Most connections to a server.
+const MOST_CONNECTIONS: u32 = 10_000;
 /// The smallest vocabulary that prompts can be drawn from: the first ids are control tokens.
 const LEAST_VOCABULARY: u32 = 100;
 
@@ -38,6 +40,7 @@ pub(super) fn check_openai(profile: &Profile, check: &mut Check) {
     check.need(backend.api_key_env.as_deref().is_none_or(is_variable), "backend.api_key_env", || {
         "must be the NAME of an environment variable that holds the key, never the key itself".into()
     });
+    check_connections(backend, check);
     check.need(backend.vocabulary.is_none_or(|n| n >= LEAST_VOCABULARY), "backend.vocabulary", || {
         format!("must be {LEAST_VOCABULARY} or more")
     });
@@ -59,6 +62,27 @@ pub(super) fn check_openai(profile: &Profile, check: &mut Check) {
             "this key is set by the load; see backend.model, [workload]".into()
         });
     }
+}
+
+fn check_connections(backend: &Backend, check: &mut Check) {
+    check.need(backend.api_key_env.is_none() || backend.api_key_file.is_none(), "backend.api_key_file", || {
+        "`backend.api_key_env` is set too; the key comes from one of them".into()
+    });
+    for (key, path) in [("backend.api_key_file", &backend.api_key_file), ("backend.ca_file", &backend.ca_file)] {
+        let empty = path.as_ref().is_some_and(|path| path.as_os_str().is_empty());
+        check.need(!empty, key, || "must not be empty; leave the key out for none".into());
+    }
+    check.need(
+        backend.connections.is_none_or(|n| (1..=MOST_CONNECTIONS).contains(&n)),
+        "backend.connections",
+        || format!("must be 1 to {MOST_CONNECTIONS}"),
+    );
+    check.need(backend.connections.is_none() || backend.http == HttpVersion::Two, "backend.connections", || {
+        "needs http = \"2\": with HTTP/1.1 there are as many connections as requests under way".into()
+    });
+    check.need(backend.tls_verify || backend.ca_file.is_none(), "backend.ca_file", || {
+        "is of no use with tls_verify = false; leave one of them out".into()
+    });
 }
 
 fn is_variable(name: &str) -> bool {

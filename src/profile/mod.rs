@@ -7,6 +7,7 @@
 mod backend;
 mod check;
 mod check_openai;
+mod connect;
 mod de;
 mod error;
 mod estimate;
@@ -23,6 +24,7 @@ pub mod values;
 mod tests;
 
 pub use backend::*;
+pub use connect::*;
 pub use check::{DEVICES, DUMMY_QUANTIZATIONS, IN_SITU_QUANTIZATIONS};
 pub use error::{Located, ProfileError};
 pub use estimate::{ASSUMED_TOKENS_PER_S, Estimate};

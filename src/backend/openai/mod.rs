@@ -1,7 +1,8 @@
-//! OpenAI-compatible servers over HTTP/1.1, as fast and as true as this machine allows.
+//! OpenAI-compatible servers over HTTP, as fast and as true as this machine allows.
 //!
 //! A request's whole life is one poll function in its client's task ([`generation`]): no task, no channel and no
-//! lock between the socket and the client. [`wire`] is a connection, [`server`] keeps those that are idle; [`sse`]
+//! lock between the socket and the client. [`open`] sends it; [`wire`] is a connection over HTTP/1.1, [`shared`] one
+//! over HTTP/2, [`socket`] and [`tls`] are below both; [`server`] keeps connections; [`limits`] counts them. [`sse`]
 //! cuts the stream, [`peek`] looks into an event, [`reading`] knows what it means. [`ask`] and [`dialect`] write
 //! requests, [`probe`] asks the server what it is before any load, [`fault`] says what went wrong.
 
@@ -9,12 +10,19 @@ mod ask;
 mod dialect;
 mod fault;
 mod generation;
+mod key;
+mod limits;
+mod marks;
+mod open;
 mod peek;
 mod probe;
 mod reading;
 mod server;
+mod shared;
+mod socket;
 mod sse;
 mod target;
+mod tls;
 mod wire;
 
 use std::sync::Arc;
@@ -23,12 +31,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use self::ask::Ask;
 use self::generation::{HttpGeneration, Order, Refused};
 use self::probe::Served;
-use self::server::{Fleet, Server, headers};
+use self::key::key;
+use self::server::{Fleet, Server, Ways, headers};
 use self::target::Target;
 use super::{Backend, BackendError, GenerateRequest, Generation, Progress};
 use crate::clock::Clock;
 use crate::event::BackendInfo;
-use crate::profile::{Backend as Settings, Profile};
+use crate::profile::{Backend as Settings, ConnectionUse, Dispatch, HttpVersion, Profile};
 
 /// Prompts are drawn from so many token ids where the profile does not say.
 const VOCABULARY: u32 = 32_000;
@@ -50,29 +59,23 @@ pub struct OpenaiBackend {
 ///
 /// # Errors
 /// The profile's key that is to blame, and what is wrong.
-pub fn check(settings: &Settings) -> Result<(), (&'static str, BackendError)> {
+pub fn check(profile: &Profile) -> Result<(), (&'static str, BackendError)> {
+    let settings = &profile.backend;
     let unavailable = |key, why: String| (key, BackendError::Unavailable(why));
-    key(settings).map_err(|why| unavailable("backend.api_key_env", why))?;
+    key(settings).map_err(|(key, why)| unavailable(key, why))?;
     for url in &settings.urls {
         let target = Target::parse(url).map_err(|why| unavailable("backend.urls", why))?;
         headers(&target, &settings.headers, None).map_err(|why| unavailable("backend.headers", why))?;
     }
-    Ok(())
+    ways(profile).map_err(|(key, why)| unavailable(key, why))?;
+    limits::make_room(profile).map_err(|why| unavailable("load.clients", why))
 }
 
-/// The server's key, from the variable that the profile names.
-fn key(settings: &Settings) -> Result<Option<Arc<str>>, String> {
-    let Some(name) = &settings.api_key_env else { return Ok(None) };
-    match std::env::var(name) {
-        Ok(key) if !key.trim().is_empty() => Ok(Some(key.trim().into())),
-        Ok(_) => Err(format!("the environment variable {name} is empty; put the server's key into it")),
-        Err(std::env::VarError::NotPresent) => {
-            Err(format!("the environment variable {name} is not set; put the server's key into it"))
-        }
-        Err(std::env::VarError::NotUnicode(_)) => {
-            Err(format!("the environment variable {name} holds no text that could be a key"))
-        }
-    }
+/// How the profile's servers are connected to.
+fn ways(profile: &Profile) -> Result<Ways, tls::Wrong> {
+    let settings = &profile.backend;
+    let tls = settings.urls.iter().any(|url| Target::parse(url).is_ok_and(|target| target.tls));
+    Ways::new(settings, profile.load.connect_timeout, tls)
 }
 
 /// Finds the servers of a profile, and asks them for the model. Blocks.
@@ -86,19 +89,23 @@ pub fn load(
 ) -> Result<OpenaiBackend, BackendError> {
     let began_ns = clock.now_ns();
     let settings = &profile.backend;
-    check(settings).map_err(|(_, error)| error)?;
-    let key = key(settings).map_err(BackendError::Unavailable)?;
+    check(profile).map_err(|(_, error)| error)?;
+    let unavailable = |(_, why)| BackendError::Unavailable(why);
+    let key = key(settings).map_err(unavailable)?;
+    key::warn_if_open(settings);
+    let ways = ways(profile).map_err(unavailable)?;
     let mut servers = Vec::with_capacity(settings.urls.len());
     for url in &settings.urls {
         let target = Target::parse(url).map_err(BackendError::Unavailable)?;
         let headers =
             headers(&target, &settings.headers, key.as_deref()).map_err(BackendError::Unavailable)?;
-        let server = Server::find(target, headers, clock);
+        let server = Server::find(target, headers, ways.clone(), clock);
         servers.push(Arc::new(server.map_err(|fault| BackendError::Unavailable(fault.message))?));
     }
     let served = ask_all(&servers, settings.model.as_deref(), &**progress, key.as_deref())?;
     let habits = dialect::habits(settings.dialect, served.owned_by.as_deref());
     let mut notes = habits.notes(settings, profile.workload.ignore_eos);
+    notes.extend(connection_notes(settings, &servers));
     notes.extend(servers.iter().map(|server| server.target.shown()));
     let info = BackendInfo {
         kind: "openai".into(),
@@ -115,12 +122,37 @@ pub fn load(
     Ok(OpenaiBackend {
         info,
         vocabulary: settings.vocabulary.unwrap_or(VOCABULARY),
-        fleet: Fleet::new(servers),
+        fleet: Fleet::new(servers, settings.dispatch),
         ask: Ask::new(&habits, settings, &served.id),
         clock,
         key,
         ended: AtomicBool::new(false),
     })
+}
+
+/// What a reader of the figures must know of the connections, where it is not as usual.
+fn connection_notes(settings: &Settings, servers: &[Arc<Server>]) -> Vec<String> {
+    let mut notes = Vec::new();
+    if settings.http == HttpVersion::Two {
+        notes.push(match settings.connections {
+            Some(n) => format!("HTTP/2, {n} connections a server"),
+            None => "HTTP/2".into(),
+        });
+    }
+    if settings.connection == ConnectionUse::PerRequest {
+        notes.push("a new connection for every request: connecting is a part of TTFT".into());
+    }
+    match settings.dispatch {
+        Dispatch::LeastLoaded => {}
+        Dispatch::RoundRobin => notes.push("requests to the servers in turn".into()),
+        Dispatch::PerClient => notes.push("each client to its own server".into()),
+    }
+    if !settings.tls_verify && servers.iter().any(|server| server.target.tls) {
+        let note = "CERTIFICATES NOT CHECKED (tls_verify = false): anybody could answer in the server's place";
+        tracing::warn!("{note}");
+        notes.push(note.into());
+    }
+    notes
 }
 
 /// The model at all servers: the first one's, which the others must have too.
@@ -166,7 +198,7 @@ impl Backend for OpenaiBackend {
         if self.ended.load(Ordering::Acquire) {
             return Box::new(Refused("the client of the servers was ended"));
         }
-        let Some(ticket) = self.fleet.pick() else { return Box::new(Refused("there is no server")) };
+        let Some(ticket) = self.fleet.pick(request.client) else { return Box::new(Refused("there is no server")) };
         let path = format!("{}{}", ticket.0.target.prefix, self.ask.path());
         Box::new(HttpGeneration::begin(Order {
             ticket,

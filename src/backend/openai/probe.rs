@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::fault::{Fault, harmless, words};
+use super::open::exchange;
 use super::server::Server;
 use crate::backend::{BackendError, Progress};
 
@@ -95,11 +96,8 @@ async fn list(server: &Server) -> Result<Option<Vec<Served>>, String> {
 
 async fn get(server: &Server, path: &str) -> Result<(u16, Vec<u8>), Fault> {
     let asked = async {
-        let request = server.request(path, None)?;
-        let mut wire = server.connect().await?;
-        let answer = wire.send(request).await.map_err(|unanswered| unanswered.fault)?;
-        let (head, mut body) = answer.into_parts();
-        let read = wire.body(&mut body, LIST).await?;
+        let (head, mut answer) = exchange(server, path, None).await?;
+        let read = answer.body(LIST).await?;
         Ok((head.status.as_u16(), read))
     };
     let late = || Err(Fault::protocol(format!("no answer within {} s", ANSWER.as_secs())));
