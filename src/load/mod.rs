@@ -11,6 +11,7 @@ mod control;
 mod driver;
 mod engines;
 mod flat;
+mod follow;
 mod launch;
 mod pulse;
 mod readings;

@@ -9,6 +9,7 @@
 //! | `tracker` | requests in flight, until they become a [`RequestRecord`] |
 //! | `distribution` | one latency figure: histogram, exact mean and extremes |
 //! | `seconds` | the last whole seconds: series, rates, peaks |
+//! | `errors` | what went wrong, by kind |
 //! | `fates` | how stages ended |
 //! | `lanes` | what each client did lately |
 //! | `tables` | the last and the slowest requests, log lines |
@@ -20,6 +21,7 @@
 mod aggregator;
 mod curve;
 mod distribution;
+mod errors;
 pub mod fastgen;
 mod fates;
 mod hash;
@@ -34,6 +36,7 @@ mod view;
 
 pub use aggregator::Aggregator;
 pub use curve::{CurveSla, CurveView, StagePoint};
+pub use errors::{ErrorCount, ErrorKind, Errors, count_error};
 pub(crate) use hash::IdHasher;
 pub use record::RequestRecord;
 pub use snapshot::*;

@@ -65,10 +65,14 @@ pub(super) fn check_openai(profile: &Profile, check: &mut Check) {
 }
 
 fn check_connections(backend: &Backend, check: &mut Check) {
-    check.need(backend.api_key_env.is_none() || backend.api_key_file.is_none(), "backend.api_key_file", || {
-        "`backend.api_key_env` is set too; the key comes from one of them".into()
-    });
-    for (key, path) in [("backend.api_key_file", &backend.api_key_file), ("backend.ca_file", &backend.ca_file)] {
+    check.need(
+        backend.api_key_env.is_none() || backend.api_key_file.is_none(),
+        "backend.api_key_file",
+        || "`backend.api_key_env` is set too; the key comes from one of them".into(),
+    );
+    for (key, path) in
+        [("backend.api_key_file", &backend.api_key_file), ("backend.ca_file", &backend.ca_file)]
+    {
         let empty = path.as_ref().is_some_and(|path| path.as_os_str().is_empty());
         check.need(!empty, key, || "must not be empty; leave the key out for none".into());
     }
@@ -77,9 +81,11 @@ fn check_connections(backend: &Backend, check: &mut Check) {
         "backend.connections",
         || format!("must be 1 to {MOST_CONNECTIONS}"),
     );
-    check.need(backend.connections.is_none() || backend.http == HttpVersion::Two, "backend.connections", || {
-        "needs http = \"2\": with HTTP/1.1 there are as many connections as requests under way".into()
-    });
+    check.need(
+        backend.connections.is_none() || backend.http == HttpVersion::Two,
+        "backend.connections",
+        || "needs http = \"2\": with HTTP/1.1 there are as many connections as requests under way".into(),
+    );
     check.need(backend.tls_verify || backend.ca_file.is_none(), "backend.ca_file", || {
         "is of no use with tls_verify = false; leave one of them out".into()
     });

@@ -24,8 +24,8 @@ pub mod values;
 mod tests;
 
 pub use backend::*;
-pub use connect::*;
 pub use check::{DEVICES, DUMMY_QUANTIZATIONS, IN_SITU_QUANTIZATIONS};
+pub use connect::*;
 pub use error::{Located, ProfileError};
 pub use estimate::{ASSUMED_TOKENS_PER_S, Estimate};
 pub use layers::{BUNDLED, Listed, Resolved, list, resolve, resolve_in};

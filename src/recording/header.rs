@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The format's major version: a reader refuses what is newer.
 pub const MAJOR: u32 = 1;
 /// The format's minor version: a reader takes newer ones and skips what it doesn't know.
-pub const MINOR: u32 = 1;
+pub const MINOR: u32 = 2;
 
 /// The format and its version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,6 @@
 
 #![allow(dead_code, reason = "each test and bench uses a part of it")]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fastgen_tui::event::{
@@ -11,8 +10,8 @@ use fastgen_tui::event::{
 };
 use fastgen_tui::metrics::fastgen::{Curve, Effective, Point, Source};
 use fastgen_tui::metrics::{
-    Aggregator, Counts, CurveView, InFlight, Lane, Latencies, Loading, MINI_BUCKETS, Open, Rate,
-    RequestRecord, SeriesPoint, Snapshot, Span, Summary,
+    Aggregator, Counts, CurveView, ErrorCount, ErrorKind, InFlight, Lane, Latencies, Loading, MINI_BUCKETS,
+    Open, Rate, RequestRecord, SeriesPoint, Snapshot, Span, Summary,
 };
 use fastgen_tui::ui::{Recording, Title, Transport};
 
@@ -196,7 +195,12 @@ fn counts() -> Counts {
         cancelled: 0,
         output_tokens: 11_130,
         input_tokens: 41_900,
-        errors: BTreeMap::from([(Outcome::FailedEngine, 3), (Outcome::TimedOutTtft, 1)]),
+        errors: [(Outcome::FailedEngine, 3, None), (Outcome::TimedOutTtft, 1, None)]
+            .map(|(outcome, requests, first)| {
+                (ErrorKind { outcome, status: None }, ErrorCount { requests, first })
+            })
+            .into(),
+        retries: 0,
         longest_tokens: 214,
     }
 }
@@ -357,6 +361,8 @@ fn records(n: u64, at: u64, dice: &mut Dice) -> Vec<Arc<RequestRecord>> {
                 text: (i % 2 == 0).then(|| text.into()),
                 chunk_at_ns,
                 chunk_tokens: Vec::new(),
+                status: None,
+                retries: 0,
             })
         })
         .collect()
@@ -448,5 +454,7 @@ fn swept(stage: u32, clients: u32, i: u64) -> RequestRecord {
         text: None,
         chunk_at_ns,
         chunk_tokens: Vec::new(),
+        status: None,
+        retries: 0,
     }
 }

@@ -53,7 +53,8 @@ impl Fault {
     /// A host without an address.
     pub fn name(target: &Target, error: &std::io::Error) -> Self {
         let (host, shown) = (&target.host, target.shown());
-        let message = format!("the name \"{host}\" of {shown} can't be looked up: {error}; check its spelling");
+        let message =
+            format!("the name \"{host}\" of {shown} can't be looked up: {error}; check its spelling");
         Self::new(Outcome::FailedConnect, message)
     }
 
@@ -235,7 +236,10 @@ mod tests {
         let full = Fault::status(&head(503, "Wed, 21 Oct 2015 07:28:40 GMT"), "");
         assert_eq!((full.outcome, full.status), (Outcome::FailedOverload, Some(503)));
         assert_eq!(full.retry_after, Some(Duration::from_secs(40)));
-        assert_eq!(Fault::status(&head(503, "Wed, 21 Oct 2015 07:27:40 GMT"), "").retry_after, Some(Duration::ZERO));
+        assert_eq!(
+            Fault::status(&head(503, "Wed, 21 Oct 2015 07:27:40 GMT"), "").retry_after,
+            Some(Duration::ZERO)
+        );
         assert_eq!(Fault::status(&head(503, "soon"), "").retry_after, None);
         assert_eq!(Fault::status(&head(500, "1"), "").outcome, Outcome::FailedHttp);
     }

@@ -18,7 +18,9 @@ pub fn key(settings: &Backend) -> Result<Option<Arc<str>>, Wrong> {
         return variable(name).map(Some).map_err(|why| ("backend.api_key_env", why));
     }
     if let Some(path) = &settings.api_key_file {
-        return file(path).map(Some).map_err(|why| ("backend.api_key_file", format!("{}: {why}", path.display())));
+        return file(path)
+            .map(Some)
+            .map_err(|why| ("backend.api_key_file", format!("{}: {why}", path.display())));
     }
     Ok(None)
 }
@@ -77,9 +79,11 @@ mod tests {
         let settings = Backend { api_key_file: Some(path.clone()), ..Backend::default() };
         let said = || key(&settings).unwrap_err();
         assert!(said().1.contains("can't be read"));
-        for (content, words) in
-            [(" \n", "is empty"), ("sk-1\nsk-2\n", "several lines"), (&*"x".repeat(70_000), "longer than 64 KiB")]
-        {
+        for (content, words) in [
+            (" \n", "is empty"),
+            ("sk-1\nsk-2\n", "several lines"),
+            (&*"x".repeat(70_000), "longer than 64 KiB"),
+        ] {
             std::fs::write(&path, content).unwrap();
             let (key, why) = said();
             assert_eq!(key, "backend.api_key_file");

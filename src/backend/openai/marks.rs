@@ -195,7 +195,13 @@ mod tests {
 
     #[test]
     fn frames_split_at_any_byte_are_the_same_frames() {
-        let frames = [frame(SETTINGS, 0, 6), frame(1, 1, 30), frame(DATA, 1, 0), frame(DATA, 3, 20), frame(DATA, 1, 1)];
+        let frames = [
+            frame(SETTINGS, 0, 6),
+            frame(1, 1, 30),
+            frame(DATA, 1, 0),
+            frame(DATA, 3, 20),
+            frame(DATA, 1, 1),
+        ];
         let bytes = frames.concat();
         for at in 0..=bytes.len() {
             let (mut cutter, mut seen) = (Cutter::default(), Vec::new());
@@ -211,12 +217,16 @@ mod tests {
         let marks = Marks::default();
         marks.open(1);
         let mut cutter = Cutter::default();
-        let bytes = [frame(SETTINGS, 0, 0), frame(DATA, 1, 10), frame(DATA, 5, 3), frame(DATA, 1, 2)].concat();
+        let bytes =
+            [frame(SETTINGS, 0, 0), frame(DATA, 1, 10), frame(DATA, 5, 3), frame(DATA, 1, 2)].concat();
         let cut = HEAD + HEAD + 9;
         cutter.feed(&bytes[..cut], |kind, stream| marks.frame(kind, stream, 100));
         assert_eq!((marks.take(1), marks.greeting()), (None, Greeting::Settings));
         cutter.feed(&bytes[cut..], |kind, stream| marks.frame(kind, stream, 200));
-        assert_eq!([marks.take(1), marks.take(1), marks.take(1), marks.take(5)], [Some(200), Some(200), None, None]);
+        assert_eq!(
+            [marks.take(1), marks.take(1), marks.take(1), marks.take(5)],
+            [Some(200), Some(200), None, None]
+        );
         marks.close(1);
         assert!(marks.streams.lock().is_ok_and(|streams| streams.is_empty()));
     }

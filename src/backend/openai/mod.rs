@@ -30,8 +30,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::ask::Ask;
 use self::generation::{HttpGeneration, Order, Refused};
-use self::probe::Served;
 use self::key::key;
+use self::probe::Served;
 use self::server::{Fleet, Server, Ways, headers};
 use self::target::Target;
 use super::{Backend, BackendError, GenerateRequest, Generation, Progress};
@@ -148,7 +148,8 @@ fn connection_notes(settings: &Settings, servers: &[Arc<Server>]) -> Vec<String>
         Dispatch::PerClient => notes.push("each client to its own server".into()),
     }
     if !settings.tls_verify && servers.iter().any(|server| server.target.tls) {
-        let note = "CERTIFICATES NOT CHECKED (tls_verify = false): anybody could answer in the server's place";
+        let note =
+            "CERTIFICATES NOT CHECKED (tls_verify = false): anybody could answer in the server's place";
         tracing::warn!("{note}");
         notes.push(note.into());
     }
@@ -198,7 +199,9 @@ impl Backend for OpenaiBackend {
         if self.ended.load(Ordering::Acquire) {
             return Box::new(Refused("the client of the servers was ended"));
         }
-        let Some(ticket) = self.fleet.pick(request.client) else { return Box::new(Refused("there is no server")) };
+        let Some(ticket) = self.fleet.pick(request.client) else {
+            return Box::new(Refused("there is no server"));
+        };
         let path = format!("{}{}", ticket.0.target.prefix, self.ask.path());
         Box::new(HttpGeneration::begin(Order {
             ticket,

@@ -126,11 +126,7 @@ async fn alone(server: &Server, path: &str, body: Option<Vec<u8>>) -> Result<(Pa
     Ok((head, Exchange::One(Box::new(wire), body)))
 }
 
-async fn among_others(
-    server: &Server,
-    path: &str,
-    body: Option<Bytes>,
-) -> Result<(Parts, Exchange), Fault> {
+async fn among_others(server: &Server, path: &str, body: Option<Bytes>) -> Result<(Parts, Exchange), Fault> {
     let mut again = true;
     loop {
         let slot = server.slot().await?;

@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream};
 use hyper::body::Bytes;
-use hyper::http::response::Parts;
 use hyper::http::Request;
+use hyper::http::response::Parts;
 use tokio::sync::Notify;
 
 use super::fault::Fault;
@@ -195,7 +195,11 @@ pub async fn send(
 
 impl Stream {
     /// The next piece of the body, and when it was read.
-    pub fn poll_data(&mut self, cx: &mut Context<'_>, during: &str) -> Poll<Option<Result<(Bytes, u64), Fault>>> {
+    pub fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+        during: &str,
+    ) -> Poll<Option<Result<(Bytes, u64), Fault>>> {
         Poll::Ready(match std::task::ready!(self.body.poll_data(cx)) {
             Some(Ok(data)) => {
                 let times = &self.times;
@@ -217,7 +221,7 @@ impl Stream {
 
 /// An exchange that broke off. `during`: what was waited for.
 fn broken(error: &h2::Error, during: &str) -> Fault {
-    let reason = error.reason().map_or("", |reason| reason.description());
+    let reason = error.reason().map_or_else(String::new, |reason| reason.description().to_owned());
     Fault::protocol(if error.is_io() {
         format!("the server closed the connection before {during}")
     } else if error.is_reset() && error.is_remote() {

@@ -9,8 +9,8 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
-    SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError,
+    RootCertStore, SignatureScheme,
 };
 use tokio_rustls::TlsConnector;
 
@@ -70,7 +70,8 @@ impl Tls {
         let name = ServerName::try_from(target.host.clone())
             .map_err(|_| refused(format!("\"{}\" can't be a name in a certificate", target.host)))?;
         let connector = TlsConnector::from(self.config.clone());
-        let stream = connector.connect(name, socket).await.map_err(|error| refused(explain(&error, target)))?;
+        let stream =
+            connector.connect(name, socket).await.map_err(|error| refused(explain(&error, target)))?;
         if self.http == HttpVersion::Two && stream.get_ref().1.alpn_protocol() != Some(H2) {
             return Err(refused(NO_HTTP2.into()));
         }
@@ -92,7 +93,9 @@ fn roots(own: Option<&Path>) -> Result<RootCertStore, Wrong> {
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&file).collect();
         let found = found.map_err(|error| wrong(format!("is no PEM file: {error}")))?;
         if found.is_empty() {
-            return Err(wrong("holds no certificate; it must be a PEM file (-----BEGIN CERTIFICATE-----)".into()));
+            return Err(wrong(
+                "holds no certificate; it must be a PEM file (-----BEGIN CERTIFICATE-----)".into(),
+            ));
         }
         for certificate in found {
             roots
@@ -116,7 +119,8 @@ fn explain(error: &io::Error, target: &Target) -> String {
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
         return match error.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
-                "the server closed the connection in the TLS handshake; does it speak TLS on that port?".into()
+                "the server closed the connection in the TLS handshake; does it speak TLS on that port?"
+                    .into()
             }
             _ => harmless(&error.to_string()),
         };
@@ -131,7 +135,9 @@ fn explain(error: &io::Error, target: &Target) -> String {
         }
         Error::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure)
         | Error::PeerIncompatible(_) => {
-            format!("server and client have no TLS version or cipher in common (1.2 and 1.3 are spoken): {tls}")
+            format!(
+                "server and client have no TLS version or cipher in common (1.2 and 1.3 are spoken): {tls}"
+            )
         }
         Error::AlertReceived(AlertDescription::CertificateRequired) => {
             "the server wants a certificate of the client's, which this version can't send".into()
@@ -153,7 +159,10 @@ fn certificate(wrong: &CertificateError, target: &Target) -> String {
         }
         CertificateError::NotValidYet => "the server's certificate is not valid yet".into(),
         CertificateError::NotValidYetContext { not_before, .. } => {
-            format!("the server's certificate is not valid before {}; is this machine's clock right?", day(*not_before))
+            format!(
+                "the server's certificate is not valid before {}; is this machine's clock right?",
+                day(*not_before)
+            )
         }
         CertificateError::NotValidForName => format!("the server's certificate is not for \"{host}\""),
         CertificateError::NotValidForNameContext { presented, .. } => {
