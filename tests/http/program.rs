@@ -4,11 +4,31 @@ use std::process::{Command, Output, Stdio};
 
 use crate::server::{KEY, Server};
 
-fn program(folder: &std::path::Path, args: &[&str]) -> Output {
+pub fn program(folder: &std::path::Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fastgen-tui"));
     command.args(args).current_dir(folder).env("HOME", folder).env("TEST_KEY", KEY).stdin(Stdio::null());
     command.env_remove("XDG_CONFIG_HOME").env_remove("XDG_STATE_HOME").env_remove("XDG_CACHE_HOME");
     command.output().unwrap()
+}
+
+/// Records into `run.jsonl.zst`; gives the JSON report, and how long it took.
+pub fn record(
+    folder: &std::path::Path,
+    url: &str,
+    more: &[&str],
+    set: &[String],
+) -> (serde_json::Value, std::time::Duration) {
+    let began = std::time::Instant::now();
+    let _ = std::fs::remove_file(folder.join("run.jsonl.zst"));
+    let mut args = vec!["record", "--url", url, "--json", "-o", "run.jsonl.zst"];
+    args.extend(more);
+    for set in set {
+        args.extend(["--set", set]);
+    }
+    let output = program(folder, &args);
+    let report = serde_json::from_slice(&output.stdout);
+    let report = report.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    (report, began.elapsed())
 }
 
 #[test]
@@ -56,7 +76,10 @@ fn what_can_be_seen_to_be_wrong_is_said_before_any_load() {
     let folder = tempfile::tempdir().unwrap();
     for (args, words) in [
         (vec!["--url", "127.0.0.1:8000"], "--url: a base URL needs its scheme"),
-        (vec!["--url", "https://host/v1"], "https:// is not in this version"),
+        (vec!["--url", "https://h", "--set", "backend.ca_file=none.pem"], "none.pem: can't be read"),
+        (vec!["--url", "http://h", "--set", "backend.api_key_file=none"], "none: can't be read"),
+        (vec!["--url", "http://h", "--set", "backend.connections=2"], "needs http = \"2\""),
+        (vec!["--url", "http://h", "--set", "load.retries=1000"], "can be 100 at most"),
         (vec!["--url", "http://me:pw@host/v1"], "no user or password"),
         (
             vec!["--url", "http://host", "--set", "backend.dialect=tgi"],

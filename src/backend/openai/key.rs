@@ -55,16 +55,14 @@ fn file(path: &Path) -> Result<Arc<str>, String> {
     }
 }
 
-/// Says so if others on this machine can read the file that holds the key.
-pub fn warn_if_open(settings: &Backend) {
+/// A warning if others on this machine can read the file that holds the key.
+pub fn warning(settings: &Backend) -> Option<String> {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let Some(path) = &settings.api_key_file else { return };
+    let path = settings.api_key_file.as_ref()?;
     let open = std::fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o044 != 0);
-    if open {
-        let path = path.display();
-        tracing::warn!("others can read the server's key in {path}; take that away by `chmod 600 {path}`");
-    }
+    let path = path.display();
+    open.then(|| format!("others can read the server's key in {path}; take that away by `chmod 600 {path}`"))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! A connection is worked on by a task of its own, and a stream's task runs some time after. So the frames' heads
 //! are looked at where bytes are read, and the time is kept until the stream takes the frame's data: `h2` hands out
-//! exactly one piece of data for each DATA frame, in order.
+//! exactly one piece of data for each DATA frame that holds any, in order.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, IoSlice};
@@ -21,6 +21,8 @@ const HEAD: usize = 9;
 /// Types of frames.
 const DATA: u8 = 0;
 const SETTINGS: u8 = 4;
+/// A flag of DATA: its first byte tells how many bytes at its end are none of the data (6.1).
+const PADDED: u8 = 8;
 
 /// What came first from the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +51,7 @@ impl Marks {
         }
     }
 
-    /// When the stream's next DATA frame was read, whole.
+    /// When the stream's next DATA frame that holds data was read, whole.
     pub fn take(&self, stream: u32) -> Option<u64> {
         self.streams.lock().ok()?.get_mut(&stream)?.pop_front()
     }
@@ -91,10 +93,15 @@ struct Cutter {
     have: usize,
     /// Bytes of the payload that are missing.
     missing: usize,
+    /// Bytes of DATA that are data.
+    data: usize,
+    /// The next byte is a padding's length.
+    pads: bool,
 }
 
 impl Cutter {
-    /// Tells each frame's type and stream: SETTINGS and others as soon as the head is there, DATA once it is whole.
+    /// Tells each frame's type and stream: DATA once it is whole, if it holds any, and all others as soon as the head
+    /// is there.
     fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(u8, u32)) {
         while !bytes.is_empty() {
             if self.have < HEAD {
@@ -106,15 +113,23 @@ impl Cutter {
                     return;
                 }
                 self.missing = u32::from_be_bytes([0, self.head[0], self.head[1], self.head[2]]) as usize;
+                self.data = self.missing;
+                self.pads = self.head[3] == DATA && self.head[4] & PADDED != 0 && self.missing > 0;
                 if self.head[3] != DATA {
                     each(self.head[3], self.stream());
                 }
+            }
+            if self.pads
+                && let Some(padding) = bytes.first()
+            {
+                self.pads = false;
+                self.data = self.missing.saturating_sub(1 + usize::from(*padding));
             }
             let taken = bytes.len().min(self.missing);
             self.missing -= taken;
             bytes = &bytes[taken..];
             if self.missing == 0 {
-                if self.head[3] == DATA {
+                if self.head[3] == DATA && self.data > 0 {
                     each(DATA, self.stream());
                 }
                 self.have = 0;
@@ -195,11 +210,18 @@ mod tests {
 
     #[test]
     fn frames_split_at_any_byte_are_the_same_frames() {
+        let mut padded = frame(DATA, 7, 30);
+        padded[4] = PADDED;
+        padded[HEAD] = 10;
+        let mut only_padding = padded.clone();
+        only_padding[HEAD] = 29;
         let frames = [
             frame(SETTINGS, 0, 6),
             frame(1, 1, 30),
             frame(DATA, 1, 0),
             frame(DATA, 3, 20),
+            padded,
+            only_padding,
             frame(DATA, 1, 1),
         ];
         let bytes = frames.concat();
@@ -208,7 +230,7 @@ mod tests {
             for piece in [&bytes[..at], &bytes[at..]] {
                 cutter.feed(piece, |kind, stream| seen.push((kind, stream)));
             }
-            assert_eq!(seen, [(SETTINGS, 0), (1, 1), (DATA, 1), (DATA, 3), (DATA, 1)], "split at {at}");
+            assert_eq!(seen, [(SETTINGS, 0), (1, 1), (DATA, 3), (DATA, 7), (DATA, 1)], "split at {at}");
         }
     }
 

@@ -202,8 +202,10 @@ impl Stream {
     ) -> Poll<Option<Result<(Bytes, u64), Fault>>> {
         Poll::Ready(match std::task::ready!(self.body.poll_data(cx)) {
             Some(Ok(data)) => {
-                let times = &self.times;
-                self.read_ns = times.marks.take(times.stream).unwrap_or_else(|| self.slot.0.read.ns());
+                if !data.is_empty() {
+                    let times = &self.times;
+                    self.read_ns = times.marks.take(times.stream).unwrap_or_else(|| self.slot.0.read.ns());
+                }
                 // It fails only for a stream that is reset, and then the next piece says so.
                 let _ = self.body.flow_control().release_capacity(data.len());
                 Some(Ok((data, self.read_ns)))

@@ -166,10 +166,17 @@ fn certificate(wrong: &CertificateError, target: &Target) -> String {
         }
         CertificateError::NotValidForName => format!("the server's certificate is not for \"{host}\""),
         CertificateError::NotValidForNameContext { presented, .. } => {
-            let names = if presented.is_empty() { "no name".into() } else { presented.join(", ") };
-            format!("the server's certificate is for {}, not for \"{host}\"", harmless(&names))
+            // They come as `DnsName("gpu7.example")`, `IpAddress(10.0.0.7)`.
+            let bare = |name: &String| {
+                let inner = name.split_once('(').map_or(name.as_str(), |(_, inner)| inner);
+                inner.trim_end_matches(')').trim_matches('"').to_owned()
+            };
+            let names = presented.iter().map(bare).collect::<Vec<_>>().join(", ");
+            let names = if names.is_empty() { "no name".into() } else { harmless(&names) };
+            format!("the server's certificate is for {names}, not for \"{host}\"")
         }
-        CertificateError::UnknownIssuer => format!(
+        // A wrong signature is that of somebody with a trusted one's name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(
             "nobody whom this machine trusts has signed the server's certificate; name the authority's certificate \
              by backend.ca_file, or for a test server of your own set backend.tls_verify = false"
         ),
