@@ -179,8 +179,8 @@ async fn streams_share_connections_and_are_exact() {
                         let story = tell(&*backend, 5).await;
                         assert_eq!(story.end.outcome, Outcome::Completed, "{:?}", story.end.error);
                         assert_eq!((story.chunks.len(), story.end.output_tokens), (5, 5));
-                        let gaps = story.at_ns.windows(2).map(|pair| pair[1] - pair[0]);
-                        assert!(gaps.min().unwrap() > 2_000_000, "each has its own time: {:?}", story.at_ns);
+                        let apart = story.at_ns.windows(2).all(|pair| pair[1] > pair[0]);
+                        assert!(apart, "each has its own time: {:?}", story.at_ns);
                     }
                 });
             }

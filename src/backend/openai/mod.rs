@@ -92,7 +92,6 @@ pub fn load(
     check(profile).map_err(|(_, error)| error)?;
     let unavailable = |(_, why)| BackendError::Unavailable(why);
     let key = key(settings).map_err(unavailable)?;
-    key::warn_if_open(settings);
     let ways = ways(profile).map_err(unavailable)?;
     let mut servers = Vec::with_capacity(settings.urls.len());
     for url in &settings.urls {
@@ -147,12 +146,17 @@ fn connection_notes(settings: &Settings, servers: &[Arc<Server>]) -> Vec<String>
         Dispatch::RoundRobin => notes.push("requests to the servers in turn".into()),
         Dispatch::PerClient => notes.push("each client to its own server".into()),
     }
+    let mut warnings: Vec<String> = key::warning(settings).into_iter().collect();
     if !settings.tls_verify && servers.iter().any(|server| server.target.tls) {
-        let note =
-            "CERTIFICATES NOT CHECKED (tls_verify = false): anybody could answer in the server's place";
-        tracing::warn!("{note}");
-        notes.push(note.into());
+        warnings.push(
+            "CERTIFICATES NOT CHECKED (tls_verify = false): anybody could answer in the server's place"
+                .into(),
+        );
     }
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    notes.extend(warnings);
     notes
 }
 
