@@ -1,9 +1,10 @@
 //! The keys of `[backend]` that say how servers are connected to.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Which HTTP is spoken.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub enum HttpVersion {
     /// A connection for each request under way.
     #[default]
@@ -12,6 +13,28 @@ pub enum HttpVersion {
     /// Many requests on a connection: agreed on in the TLS handshake, or simply begun over plain `http://`.
     #[serde(rename = "2")]
     Two,
+}
+
+impl<'de> Deserialize<'de> for HttpVersion {
+    /// Reads `"2"`, and the number 2 as well, which is what one writes in a hurry.
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(f64),
+            Text(String),
+        }
+        let text = match Written::deserialize(d) {
+            Ok(Written::Number(number)) => number.to_string(),
+            Ok(Written::Text(text)) => text,
+            Err(_) => String::new(),
+        };
+        match text.as_str() {
+            "1.1" => Ok(Self::One),
+            "2" => Ok(Self::Two),
+            _ => Err(D::Error::custom("expected \"1.1\" or \"2\"")),
+        }
+    }
 }
 
 /// Which of several servers gets a request.

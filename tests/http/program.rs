@@ -78,6 +78,7 @@ fn what_can_be_seen_to_be_wrong_is_said_before_any_load() {
         (vec!["--url", "127.0.0.1:8000"], "--url: a base URL needs its scheme"),
         (vec!["--url", "https://h", "--set", "backend.ca_file=none.pem"], "none.pem: can't be read"),
         (vec!["--url", "http://h", "--set", "backend.api_key_file=none"], "none: can't be read"),
+        (vec!["--url", "http://h", "--set", "backend.http=3"], "expected \"1.1\" or \"2\""),
         (vec!["--url", "http://h", "--set", "backend.connections=2"], "needs http = \"2\""),
         (vec!["--url", "http://h", "--set", "load.retries=1000"], "can be 100 at most"),
         (vec!["--url", "http://me:pw@host/v1"], "no user or password"),

@@ -50,6 +50,13 @@ impl Fault {
         Self::new(Outcome::TimedOutConnect, message)
     }
 
+    /// A connection whose other end says nothing. `to`: what it is to answer, and what may be the reason.
+    pub fn mute(shown: &str, limit: Duration, to: &str) -> Self {
+        let limit = values::show(limit);
+        let message = format!("{shown} did not answer within {limit} (load.connect_timeout) {to}");
+        Self::new(Outcome::TimedOutConnect, message)
+    }
+
     /// A host without an address.
     pub fn name(target: &Target, error: &std::io::Error) -> Self {
         let (host, shown) = (&target.host, target.shown());

@@ -1,7 +1,7 @@
 //! A server behind one base URL: its addresses, its idle connections, how busy it is.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -140,7 +140,8 @@ impl Server {
     /// # Errors
     /// If no address takes one in time.
     pub async fn connect(&self) -> Result<Wire, Fault> {
-        Wire::over(self.in_time(self.dial()).await?).await
+        let reached = AtomicBool::new(false);
+        Wire::over(self.in_time(&reached, self.dial(&reached)).await?).await
     }
 
     /// A place on a connection over HTTP/2.
@@ -148,22 +149,36 @@ impl Server {
     /// # Errors
     /// If a connection is needed, and no address takes one in time.
     pub async fn slot(&self) -> Result<Slot, Fault> {
-        let shown = self.target.shown();
-        let open = self.in_time(async { Shared::over(self.dial().await?, &shown).await });
+        let (shown, reached) = (self.target.shown(), AtomicBool::new(false));
+        let open = self.in_time(&reached, async { Shared::over(self.dial(&reached).await?, &shown).await });
         match self.ways.connection {
             ConnectionUse::Reuse => self.shared.slot(self.ways.connections, open).await,
             ConnectionUse::PerRequest => Ok(Slot::on(&Arc::new(open.await?))),
         }
     }
 
-    async fn in_time<T>(&self, connecting: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    /// `reached`: somebody took the connection, and is now to answer the handshake or the greeting.
+    async fn in_time<T>(
+        &self,
+        reached: &AtomicBool,
+        connecting: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
         let limit = self.ways.connect_timeout;
-        let late = || Err(Fault::connect_timeout(&self.target.shown(), limit));
+        let late = || {
+            let shown = self.target.shown();
+            Err(if !reached.load(Ordering::Relaxed) {
+                Fault::connect_timeout(&shown, limit)
+            } else if self.target.tls {
+                Fault::mute(&shown, limit, "the TLS handshake; if it speaks plain HTTP there, write http://")
+            } else {
+                Fault::mute(&shown, limit, "in HTTP/2; leave backend.http out to speak HTTP/1.1")
+            })
+        };
         tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| late())
     }
 
     /// A connected socket, TLS agreed on. Each address gets its share of the time.
-    async fn dial(&self) -> Result<Socket, Fault> {
+    async fn dial(&self, reached: &AtomicBool) -> Result<Socket, Fault> {
         let shown = || self.target.shown();
         let mut last = Fault::new(Outcome::FailedConnect, format!("{} has no address", shown()));
         let good = self.good.load(Ordering::Relaxed);
@@ -174,6 +189,7 @@ impl Server {
             match tokio::time::timeout(share, TcpStream::connect(self.addresses[at])).await {
                 Ok(Ok(socket)) => {
                     self.good.store(at, Ordering::Relaxed);
+                    reached.store(true, Ordering::Relaxed);
                     socket.set_nodelay(true).map_err(|error| Fault::connect(&shown(), &error))?;
                     let socket = Stamped::new(socket, self.clock);
                     return match &self.ways.tls {

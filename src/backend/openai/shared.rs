@@ -21,6 +21,8 @@ use super::socket::{ReadTime, Socket};
 /// What the server may send before it must wait for us: so much that it never has to.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 64 << 20;
+/// What `h2` lets wait of small DATA frames before it takes them for an attack: tokens are nothing but small frames.
+const SMALL_FRAMES: usize = 1 << 30;
 /// The longest head of an answer.
 const HEAD: u32 = 64 * 1024;
 
@@ -77,6 +79,7 @@ impl Shared {
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(HEAD)
+            .data_frame_budget(SMALL_FRAMES)
             .enable_push(false)
             .handshake(Marked::new(socket, marks.clone()))
             .await;

@@ -176,10 +176,11 @@ fn certificate(wrong: &CertificateError, target: &Target) -> String {
             format!("the server's certificate is for {names}, not for \"{host}\"")
         }
         // A wrong signature is that of somebody with a trusted one's name.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "nobody whom this machine trusts has signed the server's certificate; name the authority's certificate \
              by backend.ca_file, or for a test server of your own set backend.tls_verify = false"
-        ),
+                .into()
+        }
         CertificateError::Revoked => "the server's certificate was revoked".into(),
         CertificateError::Other(OtherError(other)) => {
             format!("the server's certificate can't be used: {}", harmless(&other.to_string()))
