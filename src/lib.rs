@@ -24,6 +24,7 @@
 //! | [`event`] | the one vocabulary: live run, recording and replay are streams of `Event` |
 //! | [`metrics`] | events → request records → histograms, windows, summary → `Snapshot` |
 //! | [`recording`] | the file format, its writer and its reader |
+//! | `serve` | the engine alone, behind an OpenAI-compatible API |
 //! | [`replay`] | a recording played into the same pipe |
 //! | [`exchange`] | DeepSpeed-FastGen's result files, in and out |
 //! | [`report`] | exact figures from recordings: text, JSON, Markdown, CSV |
@@ -46,6 +47,8 @@ pub mod progress;
 pub mod recording;
 pub mod replay;
 pub mod report;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod suggest;
 pub mod telemetry;
 pub mod ui;

@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("workload", &["profile"]),
     ("model", &["profile", "progress", "suggest"]),
     ("backend", &["model", "profile", "progress", "event", "clock"]),
+    ("serve", &["backend", "profile", "progress", "event", "clock"]),
     ("telemetry", &["recording", "event", "clock"]),
     ("collector", &["recording", "metrics", "event", "clock"]),
     ("logging", &["collector", "event", "clock"]),

@@ -125,6 +125,20 @@ pub trait Backend: Send + Sync {
         )))
     }
 
+    /// A text as token ids, as it stands: no chat template.
+    ///
+    /// # Errors
+    /// As [`Backend::encode`].
+    fn encode_plain(&self, text: &str) -> Result<Vec<u32>, BackendError> {
+        self.encode(text)
+    }
+
+    /// The routes of its own chat endpoint, where it has one.
+    #[cfg(feature = "serve")]
+    fn chat_routes(&self) -> Option<axum::Router> {
+        None
+    }
+
     /// Hands a request over. Never blocks; a refusal is the generation's [`Item::End`].
     /// Must be called inside a tokio runtime.
     fn generate(&self, request: GenerateRequest) -> Box<dyn Generation>;

@@ -130,6 +130,10 @@ pub enum Command {
     /// Models of a named shape with random weights
     #[command(subcommand)]
     Model(ModelCommand),
+    /// The engine alone, persistent, behind an OpenAI-compatible API
+    #[cfg(feature = "serve")]
+    #[command(subcommand)]
+    Serve(super::serve::ServeCommand),
     /// Print a completion script for a shell
     Completions {
         /// bash, elvish, fish, powershell or zsh

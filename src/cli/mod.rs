@@ -20,6 +20,8 @@ mod record;
 mod replay;
 mod report;
 mod resume;
+#[cfg(feature = "serve")]
+mod serve;
 mod signals;
 
 use std::process::ExitCode;
@@ -64,6 +66,8 @@ fn dispatch(cli: &Cli, hub: &LogHub) -> Outcome {
         Some(Command::Profiles(args)) => lists::profiles(args),
         Some(Command::Themes(args)) => lists::themes(args),
         Some(Command::Model(args)) => model::model(args),
+        #[cfg(feature = "serve")]
+        Some(Command::Serve(command)) => serve::serve(command),
         Some(Command::Completions { shell }) => lists::completions(*shell),
         Some(Command::Man) => lists::man(),
     }

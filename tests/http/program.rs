@@ -18,7 +18,7 @@ pub fn record(
     more: &[&str],
     set: &[String],
 ) -> (serde_json::Value, std::time::Duration) {
-    let began = std::time::Instant::now();
+    let clock = fastgen_tui::clock::Clock::start();
     let _ = std::fs::remove_file(folder.join("run.jsonl.zst"));
     let mut args = vec!["record", "--url", url, "--json", "-o", "run.jsonl.zst"];
     args.extend(more);
@@ -28,7 +28,7 @@ pub fn record(
     let output = program(folder, &args);
     let report = serde_json::from_slice(&output.stdout);
     let report = report.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    (report, began.elapsed())
+    (report, std::time::Duration::from_nanos(clock.now_ns()))
 }
 
 #[test]

@@ -182,6 +182,17 @@ fn usage(tokens: u64) -> String {
     format!("data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":77,\"completion_tokens\":{tokens}}}}}\n\n")
 }
 
+/// A token every 150 ms.
+fn paced(tokens: u64, out: &mut Out<'_>) -> std::io::Result<()> {
+    out.head(SSE)?;
+    for n in 0..tokens {
+        std::thread::sleep(Duration::from_millis(150));
+        out.chunk(&token(n))?;
+    }
+    out.chunk(&(END.to_owned() + DONE))?;
+    out.last()
+}
+
 /// Plays a scenario; whether the connection lives on.
 fn play(scenario: &str, tokens: u64, out: &mut Out<'_>, seen: &Seen) -> std::io::Result<bool> {
     match scenario {
@@ -204,15 +215,7 @@ fn play(scenario: &str, tokens: u64, out: &mut Out<'_>, seen: &Seen) -> std::io:
             out.chunk(&(END.to_owned() + DONE))?;
             out.last()?;
         }
-        "paced" => {
-            out.head(SSE)?;
-            for n in 0..tokens.min(5) {
-                std::thread::sleep(Duration::from_millis(150));
-                out.chunk(&token(n))?;
-            }
-            out.chunk(&(END.to_owned() + DONE))?;
-            out.last()?;
-        }
+        "paced" => paced(tokens.min(5), out)?,
         "no-done" => {
             out.head(SSE)?;
             (0..tokens).try_for_each(|n| out.chunk(&token(n)))?;

@@ -37,7 +37,7 @@ const GPU_SHARE: f32 = 0.9;
 pub struct Engine {
     sender: Sender<Request>,
     /// Owns the engine's thread: dropping it ends the engine.
-    _runner: Arc<MistralRs>,
+    runner: Arc<MistralRs>,
     pub steps: Arc<Steps>,
     clock: Clock,
     in_flight: AtomicU32,
@@ -107,7 +107,7 @@ pub fn load(profile: &Profile, model: &Prepared, device: &Chosen, clock: Clock) 
     let sender = runner.get_sender(None).map_err(|e| e.to_string())?;
     let engine = Engine {
         sender,
-        _runner: runner,
+        runner,
         steps: Arc::new(Steps::new(facts.paged_attention)),
         clock,
         in_flight: AtomicU32::new(0),
@@ -253,6 +253,12 @@ impl Engine {
             waited += poll;
         }
         true
+    }
+
+    /// The engine's own handle, for its server's handlers.
+    #[cfg(feature = "serve")]
+    pub fn runner(&self) -> Arc<MistralRs> {
+        self.runner.clone()
     }
 
     /// The engine's channel, to ask it directly.

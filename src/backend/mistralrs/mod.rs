@@ -5,6 +5,8 @@
 //! prompt gives the same text. [`bare`] is the engine with nothing of ours around it, for comparison.
 
 pub mod bare;
+#[cfg(feature = "serve")]
+mod chat;
 mod device;
 mod engine;
 mod generation;
@@ -61,6 +63,15 @@ impl Backend for MistralrsBackend {
     fn encode(&self, text: &str) -> Result<Vec<u32>, BackendError> {
         let as_chat = self.engines.iter().all(|engine| engine.facts.chat_template);
         self.tokenise(text, as_chat)
+    }
+
+    fn encode_plain(&self, text: &str) -> Result<Vec<u32>, BackendError> {
+        self.tokenise(text, false)
+    }
+
+    #[cfg(feature = "serve")]
+    fn chat_routes(&self) -> Option<axum::Router> {
+        Some(chat::routes(self.engines.clone(), self.info.model.clone()))
     }
 
     fn generate(&self, request: GenerateRequest) -> Box<dyn Generation> {

@@ -29,6 +29,9 @@ const PLAIN: Habits = Habits {
 const VLLM: Habits =
     Habits { name: "vLLM", ignore_eos: true, min_tokens: true, continuous_usage: true, ..PLAIN };
 const SGLANG: Habits = Habits { name: "SGLang", ..VLLM };
+/// This program's own `serve`.
+const SERVED: Habits =
+    Habits { name: "fastgen-tui serve", ignore_eos: true, continuous_usage: true, ..PLAIN };
 const LLAMA_CPP: Habits = Habits { name: "llama.cpp", ignore_eos: true, cache_prompt: true, ..PLAIN };
 
 /// The habits that a profile names, or that the owner in the server's list of models tells.
@@ -41,6 +44,7 @@ pub fn habits(dialect: Dialect, owned_by: Option<&str>) -> Habits {
             Some("vllm") => VLLM,
             Some("sglang") => SGLANG,
             Some("llamacpp") => LLAMA_CPP,
+            Some("fastgen-tui") => SERVED,
             _ => PLAIN,
         },
     }

@@ -18,6 +18,7 @@ mod peek;
 mod probe;
 mod reading;
 mod server;
+mod shape;
 mod shared;
 mod socket;
 mod sse;
@@ -120,7 +121,7 @@ pub fn load(
     };
     Ok(OpenaiBackend {
         info,
-        vocabulary: settings.vocabulary.unwrap_or(VOCABULARY),
+        vocabulary: settings.vocabulary.or(served.vocab_size).unwrap_or(VOCABULARY),
         fleet: Fleet::new(servers, settings.dispatch),
         ask: Ask::new(&habits, settings, &served.id),
         clock,

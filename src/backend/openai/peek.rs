@@ -26,6 +26,27 @@ pub struct Peek {
     pub usage: Option<Usage>,
     /// The server's complaint, raw.
     pub error: Option<String>,
+    texts: Texts,
+}
+
+/// Where the generated text stands: its address and its length.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Texts {
+    #[default]
+    None,
+    One(usize, usize),
+    /// More than one, or one that doesn't stand in the JSON as it is.
+    Other,
+}
+
+impl Peek {
+    /// Where the generated text begins and ends in the JSON that was looked into, if it stands there as it is, and
+    /// in one piece.
+    pub fn text_at(&self, json: &[u8]) -> Option<(usize, usize)> {
+        let Texts::One(address, length) = self.texts else { return None };
+        let start = address.checked_sub(json.as_ptr() as usize)?;
+        (start + length <= json.len()).then_some((start, start + length))
+    }
 }
 
 /// Looks into one JSON object and appends the generated text to `text`.
@@ -216,7 +237,17 @@ impl<'de> Visitor<'de> for Text<'_> {
         f.write_str("a text")
     }
 
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<(), E> {
+        let texts = &mut self.found.texts;
+        *texts =
+            if *texts == Texts::None { Texts::One(text.as_ptr() as usize, text.len()) } else { Texts::Other };
+        self.found.generated |= !text.is_empty();
+        self.text.push_str(text);
+        Ok(())
+    }
+
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.found.texts = Texts::Other;
         self.found.generated |= !text.is_empty();
         self.text.push_str(text);
         Ok(())
@@ -228,6 +259,7 @@ impl<'de> Visitor<'de> for Text<'_> {
 
     /// Content as a list of parts, or tool calls.
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        self.found.texts = Texts::Other;
         while seq.next_element::<IgnoredAny>()?.is_some() {
             self.found.generated = true;
         }
@@ -235,6 +267,7 @@ impl<'de> Visitor<'de> for Text<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        self.found.texts = Texts::Other;
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
             self.found.generated = true;
         }

@@ -27,6 +27,9 @@ pub struct Served {
     /// The longest sequence, where the server tells.
     #[serde(default)]
     pub max_model_len: Option<u32>,
+    /// How many token ids there are, where the server tells.
+    #[serde(default)]
+    pub vocab_size: Option<u32>,
 }
 
 #[derive(Deserialize)]

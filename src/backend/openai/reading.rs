@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::fault::{Fault, harmless};
 use super::peek::{Peek, Usage, peek};
+use super::shape::{Said, Shape};
 use super::sse::{Frames, LINE_LIMIT};
 use crate::backend::End;
 use crate::event::{CountedBy, Outcome};
@@ -36,6 +37,7 @@ struct Told {
     finished: bool,
     done: bool,
     usage: Usage,
+    shape: Shape,
     fault: Option<Fault>,
 }
 
@@ -143,15 +145,38 @@ impl Told {
         self.fault.get_or_insert(Fault::protocol(message));
     }
 
+    #[inline]
     fn event(&mut self, data: &[u8], at_ns: u64) {
         if self.is_over() {
             return;
         }
+        if let Some(said) = self.shape.read(data) {
+            self.said(said, at_ns);
+        } else {
+            self.unusual(data, at_ns);
+        }
+    }
+
+    /// An event whose like was seen before, in this stream.
+    #[inline]
+    fn said(&mut self, said: Said<'_>, at_ns: u64) {
+        if self.text.len() + said.text.len() <= TEXT {
+            self.text.push_str(said.text);
+        }
+        if said.completion_tokens.is_some() {
+            self.usage.completion_tokens = said.completion_tokens;
+        }
+        self.tokens(said.completion_tokens, !said.text.is_empty(), at_ns);
+    }
+
+    /// An event that has to be read as JSON.
+    fn unusual(&mut self, data: &[u8], at_ns: u64) {
         if data.trim_ascii() == b"[DONE]" {
             self.done = true;
             return;
         }
         if let Ok(found) = peek(data, &mut self.text) {
+            self.shape.learn(data, &found);
             self.found(found, at_ns);
         } else {
             let seen = harmless(&String::from_utf8_lossy(&data[..data.len().min(400)]));
@@ -174,15 +199,20 @@ impl Told {
             self.usage.completion_tokens = usage.completion_tokens.or(self.usage.completion_tokens);
             self.usage.prompt_tokens = usage.prompt_tokens.or(self.usage.prompt_tokens);
         }
-        if !found.choices {
-            return;
+        if found.choices {
+            self.tokens(counted, found.generated, at_ns);
         }
+    }
+
+    /// An event with a choice: how many tokens it brought. `counted`: all so far, as the server says.
+    #[inline]
+    fn tokens(&mut self, counted: Option<u32>, generated: bool, at_ns: u64) {
         if !std::mem::replace(&mut self.begun, true) {
             self.continuous = counted.is_some();
         }
         let tokens = match counted.filter(|_| self.continuous) {
             Some(count) => count.saturating_sub(self.made),
-            None => u32::from(found.generated),
+            None => u32::from(generated),
         };
         if tokens > 0 {
             self.made = self.made.saturating_add(tokens);

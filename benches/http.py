@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""What it costs to measure over HTTP, beside oha, which reads the same streams without looking into them, and `drain`,
+which does nothing but read. The server is pinned to one core, the client to another; all take turns, several rounds in
+one go, and medians are compared: on a shared machine single runs of one program differ more than these programs do.
+
+Usage: benches/http.py SERVER OHA [DRAIN] [--rounds N] [--streams N,N] [--tokens N] [--requests N]
+                       [--ttft-ms N --itl-ms N]
+
+SERVER: a program with mocksrv's flags (--port, --ttft-ms, --itl-ms). `cargo install oha --version 1.16.0 --locked` makes OHA.
+Build first: cargo build --release
+"""
+
+import argparse
+import json
+import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+options = argparse.ArgumentParser()
+options.add_argument("server")
+options.add_argument("oha")
+options.add_argument("drain", nargs="?")
+options.add_argument("--rounds", type=int, default=5)
+options.add_argument("--streams", default="64,256")
+options.add_argument("--tokens", type=int, default=100)
+options.add_argument("--requests", type=int, default=12800)
+options.add_argument("--ttft-ms", default="0")
+options.add_argument("--itl-ms", default="0")
+options = options.parse_args()
+program = f"{os.environ.get('CARGO_TARGET_DIR', 'target')}/release/fastgen-tui"
+port = 8197
+url = f"http://127.0.0.1:{port}/v1"
+body = json.dumps({"model": "mock", "prompt": "x " * 32, "max_tokens": options.tokens, "stream": True})
+
+
+def run(command):
+    """Runs it on the client's core: its output, CPU seconds, memory in MB, seconds."""
+    began = time.monotonic()
+    child = subprocess.Popen(["taskset", "-c", "0", *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    out = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        sys.exit(f"{command[0]} ended with status {child.returncode}")
+    return out, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, time.monotonic() - began
+
+
+def oha(streams):
+    command = [options.oha, "--no-tui", "--output-format", "json", "-c", str(streams), "-n", str(options.requests)]
+    out, cpu, memory, _ = run([*command, "-m", "POST", "-T", "application/json", "-d", body, f"{url}/completions"])
+    summary = json.loads(out)["summary"]
+    assert summary["successRate"] == 1.0, summary
+    return summary["requestsPerSec"] * options.tokens, cpu / options.requests / options.tokens * 1e6, memory
+
+
+def ours(streams):
+    with tempfile.TemporaryDirectory() as folder:
+        keys = {
+            "load.clients": streams,
+            "workload.output_tokens": options.tokens,
+            "workload.prompt_tokens": 32,
+            "load.warmup_requests_per_client": 0,
+            "load.start_jitter": "0s",
+        }
+        sets = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
+        command = [program, "record", "--url", url, *sets, "--requests", str(options.requests)]
+        out, cpu, memory, _ = run([*command, "--json", "-o", f"{folder}/x.jsonl.zst"])
+    window = json.loads(out)["stages"][0]["windows"]["measured"]
+    assert window["tokens"]["output"] == options.requests * options.tokens, window["tokens"]
+    speed = window["throughput"]["output_tokens_per_s"]
+    return speed, cpu / options.requests / options.tokens * 1e6, memory
+
+
+def drain(streams):
+    seconds = 6
+    out, cpu, memory, _ = run([options.drain, str(port), str(streams), str(options.tokens), str(seconds)])
+    speed = float(re.search(r"([\d.]+) tok/s", out.decode())[1])
+    return speed, cpu / speed / seconds * 1e6, memory
+
+
+def serve():
+    command = [options.server, "--port", str(port), "--ttft-ms", options.ttft_ms, "--itl-ms", options.itl_ms]
+    child = subprocess.Popen(["taskset", "-c", "1", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port), 0.2).close()
+            return child
+        except OSError:
+            time.sleep(0.05)
+    sys.exit(f"{options.server} does not listen")
+
+
+server = serve()
+try:
+    for streams in map(int, options.streams.split(",")):
+        peers = {"fastgen-tui": ours, "oha": oha} | ({"drain": drain} if options.drain else {})
+        rounds = {name: [] for name in peers}
+        for i in range(options.rounds):
+            for name in list(peers)[:: 1 if i % 2 else -1]:
+                rounds[name].append(peers[name](streams))
+        middle = {name: [statistics.median(column) for column in zip(*rows)] for name, rows in rounds.items()}
+        for name, (speed, cpu, memory) in middle.items():
+            a, b, _ = middle["fastgen-tui"]
+            ratio = f"we: {a / speed:.2f} of its speed, {b / cpu:.2f} of its CPU" if name != "fastgen-tui" else ""
+            line = f"{streams:5} streams  {name:12} {speed:10.0f} tokens/s  {cpu:6.2f} CPU s a million  {memory:6.1f} MB"
+            print(f"{line}  {ratio}")
+finally:
+    server.send_signal(signal.SIGTERM)
+    server.wait()
