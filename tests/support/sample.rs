@@ -195,13 +195,22 @@ fn counts() -> Counts {
         cancelled: 0,
         output_tokens: 11_130,
         input_tokens: 41_900,
-        errors: [(Outcome::FailedEngine, 3, None), (Outcome::TimedOutTtft, 1, None)]
-            .map(|(outcome, requests, first)| {
-                (ErrorKind { outcome, status: None }, ErrorCount { requests, first })
+        errors: [(Outcome::FailedEngine, 3), (Outcome::TimedOutTtft, 1)]
+            .map(|(outcome, requests)| {
+                (ErrorKind { outcome, status: None }, ErrorCount { requests, first: words(outcome) })
             })
             .into(),
         retries: 0,
         longest_tokens: 214,
+    }
+}
+
+/// What is said of a request that went wrong.
+fn words(outcome: Outcome) -> Option<Box<str>> {
+    match outcome {
+        Outcome::FailedEngine => Some("engine: \x1b[31mout of KV blocks".into()),
+        Outcome::TimedOutTtft => Some("no first token within 5 s".into()),
+        _ => None,
     }
 }
 
@@ -337,11 +346,7 @@ fn records(n: u64, at: u64, dice: &mut Dice) -> Vec<Arc<RequestRecord>> {
                 chunk_at_ns.clear();
             }
             let output_tokens = chunk_at_ns.len() as u32;
-            let error = match outcome {
-                Outcome::FailedEngine => Some("engine: \x1b[31mout of KV blocks".into()),
-                Outcome::TimedOutTtft => Some("no first token within 5 s".into()),
-                _ => None,
-            };
+            let error = words(outcome);
             let text = "Once upon a time\n\x1b[2Jthere was 日本語 and an engine\u{202e} that spoke.";
             Arc::new(RequestRecord {
                 request: 330 - i.min(330),
