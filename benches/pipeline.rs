@@ -35,6 +35,7 @@ fn header() -> Header {
         started_at: jiff::Timestamp::UNIX_EPOCH,
         program: Program::default(),
         command: Vec::new(),
+        calibration: None,
     }
 }
 

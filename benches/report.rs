@@ -28,6 +28,7 @@ fn header() -> Header {
         started_at: jiff::Timestamp::UNIX_EPOCH,
         program: Program::default(),
         command: Vec::new(),
+        calibration: None,
     }
 }
 

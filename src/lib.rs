@@ -20,6 +20,7 @@
 //! | [`backend`] | the trait `Backend` and its makers: the embedded engine, the simulated one |
 //! | [`logging`] | where messages go: the log file and the Log screen, never the terminal |
 //! | [`load`] | clients and the driver that takes a run through its phases |
+//! | [`calibrate`] | what this client can measure on this machine |
 //! | [`collector`] | the thread between the event channel and everybody who looks on |
 //! | [`event`] | the one vocabulary: live run, recording and replay are streams of `Event` |
 //! | [`metrics`] | events → request records → histograms, windows, summary → `Snapshot` |
@@ -32,6 +33,7 @@
 //! | [`ui`] | terminal, frame loop, state, keymap, views, widgets, themes |
 
 pub mod backend;
+pub mod calibrate;
 pub mod cli;
 pub mod clock;
 pub mod collector;

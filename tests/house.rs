@@ -41,6 +41,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "clock",
         ],
     ),
+    ("calibrate", &["load", "report", "telemetry", "recording", "metrics", "profile", "event", "clock"]),
 ];
 
 /// The room that may import from all others.

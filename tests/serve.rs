@@ -54,7 +54,7 @@ impl Home {
     /// The status and the body of an answer. One connection a request, so the answer ends with it.
     fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
         let mut socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         let length = body.len();
         write!(
             socket,
@@ -245,7 +245,7 @@ fn what_stands_in_the_way_of_a_server_is_told_before_it_is_started() {
 fn a_server_that_was_killed_leaves_its_port_free_for_the_next() {
     let home = Home::new();
     let out = home.start(&["--profile", "sim"]);
-    let pid = rustix::process::Pid::from_raw(process(&out) as i32).unwrap();
+    let pid = rustix::process::Pid::from_raw(process(&out).cast_signed()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     let free = (0..100).any(|_| {
         std::thread::sleep(Duration::from_millis(50));

@@ -130,6 +130,8 @@ pub enum Command {
     /// Models of a named shape with random weights
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Find out what this client can measure on this machine: its limits and its errors
+    Calibrate(super::calibrate::CalibrateArgs),
     /// The engine alone, persistent, behind an OpenAI-compatible API
     #[cfg(feature = "serve")]
     #[command(subcommand)]
@@ -298,7 +300,7 @@ pub enum ModelCommand {
     Shapes,
 }
 
-fn some_time(text: &str) -> Result<std::time::Duration, String> {
+pub(super) fn some_time(text: &str) -> Result<std::time::Duration, String> {
     match humantime::parse_duration(text) {
         Ok(time) if time.is_zero() => Err("expected a time above 0".into()),
         other => other.map_err(|e| format!("{e}; write e.g. 30s or 10m")),
@@ -354,6 +356,8 @@ mod tests {
             &["fastgen-tui", "import", "fastgen", "x"],
             &["fastgen-tui", "import", "fastgen", "x", "-o", "y", "--tokenizer", "z", "--count-words"],
             &["fastgen-tui", "record", "--for", "soon"],
+            &["fastgen-tui", "calibrate", "--set", "load.clients=2"],
+            &["fastgen-tui", "calibrate", "--for", "0s"],
         ] {
             assert!(Cli::try_parse_from(wrong).is_err(), "{wrong:?}");
         }

@@ -39,7 +39,10 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
         return Err(Failure::usage("-o - needs `record`: standard output shows the dashboard"));
     }
     let target = if no_record { Target::None } else { Target::File };
-    let Prepared { launch, path, profile } = prepare(args, asked, target, false)?;
+    let Prepared { launch, path, profile, note } = prepare(args, asked, target, false)?;
+    if let Some(note) = note {
+        output::say(&note);
+    }
     let options = ui::Options {
         theme: theme_name,
         user_themes: user_themes(),

@@ -4,6 +4,7 @@
 //! that they name. A command gives an [`failure::Exit`] or a [`failure::Failure`]; nothing else ends the process.
 
 mod args;
+mod calibrate;
 mod failure;
 mod finish;
 mod import;
@@ -66,6 +67,7 @@ fn dispatch(cli: &Cli, hub: &LogHub) -> Outcome {
         Some(Command::Profiles(args)) => lists::profiles(args),
         Some(Command::Themes(args)) => lists::themes(args),
         Some(Command::Model(args)) => model::model(args),
+        Some(Command::Calibrate(args)) => calibrate::calibrate(args),
         #[cfg(feature = "serve")]
         Some(Command::Serve(command)) => serve::serve(command),
         Some(Command::Completions { shell }) => lists::completions(*shell),

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::args::RunArgs;
+use super::calibrate::recorded;
 use super::failure::Failure;
 use super::plan;
 use super::resume::{self, Interrupted};
@@ -14,7 +15,9 @@ use crate::clock::{Clock, TICK_NS};
 use crate::event::BackendInfo;
 use crate::load::Launch;
 use crate::profile::{Formula, Profile, Resolved, StagePlan, resolve};
-use crate::recording::{Engine, Header, MAJOR, MINOR, Program, RecordingError, Version, Writer};
+use crate::recording::{
+    Calibration, Engine, Header, Host, MAJOR, MINOR, Program, RecordingError, Version, Writer,
+};
 use crate::telemetry;
 use crate::ui::theme;
 
@@ -38,6 +41,8 @@ pub struct Prepared {
     /// The recording's file, if there is one.
     pub path: Option<PathBuf>,
     pub profile: Profile,
+    /// What the user should know before it starts, in a line.
+    pub note: Option<String>,
 }
 
 /// What the arguments ask for: a profile, and its stages in the order of running.
@@ -136,7 +141,9 @@ pub fn prepare(args: &RunArgs, asked: Asked, target: Target, headless: bool) -> 
         return interrupted.go_on(profile, stages, headless);
     }
     let clock = Clock::start();
-    let header = header(&profile, clock)?;
+    let host = telemetry::host();
+    let (calibration, note) = recorded(profile.backend.kind, &host);
+    let header = header(&profile, clock, host, calibration)?;
     let (writer, path) = match target {
         Target::None => (None, None),
         Target::Stream(file) => (Some(Writer::to(Box::new(file), &header, profile.record.text)?), None),
@@ -146,7 +153,7 @@ pub fn prepare(args: &RunArgs, asked: Asked, target: Target, headless: bool) -> 
         }
     };
     let launch = Launch { profile: profile.clone(), stages, clock, writer, headless, resume: None };
-    Ok(Prepared { launch, path, profile })
+    Ok(Prepared { launch, path, profile, note })
 }
 
 /// Opens the recording. A name of the user's must be free; one made from the profile's pattern gets a number
@@ -178,7 +185,12 @@ fn create(
     }
 }
 
-fn header(profile: &Profile, clock: Clock) -> Result<Header, Failure> {
+fn header(
+    profile: &Profile,
+    clock: Clock,
+    host: Host,
+    calibration: Option<Calibration>,
+) -> Result<Header, Failure> {
     let engine: BackendInfo = backend::announced(profile);
     Ok(Header {
         fastgen_recording: Version { major: MAJOR, minor: MINOR },
@@ -186,11 +198,12 @@ fn header(profile: &Profile, clock: Clock) -> Result<Header, Failure> {
         profile: serde_json::to_value(profile)
             .map_err(|e| Failure::failed(format!("the profile can't be recorded: {e}")))?,
         seed: profile.workload.seed,
-        host: telemetry::host(),
+        host,
         engine: Engine { kind: engine.kind, version: engine.version },
         started_at: clock.started_at(),
         program: program(),
         command: std::env::args().collect(),
+        calibration,
     })
 }
 

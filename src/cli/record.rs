@@ -36,11 +36,11 @@ pub fn run(args: &RunArgs, json: bool, no_record: bool, hub: &LogHub) -> Outcome
     let signals = signals::watch(&stop)?;
     let diversion = Diversion::begin(hub).map_err(Failure::failed)?;
     let target = target(no_record, to_stdout, &diversion)?;
-    let Prepared { launch, path, .. } = prepare(args, asked, target, true)?;
+    let Prepared { launch, path, note, .. } = prepare(args, asked, target, true)?;
     let clock = launch.clock;
     let run = Run::start(launch).map_err(|e| Failure::failed(format!("no threads for the run: {e}")))?;
     hub.attach(run.sink.clone(), clock);
-    let mut progress = Progress::new(diversion.stderr().map_err(Failure::failed)?);
+    let mut progress = Progress::new(diversion.stderr().map_err(Failure::failed)?, note.as_deref());
     let mut presses = 0_u32;
     while !run.is_over() {
         if stop.swap(false, Ordering::Relaxed) {
@@ -92,9 +92,14 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(out: File) -> Self {
+    /// Begins with a note, if there is one.
+    fn new(out: File, note: Option<&str>) -> Self {
         let terminal = out.is_terminal();
-        Self { out, terminal, looks: 0, last: String::new(), errors_shown: 0 }
+        let mut progress = Self { out, terminal, looks: 0, last: String::new(), errors_shown: 0 };
+        if let Some(note) = note {
+            progress.line(note);
+        }
+        progress
     }
 
     fn show(&mut self, snap: &Snapshot) {

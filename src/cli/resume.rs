@@ -81,6 +81,6 @@ impl Interrupted {
             headless,
             resume: Some((earlier, resumed)),
         };
-        Ok(Prepared { launch, path: Some(path), profile })
+        Ok(Prepared { launch, path: Some(path), profile, note: None })
     }
 }

@@ -3,6 +3,7 @@
 //! `start` starts this program again as `serve run` in a session of its own, and waits until it takes requests; so
 //! loading can be followed, and what goes wrong is told where it was asked for.
 
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -296,26 +297,28 @@ fn found(port: Option<u16>) -> Result<Vec<(Place, Running)>, Failure> {
     Ok(found)
 }
 
-fn none(port: Option<u16>) -> Outcome {
+fn none(port: Option<u16>) -> Exit {
     let which = port.map_or_else(String::new, |port| format!(" on port {port}"));
     output::say(&format!("no server runs in the background{which}"));
-    Ok(Exit::Failed)
+    Exit::Failed
 }
 
 fn status(port: Option<u16>) -> Outcome {
     let found = found(port)?;
     if found.is_empty() {
-        return none(port);
+        return Ok(none(port));
     }
     let mut text = String::new();
     for (place, running) in found {
-        text.push_str(&match &running.served {
+        let what = match &running.served {
             Some(served) => describe(served),
             None => format!("loading, port {}\n", place.port),
-        });
+        };
         let since =
             running.served.map_or_else(String::new, |served| format!(", since {:.0}", served.started_at));
-        text.push_str(&format!("  process {}{since}, log: {}\n", running.pid, place.log().display()));
+        let log = place.log();
+        let written = writeln!(text, "{what}  process {}{since}, log: {}", running.pid, log.display());
+        debug_assert!(written.is_ok(), "writing to a string can't fail");
     }
     output::print(&text)
 }
@@ -323,7 +326,7 @@ fn status(port: Option<u16>) -> Outcome {
 fn stop(port: Option<u16>) -> Outcome {
     let found = found(port)?;
     if found.is_empty() {
-        return none(port);
+        return Ok(none(port));
     }
     for (place, running) in &found {
         let Some(pid) = i32::try_from(running.pid).ok().and_then(Pid::from_raw) else { continue };

@@ -171,5 +171,6 @@ pub fn header(
         started_at,
         program,
         command,
+        calibration: None,
     })
 }

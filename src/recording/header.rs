@@ -2,10 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Calibration;
+
 /// The format's major version: a reader refuses what is newer.
 pub const MAJOR: u32 = 1;
 /// The format's minor version: a reader takes newer ones and skips what it doesn't know.
 pub const MINOR: u32 = 2;
+
+/// The first minor version whose headers tell of a calibration, if there was one.
+pub const CALIBRATED_SINCE: u32 = 2;
 
 /// The format and its version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +37,10 @@ pub struct Header {
     pub program: Program,
     /// The command line, as given.
     pub command: Vec<String>,
+    /// What the client can measure there; `None` if nobody had found out, and in recordings before minor version
+    /// [`CALIBRATED_SINCE`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
 }
 
 /// Where it ran.

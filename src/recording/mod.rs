@@ -5,6 +5,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `header` | line 1 |
+//! | `calibration` | what the client can measure on that machine, for the header |
 //! | `line` | every other line: what it looks like, and to and from [`crate::event::Event`] |
 //! | `writer` | lines into frames, frames into a file; survives a full disk |
 //! | `append` | an interrupted file, to be gone on with |
@@ -13,6 +14,7 @@
 //! | `scrub` | takes credentials out of what is written |
 
 mod append;
+mod calibration;
 mod error;
 mod frames;
 mod header;
@@ -22,6 +24,7 @@ mod scrub;
 mod writer;
 
 pub use append::Reopened;
+pub use calibration::Calibration;
 pub use error::RecordingError;
 pub use header::*;
 pub use reader::{Entry, Losses, Reader, from_reader, open};

@@ -28,6 +28,7 @@ pub(crate) fn header() -> Header {
         started_at: jiff::Timestamp::UNIX_EPOCH,
         program: Program::default(),
         command: vec!["fastgen-tui".into()],
+        calibration: None,
     }
 }
 

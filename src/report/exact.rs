@@ -3,6 +3,7 @@
 //! Which request, token or gap belongs to which window is decided in here, as `docs/measurement.md` tells it:
 //! counts and tokens go by their instant, a latency by the whole stretch that it measures.
 
+use super::client;
 use super::fastgen::{self, Skips};
 use super::figures::{
     EndedAs, ErrorReport, Latency, REPORT_VERSION, RecordingPart, Report, Requests, StageReport, Throughput,
@@ -25,7 +26,8 @@ pub fn report(run: &Run) -> Report {
 pub fn report_with(run: &Run, skips: Skips) -> Report {
     let sla = Sla::of(run);
     let stages: Vec<_> = run.stages.iter().map(|stage| stage_report(run, stage, &sla, skips)).collect();
-    let verdicts = verdict::verdicts(run, &stages);
+    let client = client::client(run, &stages);
+    let verdicts = verdict::verdicts(run, &stages, &client);
     let (ended, ended_reason) = match &run.ended {
         Some(Ended::Complete) => (EndedAs::Complete, None),
         Some(Ended::Interrupted) => (EndedAs::Interrupted, None),
@@ -43,6 +45,7 @@ pub fn report_with(run: &Run, skips: Skips) -> Report {
         damaged: run.losses.damaged_pieces(),
         unfinished_requests: run.losses.unfinished_requests,
         verdicts,
+        client,
         seed: run.header.seed,
         engine: run.info.clone(),
         host: run.header.host.clone(),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use super::client::ClientReport;
 use super::fastgen::{Curve, FastgenReport};
 use super::stats::Stats;
 use crate::event::{BackendInfo, Outcome};
@@ -47,6 +48,8 @@ pub struct RecordingPart {
     /// Requests whose end is not in the recording.
     pub unfinished_requests: u64,
     pub verdicts: Vec<Verdict>,
+    /// How near the client was to its own limit.
+    pub client: ClientReport,
     pub seed: u64,
     /// What the backend said of itself; `null` if it was never ready.
     pub engine: Option<BackendInfo>,
@@ -100,6 +103,8 @@ pub enum VerdictKind {
     Interrupted,
     /// The load was changed by hand while it was measured.
     Intervened,
+    /// The client was busy to more than half of what it can measure on that machine.
+    ClientNearLimit,
     SlaMissed,
     SlaMet,
 }
@@ -115,6 +120,7 @@ impl VerdictKind {
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
             Self::Intervened => "changed by hand",
+            Self::ClientNearLimit => "client may be the bottleneck",
             Self::SlaMissed => "SLA missed",
             Self::SlaMet => "SLA met",
         }

@@ -109,6 +109,7 @@ pub fn header() -> Header {
         started_at: "2026-01-02T03:04:05Z".parse().unwrap(),
         program: Program { version: "0.1.0".into(), ..Program::default() },
         command: vec!["fastgen-tui".into()],
+        calibration: None,
     }
 }
 

@@ -5,6 +5,7 @@
 //! DeepSpeed-FastGen's analyses are in [`fastgen`]. What each figure means is in `docs/measurement.md`.
 
 pub mod chart;
+mod client;
 pub mod csv;
 mod exact;
 pub mod fastgen;
@@ -24,6 +25,7 @@ mod text;
 mod verdict;
 mod window;
 
+pub use client::{BOTTLENECK_SHARE, ClientReport, three_digits};
 pub use exact::{report, report_with};
 pub use figures::*;
 pub use markdown::markdown;

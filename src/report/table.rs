@@ -172,6 +172,9 @@ pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
     if !r.host.gpus.is_empty() {
         facts.push(("GPUs", r.host.gpus.join(", ")));
     }
+    if let Some(client) = &r.client.line {
+        facts.push(("client", client.clone()));
+    }
     facts.push(("started", format!("{}, seed {}", r.started_at, r.seed)));
     facts.into_iter().map(|(name, value)| (name, harmless(value.trim()))).collect()
 }

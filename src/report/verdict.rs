@@ -1,5 +1,6 @@
 //! What can be said of a run as a whole: is it complete, can its figures be trusted, were the limits kept?
 
+use super::client::{BOTTLENECK_SHARE, ClientReport};
 use super::figures::{StageReport, Verdict, VerdictKind};
 use super::run::Run;
 use super::window;
@@ -7,7 +8,7 @@ use crate::event::{Control, Ended};
 use crate::metrics::{DEGRADED_LOOP_LAG_NS, DEGRADED_SEND_LAG_NS};
 
 /// All verdicts on a run, gravest first; none is good news too.
-pub fn verdicts(run: &Run, stages: &[StageReport]) -> Vec<Verdict> {
+pub fn verdicts(run: &Run, stages: &[StageReport], client: &ClientReport) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     let mut say = |verdict, why: String| verdicts.push(Verdict { verdict, why });
     if run.lost_events > 0 {
@@ -36,6 +37,9 @@ pub fn verdicts(run: &Run, stages: &[StageReport]) -> Vec<Verdict> {
             VerdictKind::Damaged,
             format!("{} pieces of the recording can't be read", run.losses.damaged_pieces()),
         );
+    }
+    if client.share.is_some_and(|share| share > BOTTLENECK_SHARE) {
+        say(VerdictKind::ClientNearLimit, client.line.clone().unwrap_or_default());
     }
     for why in failed_stages(run, stages) {
         say(VerdictKind::Failed, why);

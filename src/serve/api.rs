@@ -1,5 +1,6 @@
 //! The routes: models, health, metrics, completions; and what the embedded engine adds, its chat.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -110,10 +111,11 @@ async fn metrics(State(api): State<Arc<Api>>) -> Response {
     ];
     rows.extend(gauges.running.map(|n| ("engine_running", "gauge", u64::from(n))));
     rows.extend(gauges.waiting.map(|n| ("engine_waiting", "gauge", u64::from(n))));
-    let text: String = rows
-        .iter()
-        .map(|(name, kind, value)| format!("# TYPE fastgen_{name} {kind}\nfastgen_{name} {value}\n"))
-        .collect();
+    let mut text = String::new();
+    for (name, kind, value) in rows {
+        let written = writeln!(text, "# TYPE fastgen_{name} {kind}\nfastgen_{name} {value}");
+        debug_assert!(written.is_ok(), "writing to a string can't fail");
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 

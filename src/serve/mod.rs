@@ -111,7 +111,7 @@ async fn serve(
     let outcome = loop {
         tokio::select! {
             over = &mut server => return match over {
-                Ok(served) => served.map_err(ServeError::Start),
+                Ok(end) => end.map_err(ServeError::Start),
                 Err(error) => Err(ServeError::Start(error.into())),
             },
             () = tokio::time::sleep(LOOK) => {}

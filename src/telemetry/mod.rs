@@ -3,6 +3,7 @@
 //! The run's driver calls [`Sampler::sample`] once a second, from a thread that may block for a millisecond or
 //! two. Whatever can't be read is `None`.
 
+mod cpu_time;
 mod gpu;
 mod threads;
 
@@ -12,6 +13,8 @@ use self::gpu::Gpus;
 use self::threads::ClientThreads;
 use crate::event::Sample;
 use crate::recording::Host;
+
+pub use self::cpu_time::thread_cpu_ns;
 
 /// Takes readings; holds what the readings before told, since usage is a difference.
 pub struct Sampler {

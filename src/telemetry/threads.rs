@@ -45,6 +45,11 @@ fn client_ticks() -> Option<HashMap<u32, u64>> {
     Some(ticks)
 }
 
+/// CPU time out of a `stat` line, nanoseconds.
+pub(super) fn used_ns(stat: &str) -> Option<u64> {
+    parse(stat).map(|(_, ticks)| (ticks as f64 / TICKS_PER_S * 1e9) as u64)
+}
+
 /// Name and CPU ticks (user and system) out of a `stat` line: see proc_pid_stat(5). The name stands in
 /// parentheses and may hold some itself.
 fn parse(stat: &str) -> Option<(&str, u64)> {

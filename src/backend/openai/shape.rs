@@ -52,24 +52,24 @@ impl Shape {
         if rest[end] != b'"' || text.iter().any(|b| *b < b' ') {
             return None;
         }
-        let completion_tokens = self.tail(tail)?;
-        Some(Said { text: std::str::from_utf8(text).ok()?, completion_tokens })
+        let mut said = Said { text: std::str::from_utf8(text).ok()?, completion_tokens: None };
+        self.is_tail(tail, &mut said).then_some(said)
     }
 
-    /// The count in a tail of the shape.
+    /// Whether this is a tail of the shape; notes the count that stands in it.
     #[inline]
-    fn tail(&self, mut tail: &[u8]) -> Option<Option<u32>> {
-        let (mut count, mut from) = (None, 0);
+    fn is_tail(&self, mut tail: &[u8], said: &mut Said<'_>) -> bool {
+        let mut from = 0;
         for hole in self.holes.iter().flatten() {
-            tail = tail.strip_prefix(&self.tail[from..hole.at])?;
+            let Some(rest) = tail.strip_prefix(&self.tail[from..hole.at]) else { return false };
             from = hole.at;
-            let (number, rest) = number(tail)?;
+            let Some((number, rest)) = number(rest) else { return false };
             tail = rest;
             if hole.is_count {
-                count = Some(number);
+                said.completion_tokens = Some(number);
             }
         }
-        (tail == &self.tail[from..]).then_some(count)
+        tail == &self.tail[from..]
     }
 
     /// Takes the shape of an event that was read as JSON, if it is a usual one.

@@ -27,6 +27,7 @@ fn recorded(profile: Value) -> Run {
         started_at: "2026-01-02T03:04:05Z".parse().unwrap(),
         program: Program::default(),
         command: Vec::new(),
+        calibration: None,
     };
     let mut writer = Writer::create(&path, &header, false).unwrap();
     let mut at_ns = 0;
