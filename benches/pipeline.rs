@@ -115,6 +115,7 @@ fn beginning() -> [Event; 2] {
         name: "main".into(),
         sweep: Vec::new(),
         clients: Some(CLIENTS as u32),
+        open: None,
         planned_requests: None,
         planned_ns: None,
     };

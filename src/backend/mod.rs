@@ -222,6 +222,14 @@ fn check_parallel(profile: &Profile, engines: u32) -> Result<(), BackendError> {
     Ok(())
 }
 
+/// Does what this process was started for, if that is not to measure: to look after a server that a run started.
+pub fn assist() -> Option<std::process::ExitCode> {
+    #[cfg(feature = "http")]
+    return openai::supervise();
+    #[cfg(not(feature = "http"))]
+    None
+}
+
 /// Looks for what can be seen to be wrong without loading anything: a device that isn't there, a model that is
 /// missing, damaged, or of a kind that the engine lacks. Looking for a hub may take seconds. `engines`: how many
 /// different ones the run needs, one after another.
@@ -250,7 +258,8 @@ pub fn check(profile: &Profile, engines: u32) -> Result<(), (&'static str, Backe
 
 #[cfg(feature = "http")]
 fn check_openai(profile: &Profile) -> Result<(), (&'static str, BackendError)> {
-    openai::check(&profile.backend)
+    openai::check(&profile.backend)?;
+    openai::check_launch(profile)
 }
 
 #[cfg(not(feature = "http"))]

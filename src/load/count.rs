@@ -99,6 +99,7 @@ mod tests {
         assert_eq!(count(CountedBy::Chunks, 1, "a b c"), (1, CountedBy::Chunks), "no stage, no tokenizer");
         let mut amend = counting(&plans(folder.path(), true)).unwrap();
         amend(&mut Event::Stage(Box::new(StageStart {
+            open: None,
             at_ns: 0,
             stage: 0,
             name: "main".into(),

@@ -15,6 +15,9 @@ use crate::event::{
     StageStart,
 };
 
+/// A request that is sent so much later than scheduled (nanoseconds) was not merely waited for by the timer.
+const LATE_NS: u64 = 1_000_000;
+
 /// What is known of the present stage.
 #[derive(Default)]
 pub(super) struct Stage {
@@ -28,6 +31,10 @@ pub(super) struct Stage {
     pub(super) done: bool,
     pub(super) counts: Counts,
     pub(super) worst_loop_lag_ns: u64,
+    /// Requests/s of an open loop, as somebody set them since.
+    pub(super) rate_set: Option<f64>,
+    /// As many requests were in flight as an open loop may have, and others were sent late for it.
+    pub(super) at_limit: bool,
 }
 
 /// From events to figures.
@@ -194,6 +201,10 @@ impl Aggregator {
             self.stray_events += 1;
         } else if self.counts_in(sent.stage, sent.warmup) {
             self.stage.counts.sent += 1;
+            // Late, and into the last place: it waited for that.
+            let late = sent.at_ns.saturating_sub(sent.scheduled_ns) >= LATE_NS;
+            let open = self.stage.start.as_ref().and_then(|start| start.open.as_ref()).filter(|_| late);
+            self.stage.at_limit |= open.is_some_and(|open| self.tracker.in_flight() >= open.max_in_flight);
         }
     }
 
@@ -336,7 +347,8 @@ impl Aggregator {
     }
 
     fn warmup_planned(&self) -> Option<u64> {
-        let clients = self.stage.start.as_ref()?.clients?;
+        let start = self.stage.start.as_ref()?;
+        let clients = start.clients.or(start.open.as_ref().map(|open| open.warmup_clients))?;
         Some(u64::from(clients) * u64::from(self.warmup_per_client?))
     }
 
@@ -368,6 +380,7 @@ impl Aggregator {
         match control {
             Control::Paused => self.paused = true,
             Control::Resumed => self.paused = false,
+            Control::Rate { rate } => self.stage.rate_set = Some(*rate),
             _ => {}
         }
         self.journal.control(at_ns, control);

@@ -1,6 +1,7 @@
 //! Rules for the keys of `[backend]` that concern servers over HTTP.
 
 use super::check::Check;
+use super::check_launch::check_launch;
 use super::openai::{Dialect, Endpoint};
 use super::{BackendKind, Profile, ProfileError, StagePlan};
 
@@ -45,11 +46,9 @@ pub(super) fn check_openai(profile: &Profile, check: &mut Check) {
     check.need(backend.kind != BackendKind::Openai || !backend.urls.is_empty(), "backend", || {
         "kind = \"openai\" needs `urls`, e.g. urls = [\"http://127.0.0.1:8000/v1\"]".into()
     });
-    check.need(
-        backend.launch.as_ref().is_none_or(|l| !l.command.is_empty()),
-        "backend.launch.command",
-        || "must hold the program to start".into(),
-    );
+    if let Some(launch) = &backend.launch {
+        check_launch(launch, check);
+    }
     check.need(backend.api_key_env.as_deref().is_none_or(is_variable), "backend.api_key_env", || {
         "must be the NAME of an environment variable that holds the key, never the key itself".into()
     });
@@ -99,7 +98,7 @@ fn check_answers(profile: &Profile, check: &mut Check) {
     });
 }
 
-fn is_variable(name: &str) -> bool {
+pub(super) fn is_variable(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -112,11 +111,6 @@ pub(super) fn refuse(stage: &StagePlan) -> Result<(), ProfileError> {
         return Ok(());
     }
     let wrong = |key: &str, why: String| Err(ProfileError::Cell { key: key.to_owned(), message: why });
-    if backend.launch.is_some() {
-        let why = "starting the server for the run is not in this version; start it yourself and leave \
-                   [backend.launch] out";
-        return wrong("backend.launch", why.into());
-    }
     if backend.client_threads.is_some_and(|n| n > 1) {
         let why = "more than one client thread is not in this version; leave the key out";
         return wrong("backend.client_threads", why.into());

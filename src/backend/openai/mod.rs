@@ -11,6 +11,7 @@ mod detect;
 mod dialect;
 mod fault;
 mod generation;
+mod launch;
 mod peek;
 mod probe;
 mod reading;
@@ -28,6 +29,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use self::ask::Ask;
 use self::detect::Found;
 use self::generation::{HttpGeneration, Order, Refused};
+use self::launch::Launched;
+pub use self::launch::{check as check_launch, supervise};
 use self::server::{Fleet, Server, headers};
 use self::target::Target;
 use self::watch::PromptWatch;
@@ -52,6 +55,8 @@ pub struct OpenaiBackend {
     ask: Ask,
     clock: Clock,
     key: Option<Arc<str>>,
+    /// The server that was started for the run.
+    launched: Option<Launched>,
     tokenizer: Option<Arc<TextTokenizer>>,
     reserved: Vec<u32>,
     /// Told if prompts are not as long as they should be, where that can be expected.
@@ -104,6 +109,7 @@ pub fn load(
     let settings = &profile.backend;
     check(settings).map_err(|(_, error)| error)?;
     let key = key(settings).map_err(BackendError::Unavailable)?;
+    let launched = Launched::start(profile, key.as_deref(), clock, &**progress)?;
     let servers = servers(settings, key.as_deref(), clock)?;
     let found = ask_all(&servers, settings, &**progress, key.as_deref())?;
     let prefix = servers.first().map_or("", |server| server.target.prefix.as_str());
@@ -113,6 +119,7 @@ pub fn load(
     let ask = Ask::new(&habits, settings, &found.served.id, tokenizer.clone().filter(|_| as_text));
     let mut notes = habits.notes(profile, &ask.path(prefix));
     notes.extend(servers.iter().map(|server| server.target.shown()));
+    notes.extend(launched.is_some().then(|| "started for the run".to_owned()));
     let version = found.version.map(|version| format!(" {}", fault::harmless(&version)));
     let info = BackendInfo {
         kind: "openai".into(),
@@ -136,6 +143,7 @@ pub fn load(
         ask,
         clock,
         key,
+        launched,
         reserved: tokenizer.as_ref().map_or_else(|| RESERVED.to_vec(), |tokenizer| tokenizer.special_ids()),
         tokenizer,
         ended: AtomicBool::new(false),
@@ -260,8 +268,15 @@ impl Backend for OpenaiBackend {
         }))
     }
 
+    fn health(&self) -> Result<(), BackendError> {
+        self.launched.as_ref().map_or(Ok(()), Launched::health)
+    }
+
     fn shutdown(&self) {
         self.ended.store(true, Ordering::Release);
         self.fleet.close();
+        if let Some(launched) = &self.launched {
+            launched.stop();
+        }
     }
 }
