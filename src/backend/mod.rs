@@ -34,6 +34,8 @@ pub struct GenerateRequest {
     pub max_tokens: u32,
     /// Do not let an end-of-sequence token end the generation.
     pub ignore_eos: bool,
+    /// The prompt as a text of the user's own, for backends that take texts; `prompt` is what is known of its tokens.
+    pub text: Option<Arc<str>>,
 }
 
 /// What a generation yields.

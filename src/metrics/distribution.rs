@@ -27,6 +27,7 @@ fn seconds(ns: u64) -> f64 {
 }
 
 /// A latency's distribution. Values are nanoseconds.
+#[derive(Clone)]
 pub(super) struct Distribution {
     histogram: Histogram<u64>,
     count: u64,
@@ -66,6 +67,30 @@ impl Distribution {
         self.sum_ns += u128::from(total_ns);
         self.min_ns = self.min_ns.min(value_ns);
         self.max_ns = self.max_ns.max(value_ns);
+    }
+
+    /// How many values were counted.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// What is left without the values of another one, all of which are in this one too. Extremes are then those of
+    /// the histogram.
+    pub(super) fn without(&self, other: &Self) -> Self {
+        let mut rest = self.clone();
+        rest.summarised = 0;
+        rest.summary = Summary::default();
+        // It can't fail for values that are in both; else all of them stay.
+        if rest.histogram.subtract(&other.histogram).is_err() {
+            return rest;
+        }
+        rest.count = self.count.saturating_sub(other.count);
+        rest.sum_ns = self.sum_ns.saturating_sub(other.sum_ns);
+        if rest.count > 0 {
+            rest.min_ns = rest.histogram.min_nz().max(self.min_ns);
+            rest.max_ns = rest.histogram.max().min(self.max_ns);
+        }
+        rest
     }
 
     pub(super) fn clear(&mut self) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::check_openai::check_openai;
 use super::de::hint;
+use super::open::check_open;
 use super::sweep::check_sweep;
 use super::{BackendKind, Distribution, Length, Profile, Spread};
 
@@ -87,6 +88,7 @@ pub fn check(profile: &Profile) -> Vec<Problem> {
     check_sla(profile, &mut check);
     check_reference(profile, &mut check);
     check_sweep(profile, &mut check);
+    check_open(profile, &mut check);
     check_files(profile, &mut check);
     check.problems
 }
@@ -193,7 +195,7 @@ fn check_spread(spread: &Spread, key: &str, check: &mut Check) {
     check_bounds(spread.min, spread.max, key, check);
 }
 
-/// Most clients of a closed loop: each is a task with its own state.
+/// Most clients of a closed loop, and requests in flight of an open one: each is a task with its own state.
 const MOST_CLIENTS: u32 = 100_000;
 
 fn check_bounds(min: u32, max: u32, key: &str, check: &mut Check) {
@@ -207,6 +209,11 @@ fn check_load(profile: &Profile, check: &mut Check) {
     check.need(load.clients <= MOST_CLIENTS, "load.clients", || {
         format!("can be {MOST_CLIENTS} at most, and is {}", load.clients)
     });
+    let most = load.max_in_flight.unwrap_or(1);
+    check.need(most <= MOST_CLIENTS, "load.max_in_flight", || {
+        format!("can be {MOST_CLIENTS} at most, and is {most}")
+    });
+    check.time(load.ramp_time, "load.ramp_time");
     check.short(load.start_jitter.fixed, "load.start_jitter");
     check.short(load.start_jitter.per_client, "load.start_jitter");
     check.time(load.ttft_timeout, "load.ttft_timeout");

@@ -13,7 +13,7 @@ use super::{Profile, ProfileError};
 use crate::suggest::did_you_mean;
 
 /// The profiles that the program brings along: name and TOML.
-pub const BUNDLED: [(&str, &str); 15] = [
+pub const BUNDLED: [(&str, &str); 16] = [
     ("demo", include_str!("../../profiles/demo.toml")),
     ("fastgen-mini", include_str!("../../profiles/fastgen-mini.toml")),
     ("llama2-7b-fastgen", include_str!("../../profiles/llama2-7b-fastgen.toml")),
@@ -24,6 +24,7 @@ pub const BUNDLED: [(&str, &str); 15] = [
     ("llama2-7b-a6000", include_str!("../../profiles/llama2-7b-a6000.toml")),
     ("llama2-7b-cpu", include_str!("../../profiles/llama2-7b-cpu.toml")),
     ("sim", include_str!("../../profiles/sim.toml")),
+    ("sim-open", include_str!("../../profiles/sim-open.toml")),
     ("vllm", include_str!("../../profiles/vllm.toml")),
     ("sglang", include_str!("../../profiles/sglang.toml")),
     ("llama.cpp", include_str!("../../profiles/llama.cpp.toml")),

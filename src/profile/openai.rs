@@ -47,16 +47,24 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// Its name in a profile, if this version doesn't speak it.
-    pub fn unspoken(self) -> Option<&'static str> {
+    /// Its name in a profile.
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Auto | Self::Vllm | Self::Sglang | Self::LlamaCpp => None,
-            Self::Tgi => Some("tgi"),
-            Self::Mii => Some("mii"),
-            Self::MiiOpenai => Some("mii-openai"),
-            Self::VllmGenerate => Some("vllm-generate"),
-            Self::AzureMl => Some("azure-ml"),
+            Self::Auto => "auto",
+            Self::Vllm => "vllm",
+            Self::Sglang => "sglang",
+            Self::LlamaCpp => "llama.cpp",
+            Self::Tgi => "tgi",
+            Self::Mii => "mii",
+            Self::MiiOpenai => "mii-openai",
+            Self::VllmGenerate => "vllm-generate",
+            Self::AzureMl => "azure-ml",
         }
+    }
+
+    /// Whether it is another API than OpenAI's, and has no chat.
+    pub fn is_foreign(self) -> bool {
+        matches!(self, Self::Mii | Self::VllmGenerate | Self::AzureMl)
     }
 }
 

@@ -167,6 +167,28 @@ fn a_stage_is_estimated_by_its_count_and_never_beyond_its_limit() {
 }
 
 #[test]
+fn a_layer_that_says_how_requests_arrive_drops_what_others_have() {
+    let load = |name: &str, list: &[&str]| resolve_in(None, name, &sets(list)).unwrap().profile;
+    let closed = load("sim-open", &["load.kind=closed"]);
+    assert_eq!((closed.load.rate, closed.load.max_in_flight, closed.load.clients), (None, None, 4));
+    let gamma = load("sim-open", &["load.kind=gamma", "load.burstiness=0.5"]);
+    assert_eq!((gamma.load.rate, gamma.load.burstiness), (Some(8.0), Some(0.5)));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bursts.toml");
+    let bursts = "[backend]\nkind = \"sim\"\n[load]\nkind = \"gamma\"\nrate = 3\nburstiness = 0.5\n";
+    std::fs::write(&path, bursts).unwrap();
+    let poisson = load(path.to_str().unwrap(), &["load.kind=poisson"]);
+    assert_eq!((poisson.load.rate, poisson.load.burstiness), (Some(3.0), None));
+    let both = resolve_in(None, "sim-open", &sets(&["load.kind=closed", "load.rate=3"])).unwrap_err();
+    assert!(both.to_string().contains("load.rate: belongs to an open loop"), "{both}");
+    let swept = load("fastgen-mini", &["load.kind=poisson", "sweep.rate=[1, 2.5]", "stop.requests=9"]);
+    let names: Vec<String> = swept.stages().unwrap().into_iter().map(|p| p.name).collect();
+    assert_eq!(names, ["rate=1", "rate=2.5"]);
+    assert_eq!(swept.load.open(), None, "the rate is the cells'");
+    assert_eq!(swept.stages().unwrap()[1].profile.load.open().unwrap().rate.to_string(), "2.5");
+}
+
+#[test]
 fn backends_of_other_profiles_come_with_their_own_weights_or_serve_the_profiles() {
     let backends =
         "sweep.backend=[\"mistralrs\", \"vllm\", \"demo\", {name=\"fast\", backend={kind=\"sim\"}}]";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Launched;
 use crate::backend::openai::key;
-use crate::backend::openai::probe::get;
+use crate::backend::openai::probe::Asker;
 use crate::backend::openai::server::{Server, headers};
 use crate::backend::openai::target::Target;
 use crate::backend::{BackendError, Progress};
@@ -66,7 +66,7 @@ impl Ready {
     }
 
     async fn ask(&self, path: &str) -> Answer {
-        match tokio::time::timeout(ANSWER, get(&self.server, path)).await {
+        match tokio::time::timeout(ANSWER, Asker::new(&self.server).get(path)).await {
             Ok(Ok((status, _))) => Ok(status),
             Ok(Err(fault)) => Err(fault.message),
             Err(_) => Err(format!("no answer within {} s", ANSWER.as_secs())),
