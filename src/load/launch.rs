@@ -4,6 +4,7 @@
 use std::thread::JoinHandle;
 
 use super::control::Controls;
+use super::count::counting;
 use super::pulse::Pulse;
 use super::readings::Telemetry;
 use super::resume::Earlier;
@@ -60,7 +61,9 @@ impl Run {
             limits: profile.sla.thresholds.iter().map(limit).collect(),
         };
         let stages_planned = stages.len() as u32;
-        let options = collector::Options { writer, headless, warmup_per_client, stages: stages_planned, sla };
+        let amend = counting(&stages);
+        let options =
+            collector::Options { writer, headless, warmup_per_client, stages: stages_planned, sla, amend };
         let collector = Collector::start(source, clock, options)?;
         let controls = Controls::new(sink.clone(), clock);
         let earlier = resume.map(|(earlier, resumed)| {

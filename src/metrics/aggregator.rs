@@ -15,6 +15,9 @@ use crate::event::{
     StageStart,
 };
 
+/// A request that is sent so much later than scheduled (nanoseconds) was not merely waited for by the timer.
+const LATE_NS: u64 = 1_000_000;
+
 /// What is known of the present stage.
 #[derive(Default)]
 pub(super) struct Stage {
@@ -28,6 +31,10 @@ pub(super) struct Stage {
     pub(super) done: bool,
     pub(super) counts: Counts,
     pub(super) worst_loop_lag_ns: u64,
+    /// Requests/s of an open loop, as somebody set them since.
+    pub(super) rate_set: Option<f64>,
+    /// As many requests were in flight as an open loop may have, and others were sent late for it.
+    pub(super) at_limit: bool,
 }
 
 /// From events to figures.
@@ -164,8 +171,18 @@ impl Aggregator {
                 self.stage.counts.output_tokens += u64::from(tokens);
                 self.seconds.add_output(*at_ns, tokens);
             }
+            self.count_whole(record);
         }
         self.close(record);
+    }
+
+    /// The tokens of an answer that came whole stand at its end.
+    fn count_whole(&mut self, record: &RequestRecord) {
+        if record.chunk_at_ns.is_empty() && record.output_tokens > 0 {
+            self.count_input(record.finished_ns, record.prompt_tokens);
+            self.stage.counts.output_tokens += u64::from(record.output_tokens);
+            self.seconds.add_output(record.finished_ns, record.output_tokens);
+        }
     }
 
     #[inline]
@@ -186,6 +203,10 @@ impl Aggregator {
             self.stray_events += 1;
         } else if self.counts_in(sent.stage, sent.warmup) {
             self.stage.counts.sent += 1;
+            // Late, and into the last place: it waited for that.
+            let late = sent.at_ns.saturating_sub(sent.scheduled_ns) >= LATE_NS;
+            let open = self.stage.start.as_ref().and_then(|start| start.open.as_ref()).filter(|_| late);
+            self.stage.at_limit |= open.is_some_and(|open| self.tracker.in_flight() >= open.max_in_flight);
         }
     }
 
@@ -240,6 +261,7 @@ impl Aggregator {
             if let (Some(sent_with), Some(first)) = (sent_with, record.chunk_at_ns.first()) {
                 self.correct_input(*first, i64::from(record.prompt_tokens) - i64::from(sent_with));
             }
+            self.count_whole(&record);
         }
         let record = Arc::new(record);
         self.close(&record);
@@ -329,7 +351,8 @@ impl Aggregator {
     }
 
     fn warmup_planned(&self) -> Option<u64> {
-        let clients = self.stage.start.as_ref()?.clients?;
+        let start = self.stage.start.as_ref()?;
+        let clients = start.clients.or(start.open.as_ref().map(|open| open.warmup_clients))?;
         Some(u64::from(clients) * u64::from(self.warmup_per_client?))
     }
 
@@ -361,6 +384,7 @@ impl Aggregator {
         match control {
             Control::Paused => self.paused = true,
             Control::Resumed => self.paused = false,
+            Control::Rate { rate } => self.stage.rate_set = Some(*rate),
             _ => {}
         }
         self.journal.control(at_ns, control);

@@ -197,6 +197,7 @@ mod tests {
             name: "main".into(),
             sweep: Vec::new(),
             clients: Some(2),
+            open: None,
             planned_requests: None,
             planned_ns: None,
         })));

@@ -49,6 +49,8 @@ pub struct StagePoint {
     pub sweep: Vec<(String, Value)>,
     /// Clients of a closed loop.
     pub clients: Option<u32>,
+    /// Requests/s that an open loop asks for.
+    pub rate: Option<f64>,
     /// Completed, measured requests.
     pub requests: u64,
     /// Another stage has begun, or the run is over.
@@ -63,6 +65,11 @@ pub struct StagePoint {
 }
 
 impl StagePoint {
+    /// What varies along a curve: clients, or the rate of an open loop.
+    pub fn load(&self) -> Option<f64> {
+        self.clients.map(f64::from).or(self.rate)
+    }
+
     /// Mean time of a request to its end, seconds.
     pub fn latency_s(&self) -> Option<f64> {
         (self.requests > 0).then(|| self.e2e_sum_s / self.requests as f64)
@@ -158,6 +165,7 @@ impl CurveKeeper {
             name: start.name.clone(),
             sweep: start.sweep.clone(),
             clients: start.clients,
+            rate: start.open.as_ref().map(|open| open.rate),
             ..StagePoint::default()
         });
     }
@@ -202,6 +210,7 @@ mod tests {
             name: format!("clients={clients}"),
             sweep: vec![("clients".into(), clients.into())],
             clients: Some(clients),
+            open: None,
             planned_requests: None,
             planned_ns: None,
         }

@@ -1,6 +1,7 @@
 //! The schema of `[backend]`: which engine serves, and how it is set up.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,12 @@ pub struct Backend {
     /// The server's way of speaking the protocol.
     #[serde(skip_serializing_if = "is_default")]
     pub dialect: Dialect,
+    /// Ask for a stream. Without one nothing is known of single tokens.
+    #[serde(skip_serializing_if = "is_true")]
+    pub stream: bool,
+    /// The model's `tokenizer.json`: makes prompt texts of a known count, and counts outputs where the server doesn't.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<PathBuf>,
     /// The environment variable that holds the server's key. The key itself never stands in a profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key_env: Option<String>,
@@ -93,6 +100,8 @@ impl Default for Backend {
             endpoint: Endpoint::default(),
             model: None,
             dialect: Dialect::default(),
+            stream: true,
+            tokenizer: None,
             api_key_env: None,
             headers: BTreeMap::new(),
             body: BTreeMap::new(),
@@ -103,6 +112,11 @@ impl Default for Backend {
             sim: Sim::default(),
         }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 /// A number of threads, or `"auto"`.

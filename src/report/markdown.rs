@@ -47,12 +47,15 @@ fn push_fastgen(out: &mut String, report: &Report) {
 }
 
 fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
-    let clients = stage.clients.map_or_else(String::new, |n| format!(", {n} clients"));
+    let load = stage.load().map_or_else(String::new, |load| format!(", {}", escape(&load)));
     let r = &stage.requests;
-    let _ = write!(out, "### {}{clients}\n\n", escape(&stage.name));
+    let _ = write!(out, "### {}{load}\n\n", escape(&stage.name));
     let _ = write!(out, "{} of {} requests completed.\n\n", r.completed, r.scheduled);
     if push_fate(out, stage) {
         return;
+    }
+    if let Some(offered) = table::offered(stage) {
+        let _ = write!(out, "{}\n\n", escape(&offered));
     }
     let windows = show.of(&stage.windows);
     push_table(out, &table::rates(&windows));

@@ -14,6 +14,7 @@ mod figures;
 #[cfg(test)]
 mod fixture;
 mod markdown;
+mod open;
 mod radix;
 mod run;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use definitions::{Redefined, RedefinedLatency, redefine};
 pub use exact::{report, report_with};
 pub use figures::*;
 pub use markdown::markdown;
+pub use open::{BACKLOG_DEVIATIONS, BACKLOG_SHARE};
 pub use run::{Run, Stage};
 pub use stats::{Pool, Sorted, Stats};
 pub use text::text;

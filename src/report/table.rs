@@ -28,7 +28,8 @@ impl Table {
 
 /// A number with so many decimals.
 pub fn number(value: Option<f64>, decimals: usize) -> String {
-    let text = value.map_or_else(|| UNKNOWN.into(), |v| format!("{v:.decimals$}"));
+    let Some(value) = value else { return UNKNOWN.into() };
+    let text = format!("{value:.decimals$}");
     // What rounds to nothing has no sign.
     match text.strip_prefix('-') {
         Some(rest) if rest.bytes().all(|b| matches!(b, b'0' | b'.')) => rest.to_owned(),
@@ -193,6 +194,25 @@ pub fn fate(stage: &StageReport) -> Option<String> {
     let ended = stage.ended.filter(|ended| *ended != "complete")?;
     let reason = stage.ended_reason.as_deref().map(harmless);
     Some(reason.map_or_else(|| ended.to_owned(), |reason| format!("{ended}: {reason}")))
+}
+
+/// What an open loop offered and what came of it, in one line.
+pub fn offered(stage: &StageReport) -> Option<String> {
+    let open = stage.open_loop.as_ref()?;
+    let rate = |rate| number(rate, 3);
+    let keeps_up = match open.keeps_up {
+        Some(true) => "; the server kept up",
+        Some(false) => "; the server did not keep up",
+        None => "",
+    };
+    Some(format!(
+        "offered {} req/s, achieved {}; at most {} in flight of {} allowed, {} held back{keeps_up}",
+        rate(open.offered_per_s),
+        rate(open.achieved_per_s),
+        open.peak_in_flight,
+        open.max_in_flight,
+        open.held_back
+    ))
 }
 
 /// Name and value pairs that say what was run.

@@ -56,13 +56,13 @@ fn push_fastgen(out: &mut String, report: &Report) {
 }
 
 fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
-    let clients = stage.clients.map_or_else(String::new, |n| format!(", {n} clients"));
+    let load = stage.load().map_or_else(String::new, |load| format!(", {}", table::harmless(&load)));
     let r = &stage.requests;
     out.push('\n');
     line(
         out,
         &format!(
-            "stage {}{clients}: {} of {} requests completed, {} more to warm up",
+            "stage {}{load}: {} of {} requests completed, {} more to warm up",
             table::harmless(&stage.name),
             r.completed,
             r.scheduled,
@@ -74,6 +74,9 @@ fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
     }
     if stage.windows.measured.is_none() && stage.ended_reason.is_some() {
         return;
+    }
+    if let Some(offered) = table::offered(stage) {
+        line(out, &format!("  {offered}"));
     }
     let windows = show.of(&stage.windows);
     push_table(out, &table::rates(&windows));

@@ -34,7 +34,7 @@ pub enum Command {
     Reverse,
     Freeze,
     Pause,
-    AddClients(i32),
+    AddLoad(i32),
     Theme,
     Mark,
     Export,
@@ -67,7 +67,32 @@ pub enum Place {
     /// Where a list can be moved in: everywhere but on Live and Latency.
     Lists,
     LiveRun,
+    /// A live run with clients.
+    ClosedLoop,
+    /// A live run with a rate.
+    OpenLoop,
     Replay,
+}
+
+/// What is shown, as far as keys depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scene {
+    pub replay: bool,
+    /// The stage is an open loop.
+    pub open: bool,
+}
+
+impl Scene {
+    /// Whether a place is part of it.
+    pub fn has(self, place: Place) -> bool {
+        match place {
+            Place::LiveRun => !self.replay,
+            Place::ClosedLoop => !self.replay && !self.open,
+            Place::OpenLoop => !self.replay && self.open,
+            Place::Replay => self.replay,
+            Place::Everywhere | Place::On(_) | Place::Lists => true,
+        }
+    }
 }
 
 /// One line of the table.
@@ -85,7 +110,7 @@ const fn bind(keys: &'static str, hint: &'static str, about: &'static str, place
 }
 
 /// Every key, in the order of the help.
-pub const BINDINGS: [Binding; 35] = [
+pub const BINDINGS: [Binding; 36] = [
     bind("1–5 7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
     bind("?", "help", "this help", Place::Everywhere),
     bind("q ^C", "quit", "end gracefully; again: at once", Place::Everywhere),
@@ -94,7 +119,8 @@ pub const BINDINGS: [Binding; 35] = [
     bind("m", "mark", "set a mark with a note", Place::LiveRun),
     bind("e", "export", "write CSV files of the recording now", Place::Everywhere),
     bind("space", "pause", "pause and resume the load (marked)", Place::LiveRun),
-    bind("+ -", "clients", "one client more or fewer (marked)", Place::LiveRun),
+    bind("+ -", "clients", "one client more or fewer (marked)", Place::ClosedLoop),
+    bind("+ -", "rate", "a tenth more or fewer requests/s (marked)", Place::OpenLoop),
     bind("space", "play", "play and pause", Place::Replay),
     bind("< >", "speed", "half and double speed", Place::Replay),
     bind(", .", "step", "previous and next end of a request", Place::Replay),
@@ -170,8 +196,8 @@ fn letter(c: char) -> Option<Command> {
         'S' => Command::Reverse,
         'p' => Command::Freeze,
         ' ' => Command::Pause,
-        '+' | '=' => Command::AddClients(1),
-        '-' => Command::AddClients(-1),
+        '+' | '=' => Command::AddLoad(1),
+        '-' => Command::AddLoad(-1),
         't' => Command::Theme,
         'm' => Command::Mark,
         'e' => Command::Export,
@@ -194,13 +220,11 @@ fn letter(c: char) -> Option<Command> {
 }
 
 /// The bindings of use on a screen.
-pub fn bindings(screen: Screen, replay: bool) -> impl Iterator<Item = &'static Binding> {
+pub fn bindings(screen: Screen, scene: Scene) -> impl Iterator<Item = &'static Binding> {
     BINDINGS.iter().filter(move |b| match b.place {
-        Place::Everywhere => true,
         Place::On(s) => s == screen,
         Place::Lists => !matches!(screen, Screen::Live | Screen::Latency),
-        Place::LiveRun => !replay,
-        Place::Replay => replay,
+        place => scene.has(place),
     })
 }
 

@@ -98,7 +98,7 @@ pub fn update(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effe
         Command::Export => {
             vec![Effect::Act(Action::Export), Effect::Say("exporting CSV files beside the recording".into())]
         }
-        Command::Pause | Command::AddClients(_) | Command::Mark => intervene(ui, command, sight),
+        Command::Pause | Command::AddLoad(_) | Command::Mark => intervene(ui, command, sight),
         Command::Side(by) if ui.screen != Screen::Latency => {
             transport(&Command::Seek(i64::from(*by) * ARROW_SEEK_NS), sight)
         }
@@ -128,7 +128,7 @@ fn intervene(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effec
     match command {
         Command::Pause => vec![Effect::Act(Action::TogglePause)],
         _ if sight.transport.is_some() || sight.over => Vec::new(),
-        Command::AddClients(n) => vec![Effect::Act(Action::AddClients(*n))],
+        Command::AddLoad(n) => vec![Effect::Act(Action::AddLoad(*n))],
         _ => {
             ui.prompt = Some(Prompt { kind: PromptKind::Mark, text: String::new() });
             Vec::new()
@@ -343,7 +343,7 @@ mod tests {
         let see = sight(&snap, true, false);
         assert_eq!(update(&mut ui, &Command::SeekTo(0.5), see), [Effect::Act(Action::Seek(5000))]);
         assert_eq!(update(&mut ui, &Command::Faster(128.0), see), [Effect::Act(Action::Speed(64.0))]);
-        assert_eq!(update(&mut ui, &Command::AddClients(1), see), []);
+        assert_eq!(update(&mut ui, &Command::AddLoad(1), see), []);
         assert_eq!(update(&mut ui, &Command::Seek(5), sight(&snap, false, false)), []);
     }
 

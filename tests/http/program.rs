@@ -4,7 +4,7 @@ use std::process::{Command, Output, Stdio};
 
 use crate::server::{KEY, Server};
 
-fn program(folder: &std::path::Path, args: &[&str]) -> Output {
+pub fn program(folder: &std::path::Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fastgen-tui"));
     command.args(args).current_dir(folder).env("HOME", folder).env("TEST_KEY", KEY).stdin(Stdio::null());
     command.env_remove("XDG_CONFIG_HOME").env_remove("XDG_STATE_HOME").env_remove("XDG_CACHE_HOME");
@@ -59,9 +59,20 @@ fn what_can_be_seen_to_be_wrong_is_said_before_any_load() {
         (vec!["--url", "https://host/v1"], "https:// is not in this version"),
         (vec!["--url", "http://me:pw@host/v1"], "no user or password"),
         (
-            vec!["--url", "http://host", "--set", "backend.dialect=tgi"],
-            "the dialect \"tgi\" is not in this version",
+            vec!["--url", "http://host", "--set", "backend.dialect=mii", "--set", "backend.endpoint=chat"],
+            "the dialect \"mii\" has no chat",
         ),
+        (vec!["--url", "http://host", "--set", "backend.dialect=azure-ml"], "tells no counts"),
+        (
+            vec!["--url", "http://host", "--set", "backend.stream=false", "--set", "load.ttft_timeout=1s"],
+            "no first token is seen",
+        ),
+        (
+            vec!["--url", "http://host", "--set", "backend.tokenizer=no/such/tokenizer.json"],
+            "can't use the tokenizer no/such/tokenizer.json: No such file",
+        ),
+        (vec!["--url", "http://host", "--set", "backend.body={n=2}"], "set by the load"),
+        (vec!["--url", "http://host", "--set", "backend.body={best_of=2}"], "set by the load"),
         (vec!["--url", "http://host", "--set", "backend.api_key_env=NO_SUCH_KEY"], "NO_SUCH_KEY is not set"),
         (vec!["--url", "http://host", "--set", "backend.api_key_env=sk-abc"], "must be the NAME"),
         (

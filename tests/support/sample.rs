@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fastgen_tui::event::{
-    BackendInfo, Control, CountedBy, Ended, Event, GpuSample, Level, LogLine, Outcome, Phase, Sample,
-    StageStart,
+    BackendInfo, Control, CountedBy, Ended, Event, GpuSample, Level, LogLine, OpenLoop, Outcome, Phase,
+    Sample, StageStart,
 };
 use fastgen_tui::metrics::fastgen::{Curve, Effective, Point, Source};
 use fastgen_tui::metrics::{
-    Aggregator, Counts, CurveView, InFlight, Lane, Latencies, Loading, MINI_BUCKETS, Open, Rate,
+    Aggregator, Counts, CurveView, HeatMaps, InFlight, Lane, Latencies, Loading, MINI_BUCKETS, Open, Rate,
     RequestRecord, SeriesPoint, Snapshot, Span, Summary, ToolFigures,
 };
 use fastgen_tui::ui::{Recording, Title, Transport};
@@ -175,6 +175,41 @@ fn info() -> BackendInfo {
     }
 }
 
+/// An open loop at its limit, whose rate somebody changed.
+pub fn open() -> Sampled {
+    let mut s = running(8);
+    let mut start = stage(8);
+    start.clients = None;
+    start.open = Some(arrivals(8.0));
+    s.snap.stage = Some(Arc::new(start));
+    s.snap.rate_set = Some(8.8);
+    s.snap.at_limit = true;
+    let rates = [(2.0, 10), (4.0, 20), (8.0, 40), (12.5, 9)];
+    s.snap.curve = curve_of(rates.map(|(rate, requests)| {
+        let start = StageStart {
+            name: format!("rate={rate}"),
+            sweep: vec![("rate".into(), rate.into())],
+            clients: None,
+            open: Some(arrivals(rate)),
+            ..stage(1)
+        };
+        (start, rate.ceil() as u32, requests)
+    }));
+    s
+}
+
+fn arrivals(rate: f64) -> OpenLoop {
+    OpenLoop {
+        kind: "poisson".into(),
+        rate,
+        burstiness: None,
+        ramp_from: None,
+        ramp_ns: None,
+        max_in_flight: 8,
+        warmup_clients: 4,
+    }
+}
+
 fn stage(clients: u32) -> StageStart {
     StageStart {
         at_ns: S,
@@ -182,6 +217,7 @@ fn stage(clients: u32) -> StageStart {
         name: "main".into(),
         sweep: Vec::new(),
         clients: Some(clients),
+        open: None,
         planned_requests: None,
         planned_ns: Some(60 * S),
     }
@@ -293,6 +329,20 @@ pub fn heat(at: u64, requests: u64) -> Snapshot {
         }));
     }
     aggregator.snapshot(at)
+}
+
+/// A dozen answers without streaming.
+pub fn whole_answers() -> HeatMaps {
+    let mut aggregator = Aggregator::new();
+    aggregator.apply(&Event::Stage(Box::new(stage(8))));
+    aggregator.apply(&Event::Phase { at_ns: 4 * S, stage: 0, phase: Phase::Measuring });
+    let mut dice = Dice(3);
+    for request in 0..12 {
+        let record = RequestRecord { request, ..RequestRecord::clone(&records(1, 30 * S, &mut dice)[0]) };
+        let (chunk_at_ns, chunk_tokens) = (Vec::new(), Vec::new());
+        aggregator.apply_record(&Arc::new(RequestRecord { chunk_at_ns, chunk_tokens, ..record }));
+    }
+    aggregator.snapshot(31 * S).heat
 }
 
 fn sample(at_ns: u64) -> Sample {
@@ -446,6 +496,7 @@ pub fn sweep() -> Sampled {
         stage: String::new(),
         sweep: Vec::new(),
         clients: Some(clients),
+        rate: None,
         throughput_rps: Some(rps),
         latency_s: Some(latency),
         effective: Effective::Published { generation_tokens_per_s: 4.0, rps: rps * 0.9 },
@@ -466,19 +517,24 @@ pub fn curve(count: u32, requests: u64) -> Sampled {
 
 /// The curve of stages of so many clients and requests.
 fn stages(of: &[(u32, u64)]) -> CurveView {
+    let start = |clients: u32| StageStart {
+        name: format!("clients={clients}"),
+        sweep: vec![("clients".into(), clients.into())],
+        planned_requests: Some(40),
+        planned_ns: None,
+        ..stage(clients)
+    };
+    curve_of(of.iter().map(|(clients, requests)| (start(*clients), *clients, *requests)))
+}
+
+/// The curve of stages, each with as many requests, which are as slow as with so many clients.
+fn curve_of(of: impl IntoIterator<Item = (StageStart, u32, u64)>) -> CurveView {
     let mut aggregator = Aggregator::new();
-    for (stage, (clients, requests)) in (0u32..).zip(of.iter().copied()) {
-        aggregator.apply(&Event::Stage(Box::new(StageStart {
-            at_ns: u64::from(stage) * 60 * S,
-            stage,
-            name: format!("clients={clients}"),
-            sweep: vec![("clients".into(), clients.into())],
-            clients: Some(clients),
-            planned_requests: Some(40),
-            planned_ns: None,
-        })));
+    for (number, (start, clients, requests)) in (0u32..).zip(of) {
+        let start = StageStart { at_ns: u64::from(number) * 60 * S, stage: number, ..start };
+        aggregator.apply(&Event::Stage(Box::new(start)));
         for i in 0..requests {
-            aggregator.apply_record(&Arc::new(swept(stage, clients, i)));
+            aggregator.apply_record(&Arc::new(swept(number, clients, i)));
         }
     }
     aggregator.snapshot(200 * S).curve

@@ -12,6 +12,8 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use super::fault::{Fault, harmless, words};
 use super::reading::Reading;
 use super::server::{Server, Ticket};
+use super::speech::Speech;
+use super::watch::PromptWatch;
 use super::wire::{Unanswered, Wire};
 use crate::backend::{End, Generation, Item};
 use crate::clock::Clock;
@@ -51,6 +53,13 @@ pub struct Order {
     pub clock: Clock,
     /// The server's key: it must not come back in an error.
     pub key: Option<Arc<str>>,
+    pub speech: Speech,
+    /// No stream was asked for.
+    pub whole: bool,
+    /// Tokens of the prompt, and who is told if the server counts others.
+    pub prompt: (u32, Option<Arc<PromptWatch>>),
+    /// Tokens of a text are counted behind the run, if the server doesn't tell.
+    pub counted: bool,
 }
 
 /// A request over HTTP. Dropping it closes its connection, which cancels it at the server.
@@ -61,20 +70,24 @@ pub struct HttpGeneration {
     clock: Clock,
     key: Option<Arc<str>>,
     ticket: Option<Ticket>,
+    prompt: (u32, Option<Arc<PromptWatch>>),
+    counted: bool,
 }
 
 impl HttpGeneration {
     /// Nothing is sent before the first poll.
     pub fn begin(order: Order) -> Self {
-        let Order { ticket, path, body, max_tokens, clock, key } = order;
-        let opening = Box::pin(open(ticket.0.clone(), path, body));
+        let Order { ticket, path, body, max_tokens, clock, key, speech, whole, prompt, counted } = order;
+        let opening = Box::pin(open(ticket.0.clone(), path, body, whole));
         Self {
             state: State::Opening(opening),
-            reading: Reading::default(),
+            reading: Reading::of(speech),
             max_tokens,
             clock,
             key,
             ticket: Some(ticket),
+            prompt,
+            counted,
         }
     }
 
@@ -82,7 +95,7 @@ impl HttpGeneration {
         self.state = match answer {
             Ok(Answer::Stream(wire, body)) => State::Streaming(wire, body),
             Ok(Answer::Whole(json, at_ns)) => {
-                self.reading.whole(&json, at_ns);
+                self.reading.whole(&json, at_ns, self.counted);
                 State::Over
             }
             Err(fault) => {
@@ -165,6 +178,9 @@ impl HttpGeneration {
         {
             end.error = Some(error.replace(&**key, "***").into());
         }
+        if let (asked, Some(watch), Some(told)) = (self.prompt.0, &self.prompt.1, end.prompt_tokens) {
+            watch.compare(asked, told);
+        }
         self.ticket = None;
         end
     }
@@ -201,7 +217,7 @@ impl Generation for Refused {
 }
 
 /// Sends a request and looks at what kind of answer comes.
-async fn open(server: Arc<Server>, path: String, body: Vec<u8>) -> Result<Answer, Fault> {
+async fn open(server: Arc<Server>, path: String, body: Vec<u8>, whole: bool) -> Result<Answer, Fault> {
     let request = server.request(&path, Some(body))?;
     let mut wire = server.wire().await?;
     let answer = match wire.send(request).await {
@@ -233,7 +249,8 @@ async fn open(server: Arc<Server>, path: String, body: Vec<u8>) -> Result<Answer
         return Err(fault);
     }
     match kind(&head.headers).as_str() {
-        "application/json" => {
+        // vLLM's /generate calls its answers nothing at all.
+        kind if kind == "application/json" || (whole && kind != "text/html") => {
             let json = wire.body(&mut body, WHOLE).await?;
             if json.len() >= WHOLE {
                 return Err(Fault::protocol(format!("the answer is longer than {} MiB", WHOLE >> 20)));

@@ -29,7 +29,7 @@ mod transport;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::keymap::Command;
+use super::keymap::{Command, Scene};
 use super::state::{Screen, TimeAxis, UiState};
 use super::theme::Theme;
 use super::widget::text;
@@ -97,6 +97,14 @@ struct Cx<'a> {
     snap: &'a Snapshot,
     ui: &'a UiState,
     theme: &'a Theme,
+}
+
+impl Cx<'_> {
+    /// What keys depend on.
+    fn scene(&self) -> Scene {
+        let open = self.snap.stage.as_ref().is_some_and(|stage| stage.open.is_some());
+        Scene { replay: self.pic.transport.is_some(), open }
+    }
 }
 
 /// Below this nothing but a line is shown.
