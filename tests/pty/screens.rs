@@ -9,7 +9,7 @@ fn every_key_does_what_the_help_says_and_nothing_breaks() {
         Terminal::start(&home, &["--profile", "sim", "--set", "stop={duration=\"1h\"}"], 120, 40);
     terminal.wait_for("measuring");
     terminal.keys("?");
-    terminal.wait_for("theme");
+    terminal.wait_for("any key closes");
     // Keys that come at once after an Escape would be taken for Alt and a key.
     terminal.keys("\x1b");
     terminal.wait_until("the help to close", |text| !text.contains("any key closes"));
