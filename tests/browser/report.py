@@ -18,9 +18,9 @@ NASTY = "</script><script>alert(1)</script>\u2028<b>&"
 RECORDINGS = [ROOT / "recordings" / f"fastgen-mini{which}.jsonl.zst" for which in ("", "-equal")]
 
 
-def fastgen(*arguments):
+def fastgen(*arguments, status=0):
     done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True)
-    assert done.returncode in (0, 3), (arguments, done.returncode, done.stderr)
+    assert done.returncode == status, (arguments, done.returncode, done.stderr)
     return done.stdout
 
 
@@ -62,7 +62,8 @@ def hover(page):
     x, y, clients = json.loads(page.locator("#data").text_content())["figures"]["throughput-latency"]["panels"][0][
         "series"
     ][0]["points"][1]
-    assert f"{clients} clients" in told and f"{x:.2f}"[:3] in told and f"{y:.3f}"[:3] in told, (told, x, y)
+    for value in (f"{clients} clients", f"{x:.3f} queries/s", f"{y * 1e3:.1f} ms"):
+        assert value in told, (value, told)
     assert plot.locator(".ring").count() == 1, told
     page.mouse.move(1, 1)
     assert plot.locator(".tip").is_hidden()
@@ -154,7 +155,8 @@ def colours(page):
     page.emulate_media(media="print")
     assert ground(page) == "rgb(255, 255, 255)"
     assert not page.locator("header.bar").is_visible() and not page.locator(".sliders").is_visible()
-    assert page.locator("svg.wide").first.is_visible()
+    drawn = [chart for chart in page.locator("svg.chart").all() if chart.is_visible()]
+    assert len(drawn) == page.locator(".plot").count() == 6
     assert page.pdf(format="A4", print_background=True).startswith(b"%PDF")
     page.emulate_media(media="screen")
     switch.click()
@@ -179,14 +181,46 @@ def narrow(browser, path):
         assert page.locator('[data-figure="throughput-latency"] .tip').is_visible()
 
 
+def hostile():
+    """A recording by nobody's leave: every text in it tries to become markup. Plain JSON Lines are read, too."""
+    info = {"kind": NASTY, "version": NASTY, "device": NASTY, "model": NASTY, "quantization": NASTY}
+    yield {
+        "fastgen_recording": {"major": 1, "minor": 2}, "tick_ns": 1000, "seed": 1, "command": [NASTY],
+        "profile": {"profile": {"name": NASTY}, "reference": [
+            {"label": NASTY, "clients": [1], "throughput_rps": [1.0], "latency_s": [1.0], "effective_rps_4tps": [1.0]},
+        ]},
+        "host": {"name": NASTY, "cpu": NASTY, "cores": 2, "gpus": [NASTY]},
+        "engine": {"kind": NASTY, "version": NASTY}, "started_at": "2026-01-31T12:00:00Z",
+        "program": {"version": NASTY, "target": NASTY},
+    }
+    yield {"ready": {"t": 0, "info": {**info, "replicas": 1, "notes": [NASTY], "load_s": 1.0}}}
+    yield {"stage": {"t": 0, "stage": 0, "name": NASTY, "sweep": [[NASTY, NASTY]], "clients": 1}}
+    yield {"phase": {"t": 0, "stage": 0, "phase": "measuring"}}
+    yield {"control": {"t": 900000, "what": "mark", "note": NASTY}}
+    for i in range(8):
+        request = {"id": i, "t": i * 300000, "p": 64, "m": 4, "d": [90000 + 1000 * i, 40000, 50000, 30000]}
+        if i == 3:
+            request |= {"out": "failed_http", "err": NASTY, "d": [], "e": 1000}
+        yield {"req": request}
+    yield {"ended": {"t": 2600000, "how": "failed", "reason": NASTY}}
+
+
 def harmless(browser, work):
-    recording, path = work / "nasty.jsonl.zst", work / "nasty.html"
-    fastgen("record", "--profile", "sim", "--set", f"profile.name={json.dumps(NASTY)}", "--for", "2s", "-o", recording)
-    fastgen("report", recording, "--format", "html", "-o", path)
+    recording, path = work / f"nasty{NASTY.replace('/', '')}.jsonl", work / "nasty.html"
+    recording.write_text("".join(json.dumps(line) + "\n" for line in hostile()), encoding="utf-8")
+    fastgen("report", recording, "--format", "html", "-o", path, status=1)
     with Watched(browser, path) as page:
         shown = NASTY.replace("\u2028", " ")
-        assert page.locator("h1").inner_text() == shown, page.locator("h1").inner_text()
-        assert page.locator("h1 b").count() == 0
+        assert page.locator("h1").text_content() == shown, page.locator("h1").text_content()
+        assert page.title() == shown
+        told = page.locator("#errors + .card").inner_text()
+        assert told.count("alert(1)") == 2, told
+        # No element is there that the page did not make.
+        assert page.locator("h1 *, td *:not(b), dd *, li.bad *:not(b), main script, .tip > b *").count() == 0
+        for figure in ("timeline", "throughput-latency", "latency-distribution"):
+            page.locator(f'[data-figure="{figure}"]').focus()
+            page.keyboard.press("Home")
+            assert page.locator(f'[data-figure="{figure}"] .tip').is_visible()
 
 
 def pictures(browser, path, folder):

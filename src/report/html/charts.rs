@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::write::{escaped, short, table, time};
-use crate::report::chart::{Axis, Figure, Look, Panel, Point, Series, Style, Unit, web};
+use crate::report::chart::{Axis, Figure, Look, Panel, Point, Series, Style, Unit, harmless, web};
 use crate::report::table::Table;
 
 /// A line of more points is thinned out.
@@ -23,8 +23,8 @@ pub struct Size {
 
 impl Size {
     pub const HALF: Self = Self { wide: (560.0, 330.0), narrow: (350.0, 280.0), class: "half" };
-    pub const TALL: Self = Self { wide: (560.0, 440.0), narrow: (350.0, 420.0), class: "half" };
-    pub const FULL: Self = Self { wide: (1100.0, 460.0), narrow: (350.0, 460.0), class: "full" };
+    pub const TALL: Self = Self { wide: (560.0, 540.0), narrow: (350.0, 480.0), class: "half" };
+    pub const FULL: Self = Self { wide: (900.0, 460.0), narrow: (350.0, 460.0), class: "full" };
 }
 
 /// A chart, or why there is none.
@@ -166,27 +166,27 @@ impl Card {
         let panels = figure.panels.iter().zip(&keys).map(|(panel, keys)| {
             let series = panel.series.iter().zip(keys).map(|(series, key)| {
                 json!({
-                    "name": key.name,
+                    "name": harmless(&key.name),
                     "toggle": key.toggle.map(|(panel, series)| format!("{panel}-{series}")),
                     "look": look(series.look),
                     "points": series.points.iter().filter(|p| p.drawable()).map(point).collect::<Vec<_>>(),
                 })
             });
             json!({
-                "label": panel.y.label, "unit": unit(&panel.y),
+                "label": harmless(&panel.y.label), "unit": unit(&panel.y),
                 "across": panel.series.iter().any(|s| matches!(s.style, Style::Line | Style::Dashed | Style::Bars)),
                 "series": series.collect::<Vec<_>>(),
             })
         });
         Some(json!({
-            "x": { "label": figure.x.label, "unit": unit(&figure.x), "names": self.x_names },
+            "x": { "label": harmless(&figure.x.label), "unit": unit(&figure.x), "names": self.x_names },
             "panels": panels.collect::<Vec<_>>(),
         }))
     }
 }
 
 fn point(p: &Point) -> Value {
-    if p.label.is_empty() { json!([p.x, p.y]) } else { json!([p.x, p.y, p.label]) }
+    if p.label.is_empty() { json!([p.x, p.y]) } else { json!([p.x, p.y, harmless(&p.label)]) }
 }
 
 fn look(look: Look) -> String {

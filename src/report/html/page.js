@@ -59,7 +59,8 @@
       plot.tabIndex = 0;
       plot.addEventListener("pointermove", (event) => this.point(event));
       plot.addEventListener("pointerdown", (event) => this.point(event));
-      plot.addEventListener("pointerleave", () => this.clear());
+      // A finger leaves with every tap; what it asked for stays until it taps elsewhere.
+      plot.addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") this.clear(); });
       plot.addEventListener("keydown", (event) => this.key(event));
       plot.addEventListener("blur", () => this.clear());
       this.legend();

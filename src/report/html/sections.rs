@@ -50,7 +50,7 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let r = &report.recording;
     let mut facts = table::facts(report);
     if let Some(digest) = r.engine.as_ref().and_then(|e| e.model_sha256.as_ref()) {
-        facts.push(("model SHA-256", digest.clone()));
+        facts.push(("weights", format!("SHA-256 {}…", digest.chars().take(16).collect::<String>())));
     }
     facts.push(("recorded with", format!("fastgen-tui {} ({})", r.program.version, r.program.target)));
     for (_, value) in &mut facts {
@@ -112,7 +112,7 @@ fn tiles(out: &mut String, report: &Report) {
         let of = |s: &StageReport| s.windows.measured.as_ref().and_then(|w| stats(w).p99);
         if let (Some((_, low)), Some((worst, high))) = (extreme(report, of, false), extreme(report, of, true))
         {
-            let value = if many { format!("{} – {}", time(low), time(high)) } else { time(high) };
+            let value = if many { between(low, high) } else { time(high) };
             tile(name, value, &format!("longest: {}", worst.name));
         }
     }
@@ -120,6 +120,29 @@ fn tiles(out: &mut String, report: &Report) {
     let (completed, scheduled) = (sum(|s| s.requests.completed), sum(|s| s.requests.scheduled));
     tile("Completed", format!("{completed} of {scheduled}"), &format!("{} stages", report.stages.len()));
     out.push_str("</ul>\n");
+}
+
+/// Two times as short as a tile is: three digits, and the unit once where both have it.
+fn between(low: f64, high: f64) -> String {
+    let told = |seconds: f64| {
+        let (value, unit) = match seconds {
+            s if s >= 1.0 => (s, "s"),
+            s if s >= 1e-3 => (s * 1e3, "ms"),
+            s => (s * 1e6, "µs"),
+        };
+        let decimals = match value {
+            v if v >= 99.95 => 0,
+            v if v >= 9.995 => 1,
+            _ => 2,
+        };
+        (format!("{value:.decimals$}"), unit)
+    };
+    let ((low, small), (high, large)) = (told(low), told(high));
+    if small == large {
+        format!("{low} – {high} {large}")
+    } else {
+        format!("{low} {small} – {high} {large}")
+    }
 }
 
 /// The stage with the highest, or lowest, value of a figure; the first of equal ones.
@@ -275,4 +298,16 @@ fn stage(out: &mut String, stage: &StageReport, show: Show) {
         push_table(out, "SLA", &limits);
     }
     out.push_str("</details>\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_times_is_short() {
+        assert_eq!(between(0.002_506, 0.1494), "2.51 – 149 ms");
+        assert_eq!(between(0.071_12, 1.158), "71.1 ms – 1.16 s");
+        assert_eq!(between(0.000_09, 0.0999), "90.0 µs – 99.9 ms");
+    }
 }

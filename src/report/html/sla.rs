@@ -155,7 +155,7 @@ impl Explorer {
 
     fn table(&self, out: &mut String) {
         out.push_str("<div class=\"scroll\"><table id=\"sla-table\"><caption>By stage</caption><thead><tr>");
-        for head in ["", "clients", "completed", "good", "good %", "measured req/s", "effective req/s"] {
+        for head in ["", "effective req/s", "good %", "good", "completed", "measured req/s", "clients"] {
             let _ = write!(out, "<th scope=\"col\">{head}</th>");
         }
         out.push_str("</tr></thead><tbody>\n");
@@ -164,15 +164,15 @@ impl Explorer {
             let share = good.map(|good| good as f64 / row.requests as f64 * 100.0);
             let _ = writeln!(
                 out,
-                "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td data-cell=\"good\">{}</td><td \
-                 data-cell=\"share\">{}</td><td>{}</td><td data-cell=\"effective\"><b>{}</b></td></tr>",
+                "<tr><th scope=\"row\">{}</th><td data-cell=\"effective\"><b>{}</b></td><td data-cell=\"share\">{}</td><td \
+                 data-cell=\"good\">{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
                 escaped(&row.name),
-                row.clients.map_or_else(|| "-".to_owned(), |n| n.to_string()),
-                row.requests,
-                good.map_or_else(|| "-".to_owned(), |n| n.to_string()),
-                number(share, 1),
-                number(row.measured_rps, 3),
                 number(row.judge.effective_rps(&self.target), 3),
+                number(share, 1),
+                good.map_or_else(|| "-".to_owned(), |n| n.to_string()),
+                row.requests,
+                number(row.measured_rps, 3),
+                row.clients.map_or_else(|| "-".to_owned(), |n| n.to_string()),
             );
         }
         out.push_str("</tbody></table></div>\n");

@@ -142,7 +142,8 @@ fn counts_give_the_reports_effective_throughput() {
     };
     let mut seen = std::collections::BTreeSet::new();
     for validator in Validator::ALL {
-        let counts: Vec<u64> = serde_json::from_value(sla["stages"][0]["counts"][validator.name()].clone()).unwrap();
+        let counts: Vec<u64> =
+            serde_json::from_value(sla["stages"][0]["counts"][validator.name()].clone()).unwrap();
         for (rate, good) in &fastgen.good_requests.of(validator).0 {
             let (p, g) = (step("prompt", 100.0), step("generation", *rate));
             let reached = counts.chunks(3).filter(|c| c[0] > p && c[1] > g).map(|c| c[2]).sum::<u64>();
