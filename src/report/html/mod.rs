@@ -51,8 +51,8 @@ pub fn html(sources: &[Source], show: Show) -> String {
     sections::summaries(&mut body, sources, show);
     sections::errors(&mut body, sources);
     sections::details(&mut body, sources, show);
-    let explored = explorer.as_ref().map_or(Value::Null, sla::Explorer::to_json);
-    let data = json!({ "figures": figures, "sla": explored });
+    let counts = explorer.as_ref().map_or(Value::Null, sla::Explorer::to_json);
+    let data = json!({ "figures": figures, "sla": counts });
     document(&sections::title(sources), &body, &json_in_page(&data))
 }
 
@@ -80,11 +80,15 @@ fn push_charts(
         Card::new("timeline", Size::FULL, plot(Kind::Timeline)),
     ];
     out.push_str("<h2 id=\"charts\">Charts</h2>\n<div class=\"grid\">\n");
-    over.iter().for_each(|card| card.push(out));
+    for card in &over {
+        card.push(out);
+    }
     if let Some((explorer, card)) = &asked {
         explorer.push(out, card);
     }
-    under.iter().for_each(|card| card.push(out));
+    for card in &under {
+        card.push(out);
+    }
     out.push_str("</div>\n");
     let all = over.iter().chain(asked.as_ref().map(|a| &a.1)).chain(&under);
     figures.extend(all.filter_map(|card| Some((card.id.to_owned(), card.to_json()?))));

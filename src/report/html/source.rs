@@ -7,7 +7,7 @@ use super::distribution::Latencies;
 use crate::event::Outcome;
 use crate::report::chart::{Kind, Recorded};
 use crate::report::fastgen::Skips;
-use crate::report::{Report, Run};
+use crate::report::{Report, Run, Stage};
 
 /// So many messages of errors are told.
 const MESSAGES: usize = 12;
@@ -51,7 +51,7 @@ impl Source {
 impl Messages {
     fn of(run: &Run) -> Self {
         let mut counts: BTreeMap<(Outcome, &str), u64> = BTreeMap::new();
-        for request in run.stages.iter().flat_map(|s| s.measured()) {
+        for request in run.stages.iter().flat_map(Stage::measured) {
             if request.outcome.is_failure() || request.outcome.is_timeout() {
                 let message = request.error.as_deref().unwrap_or_default();
                 *counts.entry((request.outcome, message)).or_default() += 1;

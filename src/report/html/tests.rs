@@ -99,7 +99,7 @@ fn the_summary_is_that_of_other_reports() {
     let made = page(&[&run]);
     let report = crate::report::report(&run);
     let table = crate::report::table::summary(std::slice::from_ref(&report), Show::Measured);
-    let row: String = table.rows[0][1..].iter().map(|cell| format!("<td>{cell}</td>")).collect();
+    let row = format!("<td>{}</td>", table.rows[0][1..].join("</td><td>"));
     assert!(made.contains(&row), "{row}");
     assert!(made.contains("failed_engine") && made.contains("=out of memory, &quot;all&quot;"));
     let steady = html(&[Source::of(&run, Skips::default())], Show::Steady);
