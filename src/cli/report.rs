@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{ExportArgs, Format, ReportArgs, WindowName};
+use super::args::{ExportArgs, Format, ReportArgs, ToolName, WindowName};
 use super::failure::{Exit, Failure, Outcome};
 use super::plot::target::Part;
 use super::{finish, output};
 use crate::exchange;
+use crate::metrics::Definitions;
 use crate::report::fastgen::Skips;
 use crate::report::{self, Report, Run, Show, VerdictKind, csv, html};
 
@@ -35,6 +36,7 @@ pub fn report(args: &ReportArgs) -> Outcome {
 /// What is written, and the figures in it.
 fn made(args: &ReportArgs) -> Result<(String, Vec<Report>), Failure> {
     let skips = Skips { head_tokens: args.skip_head_tokens, requests: args.skip_requests };
+    let definitions = args.definitions.map_or(Definitions::Own, definitions);
     let show = match args.window {
         None => Show::Both,
         Some(WindowName::Measured) => Show::Measured,
@@ -42,12 +44,17 @@ fn made(args: &ReportArgs) -> Result<(String, Vec<Report>), Failure> {
     };
     if args.format == Format::Html {
         // A recording is boiled down before the next is read.
-        let read = |path: &PathBuf| Ok::<_, Failure>(html::Source::of(&Run::read(path)?, skips));
+        let read = |path: &PathBuf| Ok::<_, Failure>(html::Source::of(&Run::read(path)?, skips, definitions));
         let sources = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let reports = sources.iter().map(|s| s.report().clone()).collect();
         return Ok((html::html(&sources, show), reports));
     }
-    let read = |path: &PathBuf| Ok::<_, Failure>(report::report_with(&Run::read(path)?, skips));
+    let read = |path: &PathBuf| {
+        let run = Run::read(path)?;
+        let mut report = report::report_with(&run, skips);
+        report::redefine(&mut report, &run, definitions);
+        Ok::<_, Failure>(report)
+    };
     let reports = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let text = match args.format {
         Format::Html | Format::Text => report::text(&reports, show),
@@ -55,6 +62,16 @@ fn made(args: &ReportArgs) -> Result<(String, Vec<Report>), Failure> {
         Format::Json => report::to_json(&reports).map_err(Failure::failed)?,
     };
     Ok((text, reports))
+}
+
+fn definitions(tool: ToolName) -> Definitions {
+    match tool {
+        ToolName::Vllm => Definitions::Vllm,
+        ToolName::Aiperf => Definitions::Aiperf,
+        ToolName::Guidellm => Definitions::Guidellm,
+        ToolName::GenaiPerf => Definitions::GenaiPerf,
+        ToolName::Fastgen => Definitions::Fastgen,
+    }
 }
 
 /// Says on standard error what tables and result files can't say of themselves: that they are of a part only.

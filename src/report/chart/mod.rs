@@ -32,5 +32,5 @@ pub(super) mod web;
 pub use figure::{Axis, Extent, Figure, Limits, Look, Mark, Panel, Point, Series, Style, Unit};
 pub use fit::{MAX_DEGREE, Polynomial};
 pub(super) use font::harmless;
-pub use kinds::{ChartError, Fit, Kind, Options, Recorded, plot};
+pub use kinds::{ChartError, Fit, Kind, Loads, Options, Recorded, plot};
 pub use output::{Paper, PictureError, png, svg};

@@ -34,6 +34,8 @@ pub struct Card {
     figure: Result<Figure, String>,
     /// What places of the x axis are called.
     pub x_names: Vec<(f64, String)>,
+    /// What the numbers beside points are.
+    pub beside: &'static str,
 }
 
 /// What a series is called, and which entry of the legend turns it on and off.
@@ -46,7 +48,7 @@ impl Card {
     pub fn new(id: &'static str, size: Size, figure: Result<Figure, String>) -> Self {
         let figure = figure.map(thinned);
         let x_names = figure.as_ref().map_or_else(|_| Vec::new(), |f| f.x.names.clone());
-        Self { id, size, figure, x_names }
+        Self { id, size, figure, x_names, beside: "clients" }
     }
 
     /// Writes the whole card.
@@ -145,7 +147,7 @@ impl Card {
         let y = shown.first().map_or(String::new(), |s| s.0.y.label.clone());
         let labelled = shown.iter().any(|s| s.1.points.iter().any(|p| !p.label.is_empty()));
         let heads = [String::new(), figure.x.label.clone(), y];
-        let mut table = Table::new(heads.into_iter().chain(labelled.then(|| "Clients".to_owned())));
+        let mut table = Table::new(heads.into_iter().chain(labelled.then(|| self.beside.to_owned())));
         let all: Vec<_> = shown
             .iter()
             .flat_map(|(panel, series, key)| series.points.iter().map(move |p| (panel, key, p)))
@@ -180,7 +182,7 @@ impl Card {
         });
         Some(json!({
             "x": { "label": harmless(&figure.x.label), "unit": unit(&figure.x), "names": self.x_names },
-            "panels": panels.collect::<Vec<_>>(),
+            "panels": panels.collect::<Vec<_>>(), "beside": self.beside,
         }))
     }
 }

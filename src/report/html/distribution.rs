@@ -133,12 +133,13 @@ pub fn figure(sources: &[Source]) -> Result<Figure, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Definitions;
     use crate::report::fastgen::Skips;
     use crate::report::fixture;
 
     #[test]
     fn named_percentiles_are_the_reports() {
-        let source = Source::of(&fixture::closed_loop(20, 100), Skips::default());
+        let source = Source::of(&fixture::closed_loop(20, 100), Skips::default(), Definitions::Own);
         let stats = &source.report().stages[0].windows.measured.as_ref().unwrap().latency;
         let curves = &source.latencies[0];
         for (curve, stats) in
@@ -161,6 +162,10 @@ mod tests {
     fn without_tokens_there_is_a_reason() {
         let mut run = fixture::run();
         run.stages[0].requests.clear();
-        assert!(figure(&[Source::of(&run, Skips::default())]).unwrap_err().contains("completed"));
+        assert!(
+            figure(&[Source::of(&run, Skips::default(), Definitions::Own)])
+                .unwrap_err()
+                .contains("completed")
+        );
     }
 }

@@ -70,10 +70,9 @@ fn push_charts(
     let mut distribution = Card::new("latency-distribution", Size::TALL, distribution::figure(sources));
     distribution.x_names = distribution::names();
     let asked = explorer.map(|e| (e, Card::new("sla", Size::HALF, e.figure().ok_or_else(String::new))));
-    let over = [
-        Card::new("throughput-latency", Size::HALF, plot(Kind::ThroughputLatency)),
-        Card::new("effective-throughput", Size::HALF, plot(Kind::EffectiveThroughput)),
-    ];
+    let mut curves = Card::new("throughput-latency", Size::HALF, plot(Kind::ThroughputLatency));
+    curves.beside = sla::loads(sources).words();
+    let over = [curves, Card::new("effective-throughput", Size::HALF, plot(Kind::EffectiveThroughput))];
     let under = [
         Card::new("latency-percentiles", Size::TALL, plot(Kind::LatencyPercentiles)),
         distribution,

@@ -186,7 +186,7 @@
         const line = make("div", { class: row.series.look });
         line.append(make("i"), make("span", {}, label), make("span", {}, value));
         this.tip.append(line);
-        if (row.point[2]) this.tip.append(make("div", {}, `${row.point[2]} clients`));
+        if (row.point[2]) this.tip.append(make("div", {}, `${row.point[2]} ${this.figure.beside}`));
       }
       if (nearby.length > most) this.tip.append(make("div", {}, `and ${nearby.length - most} more`));
       for (const { row } of lines) {
@@ -203,7 +203,7 @@
       this.place(svg, spot);
       if (aloud) {
         const own = lines.find(({ row }) => row.p === spot.p && row.s === spot.s) ?? lines[0];
-        say(`${own.label}, ${title}: ${own.value}${spot.point[2] ? `, ${spot.point[2]} clients` : ""}`);
+        say(`${own.label}, ${title}: ${own.value}${spot.point[2] ? `, ${spot.point[2]} ${this.figure.beside}` : ""}`);
       }
     }
 

@@ -64,7 +64,11 @@ fn verdicts(out: &mut String, report: &Report) {
     for v in &report.recording.verdicts {
         let class = match v.verdict {
             VerdictKind::SlaMet => "good",
-            VerdictKind::Interrupted | VerdictKind::Intervened | VerdictKind::ClientNearLimit => "doubt",
+            VerdictKind::Interrupted
+            | VerdictKind::Intervened
+            | VerdictKind::ClientNearLimit
+            | VerdictKind::HeldBack
+            | VerdictKind::CountedByChunks => "doubt",
             _ => "bad",
         };
         let _ = writeln!(
@@ -180,21 +184,13 @@ pub fn summaries(out: &mut String, sources: &[Source], show: Show) {
     out.push_str("<h2 id=\"summary\">Summary</h2>\n<section class=\"card\">\n");
     if show != Show::Steady {
         let made = table::summary(&reports, Show::Measured);
-        push_table(out, "Measured window: from the end of warm-up to the last request's end", &unnamed(made));
+        push_table(out, "Measured window: from the end of warm-up to the last request's end", &made);
     }
     if show != Show::Measured {
         let made = table::summary(&reports, Show::Steady);
-        push_table(out, "Steady window: the longest stretch at full load", &unnamed(made));
+        push_table(out, "Steady window: the longest stretch at full load", &made);
     }
     out.push_str("<p class=\"note\">Latencies in milliseconds. Bad: failed or timed out.</p>\n</section>\n");
-}
-
-/// With `stage` over the names: the caption tells the window.
-fn unnamed(mut table: Table) -> Table {
-    if let Some(name) = table.header.first_mut() {
-        "stage".clone_into(name);
-    }
-    table
 }
 
 /// Errors by kind, and what they said.
@@ -208,8 +204,8 @@ pub fn errors(out: &mut String, sources: &[Source]) {
             let Some(window) = &stage.windows.measured else { continue };
             let name =
                 if many { format!("{}, {}", source.recorded.label, stage.name) } else { stage.name.clone() };
-            for (kind, n) in &window.errors {
-                kinds.row(vec![name.clone(), kind.name().into(), n.to_string()]);
+            for kind in &window.error_kinds {
+                kinds.row(vec![name.clone(), kind.name(), kind.requests.to_string()]);
             }
         }
         for (kind, message, n) in &source.messages.most {
@@ -258,31 +254,29 @@ fn unnamed_first(table: &Table) -> Table {
 }
 
 fn stage(out: &mut String, stage: &StageReport, show: Show) {
-    let clients = match stage.clients {
-        Some(1) => ", 1 client".to_owned(),
-        Some(n) => format!(", {n} clients"),
-        None => String::new(),
-    };
+    let load = stage.load().map_or_else(String::new, |load| format!(", {load}"));
     let r = &stage.requests;
     let _ = writeln!(
         out,
-        "<details><summary>{}{clients}: {} of {} requests completed</summary>",
+        "<details><summary>{}{}: {} of {} requests completed</summary>",
         escaped(&stage.name),
+        escaped(&load),
         r.completed,
         r.scheduled
     );
     if let Some(fate) = table::fate(stage) {
         let _ = writeln!(out, "<p class=\"empty\">{}</p>", escaped(&fate));
     }
+    if let Some(offered) = table::offered(stage) {
+        let _ = writeln!(out, "<p class=\"sub\">{}</p>", escaped(&offered));
+    }
     let windows = show.of(&stage.windows);
     push_table(out, "Counts and rates", &table::rates(&windows));
     for (name, window) in windows {
         let Some(window) = window else { continue };
-        let mut latencies = table::latency_header("");
-        for (_, name, stats) in window.latency.all() {
-            latencies.row(table::latency_row(name, stats));
-        }
-        push_table(out, &format!("Latencies, {name} window"), &latencies);
+        let made = table::latencies(name, window);
+        let caption = made.header.first().map(|told| format!("Latencies, {told}"));
+        push_table(out, &caption.unwrap_or_default(), &unnamed_first(&made));
     }
     if let Some(sla) = &stage.sla {
         let mut limits = Table::new(["threshold", "limit s", "measured s", "share %", "verdict"]);

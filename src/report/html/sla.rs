@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::Source;
 use super::charts::Card;
 use super::write::escaped;
-use crate::report::chart::{Axis, Extent, Figure, Look, Panel, Point, Series, Style, Unit};
+use crate::report::chart::{Axis, Extent, Figure, Loads, Look, Panel, Point, Series, Style, Unit};
 use crate::report::fastgen::{Effective, Judge, Pace, Target, Validator, curves};
 use crate::report::table::number;
 
@@ -37,12 +37,14 @@ pub struct Explorer {
     rows: Vec<Row>,
     /// Labels of the chart's series.
     labels: Vec<String>,
+    loads: Loads,
 }
 
 /// A stage.
 struct Row {
     name: String,
-    clients: Option<u32>,
+    /// Clients, or the rate of an open loop.
+    load: Option<f64>,
     requests: usize,
     measured_rps: Option<f64>,
     /// Requests by steps kept: of the prompt's and of the generation's rate. By validator.
@@ -77,10 +79,17 @@ impl Explorer {
         for row in &mut rows {
             row.counts = Validator::ALL.map(|v| counted(row.judge.paces(), v, (&prompt, &generation)));
         }
-        Some(Self { prompt, generation, target: first.target(validator, rate), rows, labels })
+        Some(Self {
+            prompt,
+            generation,
+            target: first.target(validator, rate),
+            rows,
+            labels,
+            loads: loads(sources),
+        })
     }
 
-    /// The chart at the first SLA; `None` without stages of a closed loop.
+    /// The chart at the first SLA; `None` if no stage tells its load.
     pub fn figure(&self) -> Option<Figure> {
         let most = self.rows.iter().filter_map(|r| r.measured_rps).fold(0.0, f64::max);
         let series = self.labels.iter().enumerate().map(|(at, label)| {
@@ -89,7 +98,7 @@ impl Explorer {
                 self.rows.iter().filter_map(|r| Some((r.place.filter(|p| p.0 == at)?.1, r))).collect();
             placed.sort_by_key(|p| p.0);
             let point = |(_, row): (usize, &Row)| Point {
-                x: row.clients.map_or(f64::NAN, f64::from),
+                x: row.load.unwrap_or(f64::NAN),
                 y: row.judge.effective_rps(&self.target).unwrap_or(f64::NAN),
                 label: String::new(),
             };
@@ -100,7 +109,7 @@ impl Explorer {
         let figure = Figure {
             title: "What if the SLA were another?".to_owned(),
             subtitle: String::new(),
-            x: Axis::new("Clients", Unit::Of("")).whole().extent(Extent::FromZero),
+            x: self.loads.axis().extent(Extent::FromZero),
             panels: vec![Panel {
                 y: y.limits((Some(-0.03 * most), Some(most * 1.05))),
                 series: series.collect(),
@@ -155,7 +164,9 @@ impl Explorer {
 
     fn table(&self, out: &mut String) {
         out.push_str("<div class=\"scroll\"><table id=\"sla-table\"><caption>By stage</caption><thead><tr>");
-        for head in ["", "effective req/s", "good %", "good", "completed", "measured req/s", "clients"] {
+        for head in
+            ["", "effective req/s", "good %", "good", "completed", "measured req/s", self.loads.words()]
+        {
             let _ = write!(out, "<th scope=\"col\">{head}</th>");
         }
         out.push_str("</tr></thead><tbody>\n");
@@ -172,7 +183,7 @@ impl Explorer {
                 good.map_or_else(|| "-".to_owned(), |n| n.to_string()),
                 row.requests,
                 number(row.measured_rps, 3),
-                row.clients.map_or_else(|| "-".to_owned(), |n| n.to_string()),
+                row.load.map_or_else(|| "-".to_owned(), |n| n.to_string()),
             );
         }
         out.push_str("</tbody></table></div>\n");
@@ -212,7 +223,13 @@ fn at(steps: &[f64], rate: f64) -> usize {
     steps.iter().position(|s| s.total_cmp(&rate).is_eq()).unwrap_or(0)
 }
 
-/// The stages that can be judged, and the labels of the curves that those of closed loops make.
+/// What the loads of all stages are.
+pub fn loads(sources: &[Source]) -> Loads {
+    let curves: Vec<_> = sources.iter().flat_map(|s| curves(s.report())).collect();
+    Loads::of(curves.iter().flat_map(|c| &c.points))
+}
+
+/// The stages that can be judged, and the labels of the curves that they make.
 fn rows(sources: &[Source]) -> (Vec<Row>, Vec<String>) {
     let (mut rows, mut labels) = (Vec::new(), Vec::new());
     for source in sources {
@@ -224,12 +241,12 @@ fn rows(sources: &[Source]) -> (Vec<Row>, Vec<String>) {
                 if judge.paces().is_empty() {
                     continue;
                 }
-                let place = point.clients.map(|_| (labels.len(), points));
+                let place = point.load().map(|_| (labels.len(), points));
                 points += usize::from(place.is_some());
                 let name = &source.recorded.label;
                 rows.push(Row {
                     name: if many { format!("{name}, {}", point.stage) } else { point.stage },
-                    clients: point.clients,
+                    load: point.load(),
                     requests: judge.paces().len(),
                     measured_rps: judge.measured_rps(),
                     counts: Default::default(),

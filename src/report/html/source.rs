@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use super::distribution::Latencies;
 use crate::event::Outcome;
+use crate::metrics::Definitions;
 use crate::report::chart::{Kind, Recorded};
 use crate::report::fastgen::Skips;
-use crate::report::{Report, Run, Stage};
+use crate::report::{Report, Run, Stage, redefine};
 
 /// So many messages of errors are told.
 const MESSAGES: usize = 12;
@@ -33,10 +34,12 @@ pub(super) struct Messages {
 }
 
 impl Source {
-    /// Takes from a recording what the page needs.
-    pub fn of(run: &Run, skips: Skips) -> Self {
+    /// Takes from a recording what the page needs. Tables follow the definitions, charts are ours.
+    pub fn of(run: &Run, skips: Skips, definitions: Definitions) -> Self {
+        let mut recorded = Recorded::of(run, Kind::Timeline, None, skips);
+        redefine(&mut recorded.report, run, definitions);
         Self {
-            recorded: Recorded::of(run, Kind::Timeline, None, skips),
+            recorded,
             latencies: run.stages.iter().map(|stage| Latencies::of(stage, run.header.tick_ns)).collect(),
             messages: Messages::of(run),
         }

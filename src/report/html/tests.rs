@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::event::{Ended, Outcome};
-use crate::metrics::RequestRecord;
+use crate::metrics::{Definitions, RequestRecord};
 use crate::report::Run;
 use crate::report::fastgen::{Skips, Validator};
 use crate::report::fixture::{self, MS};
@@ -12,7 +12,8 @@ use crate::report::fixture::{self, MS};
 const NASTY: &str = "</script><script>alert(1)</script><!--\u{2028}\"'&\u{202e}\u{1b}[2J";
 
 fn page(runs: &[&Run]) -> String {
-    let sources: Vec<Source> = runs.iter().map(|run| Source::of(run, Skips::default())).collect();
+    let sources: Vec<Source> =
+        runs.iter().map(|run| Source::of(run, Skips::default(), Definitions::Own)).collect();
     html(&sources, Show::Both)
 }
 
@@ -102,7 +103,7 @@ fn the_summary_is_that_of_other_reports() {
     let row = format!("<td>{}</td>", table.rows[0][1..].join("</td><td>"));
     assert!(made.contains(&row), "{row}");
     assert!(made.contains("failed_engine") && made.contains("=out of memory, &quot;all&quot;"));
-    let steady = html(&[Source::of(&run, Skips::default())], Show::Steady);
+    let steady = html(&[Source::of(&run, Skips::default(), Definitions::Own)], Show::Steady);
     assert!(!steady.contains("Measured window") && steady.contains("Steady window"));
 }
 
