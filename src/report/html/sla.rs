@@ -237,16 +237,17 @@ fn rows(sources: &[Source]) -> (Vec<Row>, Vec<String>) {
         for curve in curves(source.report()) {
             let mut points = 0;
             for point in curve.points {
+                let load = point.load();
                 let Effective::Judged(judge) = point.effective else { continue };
                 if judge.paces().is_empty() {
                     continue;
                 }
-                let place = point.load().map(|_| (labels.len(), points));
+                let place = load.map(|_| (labels.len(), points));
                 points += usize::from(place.is_some());
                 let name = &source.recorded.label;
                 rows.push(Row {
                     name: if many { format!("{name}, {}", point.stage) } else { point.stage },
-                    load: point.load(),
+                    load,
                     requests: judge.paces().len(),
                     measured_rps: judge.measured_rps(),
                     counts: Default::default(),
