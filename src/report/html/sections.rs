@@ -190,7 +190,17 @@ pub fn summaries(out: &mut String, sources: &[Source], show: Show) {
         let made = table::summary(&reports, Show::Steady);
         push_table(out, "Steady window: the longest stretch at full load", &made);
     }
-    out.push_str("<p class=\"note\">Latencies in milliseconds. Bad: failed or timed out.</p>\n</section>\n");
+    out.push_str("<p class=\"note\">Latencies in milliseconds. Bad: failed or timed out.</p>\n");
+    let mut windows = reports.iter().flat_map(|r| &r.stages).filter_map(|s| s.windows.measured.as_ref());
+    if let Some(told) = windows.find_map(|w| w.definitions.as_ref()) {
+        let _ = writeln!(
+            out,
+            "<p class=\"note\">Latencies and rates in tables are as {} defines them; charts and the figures on top of \
+             the page keep fastgen-tui's own definitions.</p>",
+            escaped(told.name)
+        );
+    }
+    out.push_str("</section>\n");
 }
 
 /// Errors by kind, and what they said.

@@ -177,3 +177,10 @@ fn a_recording_without_anything_is_a_page_that_says_so() {
     assert!(made.contains("Nothing was measured") && data(&made)["sla"].is_null());
     assert_eq!(made.matches("nothing to draw").count(), 5, "each chart says why there is none");
 }
+
+#[test]
+fn another_tools_definitions_are_told() {
+    let made = html(&[Source::of(&fixture::run(), Skips::default(), Definitions::Vllm)], Show::Both);
+    assert!(made.contains("measured window, ms, as vllm") && made.contains("as vllm defines them"));
+    assert!(!page(&[&fixture::run()]).contains("defines them"));
+}
