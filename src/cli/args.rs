@@ -190,6 +190,7 @@ pub enum ScreenName {
     Clients,
     Requests,
     Curve,
+    System,
     Log,
 }
 

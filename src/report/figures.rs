@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use super::client::ClientReport;
 use super::fastgen::{Curve, FastgenReport};
 use super::stats::Stats;
+use super::system::SystemReport;
 use crate::event::{BackendInfo, Outcome};
 use crate::recording::{Host, Program};
 
@@ -148,6 +149,8 @@ pub struct StageReport {
     pub sla: Option<SlaReport>,
     /// DeepSpeed-FastGen's own figures.
     pub fastgen: FastgenReport,
+    /// What machine and engine did in the measured window; `null` without a reading in it.
+    pub system: Option<SystemReport>,
 }
 
 /// Figures by window; `null` where a stage has no such window.

@@ -20,6 +20,7 @@ mod schema_test;
 mod seconds;
 mod sla;
 mod stats;
+mod system;
 mod table;
 mod text;
 mod verdict;
@@ -31,6 +32,7 @@ pub use figures::*;
 pub use markdown::markdown;
 pub use run::{Run, Stage};
 pub use stats::{Pool, Sorted, Stats};
+pub use system::{EngineReport, GpuReport, Spread, SystemReport};
 pub use text::text;
 pub use window::{STEADY_DIP_NS, STEADY_SHARE, Span};
 

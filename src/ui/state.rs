@@ -14,12 +14,14 @@ pub enum Screen {
     Clients,
     Requests,
     Curve,
+    System,
     Log,
 }
 
 impl Screen {
     /// All screens, in the order of their numbers.
-    pub const ALL: [Self; 5] = [Self::Live, Self::Clients, Self::Requests, Self::Curve, Self::Log];
+    pub const ALL: [Self; 6] =
+        [Self::Live, Self::Clients, Self::Requests, Self::Curve, Self::System, Self::Log];
 
     /// The number that selects it.
     pub fn number(self) -> u8 {
@@ -28,6 +30,7 @@ impl Screen {
             Self::Clients => 3,
             Self::Requests => 4,
             Self::Curve => 5,
+            Self::System => 6,
             Self::Log => 7,
         }
     }
@@ -39,6 +42,7 @@ impl Screen {
             Self::Clients => "Clients",
             Self::Requests => "Requests",
             Self::Curve => "Curve",
+            Self::System => "System",
             Self::Log => "Log",
         }
     }
@@ -188,6 +192,8 @@ pub struct UiState {
     pub client_offset: usize,
     pub requests: RequestsState,
     pub curve: CurveState,
+    /// First visible figure of the system screen below the load's.
+    pub system: usize,
     pub log: LogState,
     /// How often the end was asked for.
     pub stops: u8,
@@ -212,6 +218,7 @@ impl Default for UiState {
             client_offset: 0,
             requests: RequestsState::default(),
             curve: CurveState { rate: None, validator: Validator::Cumulative, up: 0 },
+            system: 0,
             log: LogState { least: Level::Info, filter: String::new(), up: 0 },
             stops: 0,
             leave: false,

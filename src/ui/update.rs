@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::keymap::Command;
 use super::state::{Column, Prompt, PromptKind, Screen, UiState, ZOOMS};
-use super::{Action, Transport, rows};
+use super::{Action, Transport, rows, tracks};
 use crate::event::{Level, Phase};
 use crate::metrics::Snapshot;
 use crate::metrics::fastgen::Validator;
@@ -220,7 +220,7 @@ fn open(ui: &mut UiState, snap: &Snapshot) {
             ui.requests.open = record;
             ui.requests.scroll = 0;
         }
-        Screen::Live | Screen::Curve | Screen::Log => {}
+        Screen::Live | Screen::Curve | Screen::System | Screen::Log => {}
     }
 }
 
@@ -257,6 +257,11 @@ fn shift(ui: &mut UiState, command: &Command, snap: &Snapshot) {
         Screen::Curve => {
             let len = snap.curve.points().count();
             ui.curve.up = moved_from_end(ui.curve.up, command, page, len);
+        }
+        Screen::System => {
+            // Below the load's own, which stays; what is beyond the last is clamped when it is drawn.
+            let len = tracks::tracks(snap).len() - 1;
+            ui.system = moved(ui.system, command, page, len);
         }
         Screen::Log => {
             let len = rows::log(snap, &ui.log).len();

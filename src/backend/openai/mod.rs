@@ -3,12 +3,14 @@
 //! A request's whole life is one poll function in its client's task ([`generation`]): no task, no channel and no
 //! lock between the socket and the client. [`wire`] is a connection, [`server`] keeps those that are idle; [`sse`]
 //! cuts the stream, [`peek`] looks into an event, [`reading`] knows what it means. [`ask`] and [`dialect`] write
-//! requests, [`probe`] asks the server what it is before any load, [`fault`] says what went wrong.
+//! requests, [`probe`] asks the server what it is before any load, [`fault`] says what went wrong. [`metrics`] asks
+//! for the engine's own figures meanwhile.
 
 mod ask;
 mod dialect;
 mod fault;
 mod generation;
+mod metrics;
 mod peek;
 mod probe;
 mod reading;
@@ -23,10 +25,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::ask::Ask;
 use self::generation::{HttpGeneration, Order, Refused};
+use self::metrics::Metrics;
 use self::probe::Served;
 use self::server::{Fleet, Server, headers};
 use self::target::Target;
-use super::{Backend, BackendError, GenerateRequest, Generation, Progress};
+use super::{Backend, BackendError, Gauges, GenerateRequest, Generation, Place, Progress};
 use crate::clock::Clock;
 use crate::event::BackendInfo;
 use crate::profile::{Backend as Settings, Profile};
@@ -44,6 +47,8 @@ pub struct OpenaiBackend {
     ask: Ask,
     clock: Clock,
     key: Option<Arc<str>>,
+    place: Place,
+    metrics: Option<Metrics>,
     ended: AtomicBool,
 }
 
@@ -58,7 +63,8 @@ pub fn check(settings: &Settings) -> Result<(), (&'static str, BackendError)> {
         let target = Target::parse(url).map_err(|why| unavailable("backend.urls", why))?;
         headers(&target, &settings.headers, None).map_err(|why| unavailable("backend.headers", why))?;
     }
-    Ok(())
+    let url = settings.metrics_url.as_deref().unwrap_or_default();
+    metrics::check(url).map_err(|why| unavailable("backend.metrics_url", why))
 }
 
 /// The server's key, from the variable that the profile names.
@@ -113,8 +119,11 @@ pub fn load(
         load_s: clock.now_ns().saturating_sub(began_ns) as f64 / 1e9,
         ..BackendInfo::default()
     };
+    let here = servers.iter().all(|server| server.is_here());
     Ok(OpenaiBackend {
         info,
+        place: if here { Place::Machine } else { Place::Elsewhere },
+        metrics: Metrics::start(settings, key.as_deref(), clock),
         vocabulary: settings.vocabulary.or(served.vocab_size).unwrap_or(VOCABULARY),
         fleet: Fleet::new(servers),
         ask: Ask::new(&habits, settings, &served.id),
@@ -179,8 +188,19 @@ impl Backend for OpenaiBackend {
         }))
     }
 
+    fn gauges(&self) -> Gauges {
+        self.metrics.as_ref().map_or_else(Gauges::default, Metrics::gauges)
+    }
+
+    fn place(&self) -> Place {
+        self.place
+    }
+
     fn shutdown(&self) {
         self.ended.store(true, Ordering::Release);
+        if let Some(metrics) = &self.metrics {
+            metrics.end();
+        }
         self.fleet.close();
     }
 }

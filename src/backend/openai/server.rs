@@ -51,6 +51,11 @@ impl Server {
         })
     }
 
+    /// Whether it is on this machine, as far as its addresses tell.
+    pub fn is_here(&self) -> bool {
+        !self.addresses.is_empty() && self.addresses.iter().all(|address| address.ip().is_loopback())
+    }
+
     /// A request to a path, e.g. `/v1/completions`; a GET without a body.
     pub fn request(&self, path: &str, body: Option<Vec<u8>>) -> Result<Request<Full<Bytes>>, Fault> {
         let method = if body.is_some() { hyper::Method::POST } else { hyper::Method::GET };
