@@ -199,7 +199,10 @@ mod tests {
         };
         let first = counters.read(1_000_000_000, &gauges(1000, 500, 70));
         assert_eq!((first.prefix_cache_queries, first.prefix_cache_hits), (Some(0), Some(0)));
-        assert_eq!((first.prefix_cache_hit_rate, first.tokens_per_s, first.preemptions), (None, None, Some(0)));
+        assert_eq!(
+            (first.prefix_cache_hit_rate, first.tokens_per_s, first.preemptions),
+            (None, None, Some(0))
+        );
         let second = counters.read(3_000_000_000, &gauges(1100, 525, 270));
         assert_eq!((second.prefix_cache_queries, second.prefix_cache_hits), (Some(100), Some(25)));
         assert_eq!((second.prefix_cache_hit_rate, second.tokens_per_s), (Some(0.25), Some(100.0)));

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::sample;
 use super::scrub::scrub;
 use crate::event::{
-    BackendInfo, Control, CountedBy, Ended, Event, LogLine, Outcome, Phase, Resumed, Sample, Sent,
-    StageEnd, StageId, StageOutcome, StageStart,
+    BackendInfo, Control, CountedBy, Ended, Event, LogLine, Outcome, Phase, Resumed, Sample, Sent, StageEnd,
+    StageId, StageOutcome, StageStart,
 };
 use crate::metrics::{RequestRecord, shorten};
 

@@ -122,7 +122,8 @@ fn reports_of_all_kinds_fit_the_schema() {
     run.ended = Some(crate::event::Ended::Failed { reason: "died".into() });
     run.samples = vec![Sample::default()];
     assert_eq!(check(&report(&run)), [""; 0]);
-    let gpu = GpuSample { throttled_by: Some(vec!["heat".into()]), power_w: Some(90.0), ..GpuSample::default() };
+    let gpu =
+        GpuSample { throttled_by: Some(vec!["heat".into()]), power_w: Some(90.0), ..GpuSample::default() };
     let gpus = vec![gpu, GpuSample::default()];
     run.samples.push(Sample { at_ns: 1_000_000_000, power_w: Some(90.0), gpus, ..Sample::default() });
     let system = report(&run).stages[0].system.clone().unwrap();

@@ -111,9 +111,9 @@ fn engine(inside: &[&Sample]) -> EngineReport {
     let spread = |of: fn(&Sample) -> Option<f64>| Spread::of(inside.iter().map(|s| of(s)));
     // Counts since the run's start: what the last one is ahead of the first.
     let grown = |of: fn(&Sample) -> Option<u64>| {
-        let mut told = inside.iter().filter_map(|s| of(s));
-        let first = told.next()?;
-        Some(told.last().unwrap_or(first).saturating_sub(first))
+        let first = inside.iter().find_map(|s| of(s))?;
+        let last = inside.iter().rev().find_map(|s| of(s))?;
+        Some(last.saturating_sub(first))
     };
     let hits = grown(|s| s.engine.prefix_cache_hits);
     let queries = grown(|s| s.engine.prefix_cache_queries);
@@ -137,7 +137,8 @@ fn gpus(inside: &[&Sample]) -> Vec<GpuReport> {
 }
 
 fn gpu(readings: &[&GpuSample]) -> GpuReport {
-    let floats = |of: fn(&GpuSample) -> Option<f32>| Spread::of(readings.iter().map(|g| of(g).map(f64::from)));
+    let floats =
+        |of: fn(&GpuSample) -> Option<f32>| Spread::of(readings.iter().map(|g| of(g).map(f64::from)));
     let told: Vec<_> = readings.iter().filter_map(|g| g.throttled_by.as_ref()).collect();
     let mut reasons = BTreeMap::new();
     for reason in told.iter().copied().flatten() {
@@ -180,8 +181,12 @@ mod tests {
             }],
             ..Sample::default()
         };
-        let samples =
-            [at(S, 99.0, None, 5), at(2 * S, 10.0, Some(100.0), 10), at(3 * S, 30.0, Some(200.0), 30), at(9 * S, 99.0, None, 99)];
+        let samples = [
+            at(S, 99.0, None, 5),
+            at(2 * S, 10.0, Some(100.0), 10),
+            at(3 * S, 30.0, Some(200.0), 30),
+            at(9 * S, 99.0, None, 99),
+        ];
         let made = system(&samples, Span { start_ns: 2 * S, end_ns: 4 * S }, 60).unwrap();
         assert_eq!(made.readings, 2);
         assert_eq!((made.cpu_percent.mean, made.cpu_percent.max), (Some(20.0), Some(30.0)));

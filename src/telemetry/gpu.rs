@@ -62,7 +62,11 @@ const REASONS: [(ThrottleReasons, &str); 6] = [
 ];
 
 fn words(reasons: ThrottleReasons) -> Vec<String> {
-    REASONS.iter().filter(|(reason, _)| reasons.contains(*reason)).map(|(_, word)| (*word).to_owned()).collect()
+    REASONS
+        .iter()
+        .filter(|(reason, _)| reasons.contains(*reason))
+        .map(|(_, word)| (*word).to_owned())
+        .collect()
 }
 
 #[cfg(test)]

@@ -21,6 +21,9 @@ enum Side {
     Neither,
 }
 
+/// By thread number, for whom it works and its CPU time in ticks.
+type Ticks = HashMap<u32, (Side, u64)>;
+
 /// CPU in % of one core.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shares {
@@ -31,7 +34,7 @@ pub struct Shares {
 /// CPU time of the threads, with what it was before.
 #[derive(Debug, Default)]
 pub struct Threads {
-    before: Option<(u64, HashMap<u32, (Side, u64)>)>,
+    before: Option<(u64, Ticks)>,
 }
 
 impl Threads {
@@ -42,7 +45,8 @@ impl Threads {
         let seconds = at_ns.checked_sub(before_ns).filter(|ns| *ns > 0)? as f64 / 1e9;
         let used = |wanted: Side| {
             let of_side = now.iter().filter(|(_, (side, _))| *side == wanted);
-            let since = of_side.map(|(tid, (_, ticks))| ticks.saturating_sub(before.get(tid).map_or(0, |b| b.1)));
+            let since =
+                of_side.map(|(tid, (_, ticks))| ticks.saturating_sub(before.get(tid).map_or(0, |b| b.1)));
             (since.sum::<u64>() as f64 / TICKS_PER_S / seconds * 100.0) as f32
         };
         Some(Shares { client: used(Side::Client), engine: used(Side::Engine) })
@@ -61,7 +65,7 @@ fn side(name: &str, main: bool) -> Side {
 }
 
 /// CPU time in ticks of each thread, by thread number.
-fn ticks() -> Option<HashMap<u32, (Side, u64)>> {
+fn ticks() -> Option<Ticks> {
     let mut ticks = HashMap::new();
     for entry in std::fs::read_dir("/proc/self/task").ok()? {
         let Some(tid) = entry.ok().and_then(|e| e.file_name().to_str()?.parse::<u32>().ok()) else {

@@ -28,6 +28,8 @@ pub struct Track {
     pub unit: &'static str,
     /// Time in seconds and value; `None` breaks the line.
     pub points: Vec<(f64, Option<f64>)>,
+    /// The newest value, of the second under way too.
+    pub now: Option<f64>,
     /// The least that the axis goes up to: 100 of a percentage.
     pub least_top: f64,
     /// More of the newest reading, in words.
@@ -35,15 +37,10 @@ pub struct Track {
 }
 
 impl Track {
-    /// The newest value.
-    pub fn now(&self) -> Option<f64> {
-        self.points.last().and_then(|(_, value)| *value)
-    }
-
     /// The highest value from this time on.
     pub fn peak(&self, from_s: f64) -> Option<f64> {
         let since = self.points.iter().filter(|(at, _)| *at >= from_s);
-        since.filter_map(|(_, value)| *value).reduce(f64::max)
+        since.filter_map(|(_, value)| *value).chain(self.now).reduce(f64::max)
     }
 }
 
@@ -66,7 +63,12 @@ struct Figure {
     of: fn(&Sample) -> Option<f64>,
 }
 
-const fn figure(owner: Owner, title: &'static str, unit: &'static str, of: fn(&Sample) -> Option<f64>) -> Figure {
+const fn figure(
+    owner: Owner,
+    title: &'static str,
+    unit: &'static str,
+    of: fn(&Sample) -> Option<f64>,
+) -> Figure {
     Figure { owner, title, unit, least_top: 0.0, of }
 }
 
@@ -106,11 +108,12 @@ fn gib(bytes: u64) -> f64 {
 /// All tracks of a run: the first is what the clients get, on the axis of all the others.
 pub fn tracks(snap: &Snapshot) -> Vec<Track> {
     let samples: Vec<&Arc<Sample>> = snap.series.iter().filter_map(|point| point.sample.as_ref()).collect();
+    let newest = snap.sample.as_deref();
     let mut all = vec![output(&snap.series)];
-    all.extend(FIGURES.iter().filter_map(|figure| host(&samples, figure)));
+    all.extend(FIGURES.iter().filter_map(|figure| host(&samples, newest, figure)));
     let gpus = samples.iter().map(|sample| sample.gpus.len()).max().unwrap_or(0);
     for gpu in 0..gpus {
-        all.extend(of_gpu(&samples, gpu));
+        all.extend(of_gpu(&samples, newest, gpu));
     }
     all
 }
@@ -122,12 +125,13 @@ fn output(series: &[SeriesPoint]) -> Track {
         title: "Output tokens/s".into(),
         unit: "",
         points: points.collect(),
+        now: series.last().map(|p| p.output_tokens as f64),
         least_top: 0.0,
         words: String::new(),
     }
 }
 
-fn host(samples: &[&Arc<Sample>], figure: &Figure) -> Option<Track> {
+fn host(samples: &[&Arc<Sample>], newest: Option<&Sample>, figure: &Figure) -> Option<Track> {
     let points = points(samples, figure.of);
     // Nothing that never happened takes up room.
     let idle = figure.title == "Preemptions" && points.iter().all(|(_, value)| value.is_none_or(|n| n < 0.5));
@@ -136,19 +140,22 @@ fn host(samples: &[&Arc<Sample>], figure: &Figure) -> Option<Track> {
         title: figure.title.into(),
         unit: figure.unit,
         points,
+        now: newest.and_then(figure.of).filter(|value| value.is_finite()),
         least_top: figure.least_top,
         words: String::new(),
     })
 }
 
 /// A GPU's utilisation, memory and power.
-fn of_gpu(samples: &[&Arc<Sample>], gpu: usize) -> Vec<Track> {
+fn of_gpu(samples: &[&Arc<Sample>], newest: Option<&Sample>, gpu: usize) -> Vec<Track> {
+    let newest = newest.and_then(|sample| sample.gpus.get(gpu));
     let track = |title: &str, unit, least_top, of: &dyn Fn(&GpuSample) -> Option<f64>, words: String| {
         let points = points(samples, |sample| sample.gpus.get(gpu).and_then(of));
-        let owner = Owner::Gpu(gpu);
-        known(&points).then(|| Track { owner, title: format!("GPU {gpu} {title}"), unit, points, least_top, words })
+        let (owner, title) = (Owner::Gpu(gpu), format!("GPU {gpu} {title}"));
+        let now = newest.and_then(of).filter(|value| value.is_finite());
+        let seen = known(&points);
+        seen.then_some(Track { owner, title, unit, points, now, least_top, words })
     };
-    let newest = samples.last().and_then(|sample| sample.gpus.get(gpu));
     let words = newest.map(state).unwrap_or_default();
     let memory = |g: &GpuSample| g.memory_used_bytes.map(gib);
     let total = newest.and_then(|g| g.memory_total_bytes).map_or(0.0, gib);
@@ -197,7 +204,12 @@ fn points(samples: &[&Arc<Sample>], of: impl Fn(&Sample) -> Option<f64>) -> Vec<
 
 /// Energy of an output token over the last ten seconds with readings, joules.
 pub fn energy_j_per_token(snap: &Snapshot) -> Option<f64> {
-    let last = snap.series.iter().rev().take(10).filter_map(|p| Some((p.sample.as_ref()?.power_w?, p.output_tokens)));
+    let last = snap
+        .series
+        .iter()
+        .rev()
+        .take(10)
+        .filter_map(|p| Some((p.sample.as_ref()?.power_w?, p.output_tokens)));
     let (mut joules, mut tokens) = (0.0, 0);
     for (watts, made) in last {
         joules += f64::from(watts);
@@ -218,7 +230,9 @@ mod tests {
             sample: Some(Arc::new(Sample { at_ns: second * 1_000_000_000 + 500_000_000, ..sample })),
             ..SeriesPoint::default()
         });
-        Snapshot { series: Arc::new(series.collect()), ..Snapshot::default() }
+        let series: Vec<SeriesPoint> = series.collect();
+        let sample = series.last().and_then(|point| point.sample.clone());
+        Snapshot { series: Arc::new(series), sample, ..Snapshot::default() }
     }
 
     fn names(snap: &Snapshot) -> Vec<String> {
@@ -238,7 +252,7 @@ mod tests {
         assert_eq!(names(&snap), ["Output tokens/s", "Running in the engine", "Host CPU", "GPU 0 power"]);
         let all = tracks(&snap);
         assert_eq!(all[1].points, [(0.5, None), (1.5, None), (2.5, Some(8.0))]);
-        assert_eq!((all[2].now(), all[2].peak(0.0), all[2].least_top), (Some(40.0), Some(40.0), 100.0));
+        assert_eq!((all[2].now, all[2].peak(0.0), all[2].least_top), (Some(40.0), Some(40.0), 100.0));
     }
 
     #[test]
@@ -247,9 +261,12 @@ mod tests {
         let odd = Sample { cpu_percent: Some(f32::NAN), ..Sample::default() };
         let snap = snap(vec![(0, cpu(1.0)), (2, cpu(2.0)), (9, cpu(3.0)), (10, odd)]);
         let points = &tracks(&snap)[1].points;
-        assert_eq!(points, &[(0.5, Some(1.0)), (2.5, Some(2.0)), (9.5, None), (9.5, Some(3.0)), (10.5, None)]);
+        assert_eq!(
+            points,
+            &[(0.5, Some(1.0)), (2.5, Some(2.0)), (9.5, None), (9.5, Some(3.0)), (10.5, None)]
+        );
         assert_eq!(tracks(&snap)[1].peak(1.0), Some(3.0));
-        assert_eq!(tracks(&snap)[1].now(), None);
+        assert_eq!(tracks(&snap)[1].now, None);
     }
 
     #[test]

@@ -76,6 +76,7 @@ async fn servers_that_hang_talk_nonsense_or_have_none_hinder_nobody() {
 #[test]
 fn a_wrong_place_is_named_before_the_run() {
     let server = Server::start();
-    let why = try_load(&server.url("plain"), "metrics_url = \"gpu1:8000/metrics\"").err().unwrap().to_string();
+    let why =
+        try_load(&server.url("plain"), "metrics_url = \"gpu1:8000/metrics\"").err().unwrap().to_string();
     assert!(why.contains("scheme"), "{why}");
 }

@@ -58,7 +58,8 @@ fn requests(text: &mut String, second: u64) {
         let (id, t) = (second * 4 + i, second * 1_000_000 + 50_000 * i);
         let warmup = if second < 6 { r#""w":true,"# } else { "" };
         let gaps = vec!["9000"; tokens].join(",");
-        let _ = writeln!(text, r#"{{"req":{{"id":{id},"c":{i},{warmup}"t":{t},"p":96,"m":64,"d":[{gaps}]}}}}"#);
+        let _ =
+            writeln!(text, r#"{{"req":{{"id":{id},"c":{i},{warmup}"t":{t},"p":96,"m":64,"d":[{gaps}]}}}}"#);
     }
 }
 

@@ -20,7 +20,8 @@ use crate::ui::widget::{Chart, Mark, panel, text};
 
 /// From this width on there is room for figures beside the lines.
 const BESIDE: u16 = 110;
-/// Most rows of a track, its title among them.
+/// Fewest and most rows of a track, its title among them.
+const LOWEST: u16 = 3;
 const TALLEST: u16 = 9;
 
 pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
@@ -59,8 +60,7 @@ fn draw_tracks(buf: &mut Buffer, area: Rect, all: &[Track], cx: &Cx<'_>, hits: &
     let marks: Vec<Mark> =
         header::marks(cx).into_iter().map(|(at_s, glyph, style)| Mark { at_s, glyph, style }).collect();
     let room = area.height.saturating_sub(1);
-    let least = if room < 24 { 3 } else { 4 };
-    let tall = (room / all.len().max(1) as u16).clamp(least, TALLEST);
+    let tall = (room / all.len().max(1) as u16).clamp(LOWEST, TALLEST);
     let fitting = usize::from(room / tall).max(1);
     let below = all.len() - 1;
     let rows = fitting - 1;
@@ -83,8 +83,13 @@ fn draw_tracks(buf: &mut Buffer, area: Rect, all: &[Track], cx: &Cx<'_>, hits: &
     }
     let axis = Rect { y, height: 1, ..area };
     if y < area.bottom() {
-        let chart =
-            Chart { points: &[], from_s: window.from_s, to_s: window.to_s, marks: &marks, ink: cx.theme.base() };
+        let chart = Chart {
+            points: &[],
+            from_s: window.from_s,
+            to_s: window.to_s,
+            marks: &marks,
+            ink: cx.theme.base(),
+        };
         chart.draw_x(buf, axis, cx.theme);
         let hidden = hidden(offset, below.saturating_sub(offset + rows));
         text(buf, axis, (0, 0), &hidden, cx.theme.bold(Role::Accent));
@@ -109,10 +114,10 @@ fn draw_track(buf: &mut Buffer, area: Rect, track: &Track, axis: (Window, &[Mark
         Owner::Host => Role::Requests,
         Owner::Gpu(_) => Role::Prefill,
     };
-    let value = |value| format!("{:>10}", shown(value, track.unit));
+    let value = |value| format!("{:>11}", shown(value, track.unit));
     let muted = theme.fg(Role::Muted);
     let values = Line::from(vec![
-        Span::styled(value(track.now()), theme.bold(role)),
+        Span::styled(value(track.now), theme.bold(role)),
         Span::styled(" now", muted),
         Span::styled(format!("{} peak", value(track.peak(window.from_s))), muted),
     ]);

@@ -7,7 +7,7 @@ use ratatui::text::Line;
 
 use super::Cx;
 use crate::event::{EngineSample, GpuSample, Sample};
-use crate::ui::format::{UNKNOWN, bytes, count, digits, nanos};
+use crate::ui::format::{UNKNOWN, bytes, count, digits, nanos, rate};
 use crate::ui::sanitize;
 use crate::ui::theme::Role;
 use crate::ui::tracks::{energy_j_per_token, shown};
@@ -75,10 +75,11 @@ fn tells(cx: &Cx<'_>) -> bool {
 fn engine(engine: &EngineSample, cx: &Cx<'_>) -> Group {
     let number = |n: Option<u64>| n.map_or_else(|| UNKNOWN.to_owned(), count);
     let share = |part: Option<f32>| shown(part.map(|part| f64::from(part) * 100.0), "%");
+    let short = |n: u64| rate(Some(n as f64)).trim().to_owned();
     let limit = cx.snap.info.as_ref().and_then(|info| info.max_batch);
     let running = number(engine.running.map(u64::from));
     let found = match (engine.prefix_cache_hits, engine.prefix_cache_queries) {
-        (Some(hits), Some(queries)) => format!("{} of {}", count(hits), count(queries)),
+        (Some(hits), Some(queries)) => format!("{} of {}", short(hits), short(queries)),
         _ => UNKNOWN.to_owned(),
     };
     let facts = vec![
@@ -86,7 +87,7 @@ fn engine(engine: &EngineSample, cx: &Cx<'_>) -> Group {
         ("waiting", number(engine.waiting.map(u64::from))),
         ("KV cache", share(engine.kv_cache_used)),
         ("prefix hits", share(engine.prefix_cache_hit_rate)),
-        ("prefix tokens found", found),
+        ("prefix tokens", found),
         ("preemptions", number(engine.preemptions)),
         ("own tokens/s", shown(engine.tokens_per_s.map(f64::from), "")),
     ];

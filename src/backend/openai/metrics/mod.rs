@@ -57,7 +57,8 @@ impl Metrics {
         let over = Arc::new(AtomicBool::new(false));
         let asking = Asking { asked, told: told.clone(), over: over.clone(), clock };
         let spawned = std::thread::Builder::new().name("server-metrics".into()).spawn(move || asking.run());
-        let thread = spawned.inspect_err(|e| tracing::warn!("no figures of the server's engine: {e}")).ok()?;
+        let thread =
+            spawned.inspect_err(|e| tracing::warn!("no figures of the server's engine: {e}")).ok()?;
         Some(Self { told, over, thread: Mutex::new(Some(thread)), clock })
     }
 

@@ -183,14 +183,16 @@ mod tests {
         assert_eq!(gauges("<html>\n<h1>404</h1>\n"), None);
         assert_eq!(gauges(""), None);
         assert_eq!(gauges("process_cpu_seconds_total 12\n"), Some(Gauges::default()));
-        let odd = gauges("vllm:num_requests_running NaN\nvllm:num_requests_waiting -3\ntgi_queue_size 1e99\n");
+        let odd =
+            gauges("vllm:num_requests_running NaN\nvllm:num_requests_waiting -3\ntgi_queue_size 1e99\n");
         assert_eq!((odd.unwrap().running, odd.unwrap().waiting), (None, Some(0)));
         assert_eq!(gauges("vllm_num_requests_running 2\n").unwrap().running, Some(2), "behind a gateway");
     }
 
     #[test]
     fn servers_are_summed_where_all_of_them_tell() {
-        let one = Gauges { running: Some(2), kv_cache_used: Some(0.5), preemptions: Some(1), ..Gauges::default() };
+        let one =
+            Gauges { running: Some(2), kv_cache_used: Some(0.5), preemptions: Some(1), ..Gauges::default() };
         let other = Gauges { running: Some(3), kv_cache_used: Some(0.25), ..Gauges::default() };
         let both = together(&[one, other]);
         assert_eq!((both.running, both.kv_cache_used, both.preemptions), (Some(5), Some(0.375), None));

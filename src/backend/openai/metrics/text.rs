@@ -97,7 +97,11 @@ fn number(text: &str) -> Option<f64> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    reason = "a test that fails may panic; values are read as they were written"
+)]
 mod tests {
     use proptest::prelude::*;
 
@@ -105,7 +109,8 @@ mod tests {
 
     #[test]
     fn lines_are_taken_apart() {
-        let one = metric("vllm:running{engine=\"0\",model_name=\"a b\\\"c\\\\d\\n\"} 3.0 1700000000000").unwrap();
+        let one =
+            metric("vllm:running{engine=\"0\",model_name=\"a b\\\"c\\\\d\\n\"} 3.0 1700000000000").unwrap();
         assert_eq!((one.name, one.value), ("vllm:running", 3.0));
         assert_eq!(one.label("engine"), Some("0"));
         assert_eq!(one.label("model_name"), Some("a b\"c\\d\n"));
