@@ -198,7 +198,7 @@ fn the_system_screen_shows_what_there_is_and_nothing_else() {
     {
         assert!(all.contains(title), "{title}\n{all}");
     }
-    assert!(all.contains("power cap, heat") && all.contains("J"), "{all}");
+    assert!(all.contains("power cap, heat") && all.contains("J per token"), "{all}");
     let bare = shown(&readings::replayed(false), (200, 60));
     assert!(!bare.contains("GPU") && !bare.contains("KV cache") && bare.contains("Host CPU"), "{bare}");
     let energy = bare.lines().find_map(|line| line.split("energy per token").nth(1)).unwrap();
