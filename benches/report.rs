@@ -41,6 +41,7 @@ fn run() -> Run {
             name: "main".into(),
             sweep: Vec::new(),
             clients: Some(CLIENTS as u32),
+            open: None,
             planned_requests: Some(REQUESTS),
             planned_ns: None,
         }))),
@@ -79,6 +80,8 @@ fn run() -> Run {
             text: None,
             chunk_at_ns,
             chunk_tokens: Vec::new(),
+            status: None,
+            retries: 0,
         }));
     }
     let at_ns = free.iter().copied().max().unwrap_or(0);

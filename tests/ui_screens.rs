@@ -232,6 +232,20 @@ fn recordings_from_before_have_a_system_screen_too() {
 }
 
 #[test]
+fn an_open_loop_tells_its_rate_where_others_tell_clients() {
+    let s = sample::open();
+    check("open-live", &s, &on(Screen::Live));
+    check("open-clients", &s, &on(Screen::Clients));
+    check("open-curve", &s, &on(Screen::Curve));
+    for screen in [Screen::Live, Screen::Clients] {
+        let (buffer, _) = frame(&s, &on(screen), (140, 40), Depth::None);
+        let shown = text(&buffer);
+        assert!(shown.lines().next().unwrap().contains("poisson 8.8 req/s"), "{shown}");
+        assert!(shown.contains("held back") && shown.contains("+ - rate"), "{shown}");
+    }
+}
+
+#[test]
 fn log_and_help() {
     let mut ui = on(Screen::Log);
     check("log", &sample::running(8), &ui);

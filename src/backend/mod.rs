@@ -7,6 +7,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::event::{BackendInfo, ClientId, CountedBy, Outcome, RequestId};
@@ -34,6 +35,8 @@ pub struct GenerateRequest {
     pub max_tokens: u32,
     /// Do not let an end-of-sequence token end the generation.
     pub ignore_eos: bool,
+    /// The prompt as a text of the user's own, for backends that take texts; `prompt` is what is known of its tokens.
+    pub text: Option<Arc<str>>,
 }
 
 /// What a generation yields.
@@ -61,6 +64,15 @@ pub struct End {
     pub error: Option<Box<str>>,
 }
 
+/// What a server said when it refused a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: Option<u16>,
+    /// How long it asks to wait before the next try.
+    pub retry_after: Option<Duration>,
+}
+
 /// A request under way. Dropping it cancels the request and frees its slot in the engine.
 pub trait Generation: Send {
     /// The next item. After [`Item::End`] it must not be polled again.
@@ -69,6 +81,11 @@ pub trait Generation: Send {
     /// The text so far, of backends that don't hand it out piece by piece with the chunks.
     fn take_text(&mut self) -> String {
         String::new()
+    }
+
+    /// How it was refused, of one that failed by that.
+    fn refusal(&self) -> Refusal {
+        Refusal::default()
     }
 }
 
@@ -251,6 +268,14 @@ fn check_parallel(profile: &Profile, engines: u32) -> Result<(), BackendError> {
     Ok(())
 }
 
+/// Does what this process was started for, if that is not to measure: to look after a server that a run started.
+pub fn assist() -> Option<std::process::ExitCode> {
+    #[cfg(feature = "http")]
+    return openai::supervise();
+    #[cfg(not(feature = "http"))]
+    None
+}
+
 /// Looks for what can be seen to be wrong without loading anything: a device that isn't there, a model that is
 /// missing, damaged, or of a kind that the engine lacks. Looking for a hub may take seconds. `engines`: how many
 /// different ones the run needs, one after another.
@@ -279,7 +304,8 @@ pub fn check(profile: &Profile, engines: u32) -> Result<(), (&'static str, Backe
 
 #[cfg(feature = "http")]
 fn check_openai(profile: &Profile) -> Result<(), (&'static str, BackendError)> {
-    openai::check(&profile.backend)
+    openai::check(profile)?;
+    openai::check_launch(profile)
 }
 
 #[cfg(not(feature = "http"))]

@@ -200,6 +200,7 @@ impl Out {
             name: name.to_owned(),
             sweep: sweep(all, &file.args),
             clients: Some(file.args.clients),
+            open: None,
             planned_requests: Some(file.args.requests.unwrap_or(file.responses.len() as u64)),
             planned_ns: None,
         })));
@@ -263,6 +264,8 @@ fn records(stage: u32, begin_ns: u64, first: u64, file: &ResultFile) -> Vec<Requ
             text: None,
             chunk_at_ns: r.chunk_at_ns(sent_ns),
             chunk_tokens,
+            status: None,
+            retries: 0,
         }
     };
     file.responses.iter().enumerate().map(record).collect()
@@ -314,6 +317,8 @@ fn finished(r: &RequestRecord) -> Event {
         prompt_tokens: None,
         error: None,
         text: None,
+        status: None,
+        retries: 0,
     }))
 }
 

@@ -120,6 +120,7 @@ mod tests {
             name: format!("clients={stage}"),
             sweep: Vec::new(),
             clients: Some(1),
+            open: None,
             planned_requests: None,
             planned_ns: None,
         })))
@@ -150,6 +151,8 @@ mod tests {
             text: None,
             chunk_at_ns: Vec::new(),
             chunk_tokens: Vec::new(),
+            status: None,
+            retries: 0,
         })
     }
 

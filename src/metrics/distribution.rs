@@ -27,6 +27,7 @@ fn seconds(ns: u64) -> f64 {
 }
 
 /// A latency's distribution. Values are nanoseconds.
+#[derive(Clone)]
 pub(super) struct Distribution {
     histogram: Histogram<u64>,
     count: u64,
@@ -66,6 +67,30 @@ impl Distribution {
         self.sum_ns += u128::from(total_ns);
         self.min_ns = self.min_ns.min(value_ns);
         self.max_ns = self.max_ns.max(value_ns);
+    }
+
+    /// How many values were counted.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// What is left without the values of another one, all of which are in this one too. Extremes are then those of
+    /// the histogram.
+    pub(super) fn without(&self, other: &Self) -> Self {
+        let mut rest = self.clone();
+        rest.summarised = 0;
+        rest.summary = Summary::default();
+        // It can't fail for values that are in both; else all of them stay.
+        if rest.histogram.subtract(&other.histogram).is_err() {
+            return rest;
+        }
+        rest.count = self.count.saturating_sub(other.count);
+        rest.sum_ns = self.sum_ns.saturating_sub(other.sum_ns);
+        if rest.count > 0 {
+            rest.min_ns = rest.histogram.min().max(self.min_ns);
+            rest.max_ns = rest.histogram.max().min(self.max_ns);
+        }
+        rest
     }
 
     pub(super) fn clear(&mut self) {
@@ -184,6 +209,16 @@ mod tests {
         assert_eq!(s.buckets.len(), MINI_BUCKETS);
         assert_eq!(s.buckets.iter().sum::<u64>(), 1000);
         assert!(s.buckets[0] > 0 && s.buckets[MINI_BUCKETS - 1] > 0);
+    }
+
+    #[test]
+    fn what_is_left_of_tokens_that_came_together_is_zero() {
+        let (mut all, mut last) = (Distribution::new(), Distribution::new());
+        (0..4).for_each(|_| all.record(0));
+        all.record(5_000_000);
+        last.record(5_000_000);
+        let s = all.without(&last).summary().clone();
+        assert_eq!((s.count, s.min, s.max, s.p50), (4, Some(0.0), Some(0.0), Some(0.0)));
     }
 
     #[test]

@@ -23,6 +23,10 @@ pub struct RequestRecord {
     pub outcome: Outcome,
     pub error: Option<Box<str>>,
     pub text: Option<Box<str>>,
+    /// The server's HTTP status, where it refused the request.
+    pub status: Option<u16>,
+    /// How often it was sent again after the first time.
+    pub retries: u32,
     /// When each chunk came, ascending.
     pub chunk_at_ns: Vec<u64>,
     /// Tokens in each chunk, each ≥ 1; empty if every chunk held exactly one.
@@ -50,14 +54,20 @@ impl RequestRecord {
         self.chunk_at_ns.first().map(|at| at.saturating_sub(self.scheduled_ns))
     }
 
+    /// `token[k]`: when the last chunk came. An answer that came whole has no chunks, and its last token came with its
+    /// end; so much is known of it, and no more. None without tokens.
+    pub fn last_token_ns(&self) -> Option<u64> {
+        self.chunk_at_ns.last().copied().or((self.output_tokens > 0).then_some(self.finished_ns))
+    }
+
     /// `token[k] − sent`.
     pub fn e2e_ns(&self) -> Option<u64> {
-        self.chunk_at_ns.last().map(|at| at.saturating_sub(self.sent_ns))
+        self.last_token_ns().map(|at| at.saturating_sub(self.sent_ns))
     }
 
     /// `token[k] − scheduled`.
     pub fn e2e_corrected_ns(&self) -> Option<u64> {
-        self.chunk_at_ns.last().map(|at| at.saturating_sub(self.scheduled_ns))
+        self.last_token_ns().map(|at| at.saturating_sub(self.scheduled_ns))
     }
 
     /// `(token[k] − token[1]) / (output tokens − 1)`, in nanoseconds; none below two tokens.

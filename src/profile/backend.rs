@@ -1,12 +1,14 @@
 //! The schema of `[backend]`: which engine serves, and how it is set up.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::connect::{ConnectionUse, Dispatch, HttpVersion};
 use super::openai::{Dialect, Endpoint, Launch, PromptAs};
-use super::values::{duration, is_default};
+use super::values::{duration, is_default, is_true};
 
 /// Which backend serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,9 +54,37 @@ pub struct Backend {
     /// The server's way of speaking the protocol.
     #[serde(skip_serializing_if = "is_default")]
     pub dialect: Dialect,
+    /// Ask for a stream. Without one nothing is known of single tokens.
+    #[serde(skip_serializing_if = "is_true")]
+    pub stream: bool,
+    /// The model's `tokenizer.json`: makes prompt texts of a known count, and counts outputs where the server doesn't.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<PathBuf>,
     /// The environment variable that holds the server's key. The key itself never stands in a profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key_env: Option<String>,
+    /// The file that holds the server's key and nothing else, in place of `api_key_env`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key_file: Option<PathBuf>,
+    /// The HTTP that is spoken with servers: `"1.1"` or `"2"`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub http: HttpVersion,
+    /// Connections to each server, with `http = "2"`; default: one, and more once the server takes no more streams
+    /// on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u32>,
+    /// Which of several servers gets a request.
+    #[serde(skip_serializing_if = "is_default")]
+    pub dispatch: Dispatch,
+    /// Whether a connection carries more than one request.
+    #[serde(skip_serializing_if = "is_default")]
+    pub connection: ConnectionUse,
+    /// Certificates (PEM) that are trusted beside the system's, for `https://`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Check that an `https://` server is who it says. `false` is for test servers only.
+    #[serde(skip_serializing_if = "is_true")]
+    pub tls_verify: bool,
     /// Headers of every request to the server, e.g. for a gateway. The key goes into `api_key_env`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
@@ -97,7 +127,16 @@ impl Default for Backend {
             endpoint: Endpoint::default(),
             model: None,
             dialect: Dialect::default(),
+            stream: true,
+            tokenizer: None,
             api_key_env: None,
+            api_key_file: None,
+            http: HttpVersion::default(),
+            connections: None,
+            dispatch: Dispatch::default(),
+            connection: ConnectionUse::default(),
+            ca_file: None,
+            tls_verify: true,
             headers: BTreeMap::new(),
             body: BTreeMap::new(),
             prompt_as: PromptAs::default(),

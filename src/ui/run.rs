@@ -169,6 +169,7 @@ impl<'a> Dashboard<'a> {
             }
             super::state::Screen::Requests => self.ui.requests.offset = self.hits.offset,
             super::state::Screen::System => self.ui.system = self.hits.offset,
+            super::state::Screen::Latency => self.ui.latency.axis = self.hits.axis,
             _ => {}
         }
         self.terminal.show(buffer)?;

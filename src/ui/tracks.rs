@@ -118,6 +118,11 @@ pub fn tracks(snap: &Snapshot) -> Vec<Track> {
     all
 }
 
+/// How many tracks there are below the first, which always stays in sight.
+pub fn below(snap: &Snapshot) -> usize {
+    tracks(snap).len() - 1
+}
+
 fn output(series: &[SeriesPoint]) -> Track {
     let points = series.iter().map(|p| ((p.second + 1) as f64, Some(p.output_tokens as f64)));
     Track {

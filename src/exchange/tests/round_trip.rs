@@ -38,6 +38,7 @@ fn recorded(profile: Value) -> Run {
             name: format!("clients={clients}"),
             sweep: vec![("clients".into(), clients.into())],
             clients: Some(clients),
+            open: None,
             planned_requests: Some(40),
             planned_ns: None,
         };
@@ -65,6 +66,8 @@ fn finished(record: &RequestRecord) -> Event {
         prompt_tokens: None,
         error: None,
         text: None,
+        status: None,
+        retries: 0,
     }))
 }
 
@@ -100,6 +103,8 @@ fn made(stage: u32, clients: u32, i: u32, from_ns: u64) -> RequestRecord {
         text: None,
         chunk_at_ns,
         chunk_tokens,
+        status: None,
+        retries: 0,
     }
 }
 

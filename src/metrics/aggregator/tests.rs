@@ -31,6 +31,8 @@ fn end(request: RequestId, at_ns: u64, output_tokens: u32, outcome: Outcome) -> 
         prompt_tokens: None,
         error: None,
         text: None,
+        status: None,
+        retries: 0,
     }))
 }
 
@@ -41,6 +43,7 @@ fn stage(stage: StageId, at_ns: u64) -> Event {
         name: "main".into(),
         sweep: Vec::new(),
         clients: Some(4),
+        open: None,
         planned_requests: Some(10),
         planned_ns: None,
     }))

@@ -15,11 +15,11 @@ use std::time::Duration;
 use hyper::header::{self, HeaderMap, HeaderValue};
 
 use super::fault::{Fault, harmless};
-use super::server::{Server, headers};
+use super::server::{Server, Ways, headers};
 use super::target::Target;
 use crate::backend::Gauges;
 use crate::clock::Clock;
-use crate::profile::Backend as Settings;
+use crate::profile::{Backend as Settings, ConnectionUse, HttpVersion};
 
 /// Time between two questions.
 const EVERY: Duration = Duration::from_secs(1);
@@ -117,6 +117,8 @@ pub fn check(url: &str) -> Result<(), String> {
 struct Asked {
     target: Target,
     headers: HeaderMap,
+    /// How it is connected to; or what is wrong with that.
+    ways: Result<Ways, String>,
     clock: Clock,
     /// Once its name was looked up.
     server: Option<Server>,
@@ -130,14 +132,22 @@ impl Asked {
     fn new(target: Target, settings: &Settings, key: Option<&str>, clock: Clock) -> Self {
         // The key is for the servers that are measured, and for nobody else.
         let ours = settings.urls.iter().filter_map(|url| Target::parse(url).ok());
-        let known = ours.into_iter().any(|own| own.authority == target.authority);
+        let known = ours.into_iter().any(|own| own.tls == target.tls && own.authority == target.authority);
         let mut made = if known {
             headers(&target, &settings.headers, key).unwrap_or_default()
         } else {
             headers(&target, std::iter::empty(), None).unwrap_or_default()
         };
         made.insert(header::ACCEPT, HeaderValue::from_static("text/plain; version=0.0.4, */*;q=0.1"));
-        Self { target, headers: made, clock, server: None, failures: 0, complained: false, wait: 0 }
+        // One short question a second, whatever the load's connections are.
+        let plain = Settings {
+            http: HttpVersion::default(),
+            connection: ConnectionUse::default(),
+            connections: None,
+            ..settings.clone()
+        };
+        let ways = Ways::new(&plain, Some(ANSWER), target.tls).map_err(|(_, why)| why);
+        Self { target, headers: made, ways, clock, server: None, failures: 0, complained: false, wait: 0 }
     }
 
     /// Asks, if it is its turn.
@@ -166,8 +176,11 @@ impl Asked {
     async fn ask(&mut self) -> Result<Gauges, String> {
         let server = match self.server.take() {
             Some(server) => server,
-            None => Server::find(self.target.clone(), self.headers.clone(), self.clock)
-                .map_err(|fault| fault.message)?,
+            None => {
+                let ways = self.ways.clone()?;
+                Server::find(self.target.clone(), self.headers.clone(), ways, self.clock)
+                    .map_err(|fault| fault.message)?
+            }
         };
         // Given up in the midst of it, the server goes with its connections.
         let answer = get(&server, &self.target.prefix).await;
@@ -187,7 +200,8 @@ impl Asked {
         }
         if !std::mem::replace(&mut self.complained, true) {
             tracing::info!(
-                "no figures of the engine from http://{}{}: {}; backend.metrics_url names another place, or \"\" for none",
+                "no figures of the engine from {}://{}{}: {}; backend.metrics_url names another place, or \"\" for none",
+                self.target.scheme(),
                 self.target.authority,
                 self.target.prefix,
                 harmless(why)
