@@ -192,12 +192,12 @@ mod tests {
     fn snapshot(records: &[RequestRecord]) -> Snapshot {
         let mut aggregator = Aggregator::new();
         aggregator.apply(&Event::Stage(Box::new(StageStart {
-            open: None,
             at_ns: 0,
             stage: 0,
             name: "main".into(),
             sweep: Vec::new(),
             clients: Some(2),
+            open: None,
             planned_requests: None,
             planned_ns: None,
         })));

@@ -86,9 +86,12 @@ impl Distribution {
         }
         rest.count = self.count.saturating_sub(other.count);
         rest.sum_ns = self.sum_ns.saturating_sub(other.sum_ns);
-        if rest.count > 0 {
-            rest.min_ns = rest.histogram.min().max(self.min_ns);
-            rest.max_ns = rest.histogram.max().min(self.max_ns);
+        let mut left = rest.histogram.iter_recorded().map(|entry| entry.value_iterated_to());
+        if let Some(least) = left.next() {
+            let most = left.last().unwrap_or(least);
+            // The ends of the histogram's steps may lie beyond the true extremes.
+            rest.min_ns = least.clamp(self.min_ns, self.max_ns);
+            rest.max_ns = most.clamp(rest.min_ns, self.max_ns);
         }
         rest
     }
@@ -212,16 +215,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_tokens_that_came_together_is_zero() {
-        let (mut all, mut last) = (Distribution::new(), Distribution::new());
-        (0..4).for_each(|_| all.record(0));
-        all.record(5_000_000);
-        last.record(5_000_000);
-        let s = all.without(&last).summary().clone();
-        assert_eq!((s.count, s.min, s.max, s.p50), (4, Some(0.0), Some(0.0), Some(0.0)));
-    }
-
-    #[test]
     fn values_beyond_the_bounds_saturate_but_stay_exact_in_max_and_mean() {
         let mut d = Distribution::new();
         d.record(2 * HIGHEST_NS);
@@ -230,6 +223,39 @@ mod tests {
         assert_eq!(s.max, Some(7200.0));
         assert_eq!(s.min, Some(0.0));
         assert_eq!(s.mean, Some(3600.0));
+    }
+
+    #[test]
+    fn what_is_taken_out_is_gone_whatever_is_left() {
+        let of = |values: &[u64]| {
+            let mut d = Distribution::new();
+            for ns in values {
+                d.record(*ns);
+            }
+            d
+        };
+        let cases: [(&[u64], &[u64], Option<(f64, f64)>); 5] = [
+            (&[5_000_000, 9_000_000, 70_000_000], &[70_000_000], Some((0.005, 0.009))),
+            (&[0, 0, 20_000_000], &[20_000_000], Some((0.0, 0.0))),
+            (&[0, 0], &[0], Some((0.0, 0.0))),
+            (&[3 * HIGHEST_NS, 7_000_000], &[3 * HIGHEST_NS], Some((0.007, 0.007))),
+            (&[8_000_000], &[8_000_000], None),
+        ];
+        for (all, out, want) in cases {
+            let mut rest = of(all).without(&of(out));
+            let s = rest.summary().clone();
+            assert_eq!(s.count, (all.len() - out.len()) as u64);
+            let Some((least, most)) = want else {
+                assert_eq!(s, Summary::default());
+                continue;
+            };
+            for (got, want) in [(s.min, least), (s.max, most), (s.p50, least)] {
+                assert!(
+                    (got.unwrap() - want).abs() <= want.max(1e-3) * 1e-3,
+                    "{got:?} for {want} in {all:?}"
+                );
+            }
+        }
     }
 
     #[test]

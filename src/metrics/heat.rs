@@ -67,6 +67,11 @@ pub struct HeatMaps {
 }
 
 impl HeatMaps {
+    /// When the first column of any figure begins; `None` while there is none.
+    pub fn begin_ns(&self) -> Option<u64> {
+        self.figures.iter().filter_map(|heat| heat.columns().next()).map(|column| column.start_ns).min()
+    }
+
     /// The map of a figure.
     pub fn of(&self, figure: HeatFigure) -> &Heat {
         &self.figures[figure as usize]
@@ -78,17 +83,14 @@ impl HeatMaps {
         let prompt = record.prompt_tokens;
         let (shortest, longest) = self.prompt_tokens.unwrap_or((prompt, prompt));
         self.prompt_tokens = Some((shortest.min(prompt), longest.max(prompt)));
-        let (Some(first), Some(last)) = (record.chunk_at_ns.first(), record.chunk_at_ns.last()) else {
-            return;
-        };
-        let tpot_ns = record.tpot_ns().map(|ns| ns.round() as u64);
+        // An answer that came whole has neither first token nor gaps, but an end.
         let values = [
-            (HeatFigure::Ttft, *first, record.ttft_ns()),
-            (HeatFigure::Tpot, *last, tpot_ns),
-            (HeatFigure::E2e, *last, record.e2e_ns()),
+            (HeatFigure::Ttft, record.chunk_at_ns.first().copied(), record.ttft_ns()),
+            (HeatFigure::Tpot, record.last_token_ns(), record.tpot_ns().map(|ns| ns.round() as u64)),
+            (HeatFigure::E2e, record.last_token_ns(), record.e2e_ns()),
         ];
         for (figure, at_ns, value) in values {
-            if let Some(ns) = value {
+            if let (Some(at_ns), Some(ns)) = (at_ns, value) {
                 self.figures[figure as usize].column(at_ns).add(bucket_of(ns), 1);
             }
         }

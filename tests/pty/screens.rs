@@ -9,11 +9,18 @@ fn every_key_does_what_the_help_says_and_nothing_breaks() {
         Terminal::start(&home, &["--profile", "sim", "--set", "stop={duration=\"1h\"}"], 120, 40);
     terminal.wait_for("measuring");
     terminal.keys("?");
-    terminal.wait_for("theme");
+    terminal.wait_for("any key closes");
+    // Keys that come at once after an Escape would be taken for Alt and a key.
     terminal.keys("\x1b");
+    terminal.wait_until("the help to close", |text| !text.contains("any key closes"));
     terminal.keys("2");
     terminal.wait_for("Latency over time");
-    terminal.keys("f[]wzZ\x1b[D\x1b[D\x1b[C\x1b[H\x1b[F\x1b");
+    // There is no column to look at before the first request has completed.
+    terminal.wait_for("lines over");
+    terminal.keys("f[]wzZ\x1b[D\x1b[D\x1b[C\x1b[H\x1b[F");
+    terminal.wait_for("TPOT, 0:");
+    terminal.keys("\x1b");
+    terminal.wait_for("TPOT, all shown");
     terminal.keys("d");
     terminal.wait_for("as vllm");
     terminal.keys("ddddd3");

@@ -10,8 +10,8 @@ use fastgen_tui::event::{
 };
 use fastgen_tui::metrics::fastgen::{Curve, Effective, Point, Source};
 use fastgen_tui::metrics::{
-    Aggregator, Counts, CurveView, ErrorCount, ErrorKind, InFlight, Lane, Latencies, Loading, MINI_BUCKETS,
-    Open, Rate, RequestRecord, SeriesPoint, Snapshot, Span, Summary, ToolFigures,
+    Aggregator, Counts, CurveView, ErrorCount, ErrorKind, HeatMaps, InFlight, Lane, Latencies, Loading,
+    MINI_BUCKETS, Open, Rate, RequestRecord, SeriesPoint, Snapshot, Span, Summary, ToolFigures,
 };
 use fastgen_tui::ui::{Recording, Title, Transport};
 
@@ -345,6 +345,20 @@ pub fn heat(at: u64, requests: u64) -> Snapshot {
         }));
     }
     aggregator.snapshot(at)
+}
+
+/// A dozen answers without streaming.
+pub fn whole_answers() -> HeatMaps {
+    let mut aggregator = Aggregator::new();
+    aggregator.apply(&Event::Stage(Box::new(stage(8))));
+    aggregator.apply(&Event::Phase { at_ns: 4 * S, stage: 0, phase: Phase::Measuring });
+    let mut dice = Dice(3);
+    for request in 0..12 {
+        let record = RequestRecord { request, ..RequestRecord::clone(&records(1, 30 * S, &mut dice)[0]) };
+        let (chunk_at_ns, chunk_tokens) = (Vec::new(), Vec::new());
+        aggregator.apply_record(&Arc::new(RequestRecord { chunk_at_ns, chunk_tokens, ..record }));
+    }
+    aggregator.snapshot(31 * S).heat
 }
 
 fn sample(at_ns: u64) -> Sample {

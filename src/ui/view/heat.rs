@@ -73,6 +73,10 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     hits.axis = look.axis;
     hits.add(Rect { height: map.height + 1, ..map }, Target::Cells);
     let top = plot::draw(buf, map, &look, cx);
+    if look.shown.total() == 0 {
+        let words = format!("no {} in this stretch", cx.ui.latency.figure.name());
+        text(buf, map, (2, map.height / 2), &words, cx.theme.fg(Role::Muted));
+    }
     side::draw(buf, right, Some(&look), cx);
     detail::draw(buf, bottom, Some(&look), top, cx);
 }
@@ -101,8 +105,8 @@ fn map_panel(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) -> Rect
 fn look<'a>(cx: &Cx<'a>, map: Rect) -> Option<Look<'a>> {
     let figure = cx.ui.latency.figure;
     let heat = cx.snap.heat.of(figure);
-    // All figures share an axis: what came first is a first token.
-    let begin_ns = cx.snap.heat.of(HeatFigure::Ttft).columns().next()?.start_ns;
+    // All figures share an axis.
+    let begin_ns = cx.snap.heat.begin_ns()?;
     let axis = scale::time_axis(begin_ns, cx, map.width);
     let on_axis = |c: &&HeatColumn| c.end_ns() > axis.from_ns && c.start_ns < axis.end_ns();
     let columns: Vec<&HeatColumn> = heat.columns().filter(on_axis).collect();
