@@ -85,6 +85,11 @@ impl Server {
         })
     }
 
+    /// Whether it is on this machine, as far as its addresses tell.
+    pub fn is_here(&self) -> bool {
+        !self.addresses.is_empty() && self.addresses.iter().all(|address| address.ip().is_loopback())
+    }
+
     /// The HTTP that is spoken with it.
     pub fn http(&self) -> HttpVersion {
         self.ways.http

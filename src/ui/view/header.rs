@@ -95,11 +95,14 @@ fn recording(cx: &Cx<'_>) -> Line<'static> {
     Line::from(vec![Span::styled(mark, theme.bold(style)), Span::styled(format!(" {words}"), words_style)])
 }
 
+/// Columns that the phase with its times and the counts take beside the tabs.
+const BESIDE_TABS: usize = 50;
+
 fn tabs(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) -> u16 {
     let mut x = 1;
     // Where names would leave no room for the phase, only the screen that is shown has its own.
     let names: usize = Screen::ALL.iter().map(|s| s.name().len() + 4).sum();
-    let all = names * 2 <= usize::from(area.width);
+    let all = names + BESIDE_TABS <= usize::from(area.width);
     for screen in Screen::ALL {
         let label = if all || screen == cx.ui.screen {
             format!(" {} {} ", screen.number(), screen.name())
