@@ -227,6 +227,8 @@ mod tests {
 
     #[test]
     fn what_is_taken_out_is_gone_whatever_is_left() {
+        /// All, what is taken out, and least and most of what is left.
+        type Case = (&'static [u64], &'static [u64], Option<(f64, f64)>);
         let of = |values: &[u64]| {
             let mut d = Distribution::new();
             for ns in values {
@@ -234,7 +236,7 @@ mod tests {
             }
             d
         };
-        let cases: [(&[u64], &[u64], Option<(f64, f64)>); 5] = [
+        let cases: [Case; 5] = [
             (&[5_000_000, 9_000_000, 70_000_000], &[70_000_000], Some((0.005, 0.009))),
             (&[0, 0, 20_000_000], &[20_000_000], Some((0.0, 0.0))),
             (&[0, 0], &[0], Some((0.0, 0.0))),

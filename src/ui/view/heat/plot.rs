@@ -131,7 +131,7 @@ fn named(control: &Control) -> String {
         Control::Paused => "paused".into(),
         Control::Resumed => "resumed".into(),
         Control::Clients { clients } => format!("{clients} clients"),
-        Control::Rate { rate } => format!("{rate:.1} req/s"),
+        Control::Rate { rate } => format!("{rate:.3} req/s"),
         Control::Mark { note } => note.clone(),
         Control::Stop => "stop".into(),
         Control::Abort => "abort".into(),
