@@ -100,6 +100,8 @@ impl Iterator for Load {
                 prompt_tokens: None,
                 error: None,
                 text: None,
+                status: None,
+                retries: 0,
             };
             (Event::Finished(Box::new(finished)), (at + 200 + self.below(100), client, u64::MAX, 0))
         };

@@ -80,6 +80,8 @@ fn run() -> Run {
             text: None,
             chunk_at_ns,
             chunk_tokens: Vec::new(),
+            status: None,
+            retries: 0,
         }));
     }
     let at_ns = free.iter().copied().max().unwrap_or(0);

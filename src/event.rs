@@ -164,6 +164,10 @@ pub struct Finished {
     pub error: Option<Box<str>>,
     /// Generated text, where the backend gives it.
     pub text: Option<Box<str>>,
+    /// The server's HTTP status, where it refused the request.
+    pub status: Option<u16>,
+    /// How often it was sent again; `sent` is the first time, so its latencies hold all of them.
+    pub retries: u32,
 }
 
 /// How a request ended.

@@ -7,6 +7,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::event::{BackendInfo, ClientId, CountedBy, Outcome, RequestId};
@@ -63,6 +64,15 @@ pub struct End {
     pub error: Option<Box<str>>,
 }
 
+/// What a server said when it refused a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: Option<u16>,
+    /// How long it asks to wait before the next try.
+    pub retry_after: Option<Duration>,
+}
+
 /// A request under way. Dropping it cancels the request and frees its slot in the engine.
 pub trait Generation: Send {
     /// The next item. After [`Item::End`] it must not be polled again.
@@ -71,6 +81,11 @@ pub trait Generation: Send {
     /// The text so far, of backends that don't hand it out piece by piece with the chunks.
     fn take_text(&mut self) -> String {
         String::new()
+    }
+
+    /// How it was refused, of one that failed by that.
+    fn refusal(&self) -> Refusal {
+        Refusal::default()
     }
 }
 
@@ -258,7 +273,7 @@ pub fn check(profile: &Profile, engines: u32) -> Result<(), (&'static str, Backe
 
 #[cfg(feature = "http")]
 fn check_openai(profile: &Profile) -> Result<(), (&'static str, BackendError)> {
-    openai::check(&profile.backend)?;
+    openai::check(profile)?;
     openai::check_launch(profile)
 }
 

@@ -264,6 +264,8 @@ fn records(stage: u32, begin_ns: u64, first: u64, file: &ResultFile) -> Vec<Requ
             text: None,
             chunk_at_ns: r.chunk_at_ns(sent_ns),
             chunk_tokens,
+            status: None,
+            retries: 0,
         }
     };
     file.responses.iter().enumerate().map(record).collect()
@@ -315,6 +317,8 @@ fn finished(r: &RequestRecord) -> Event {
         prompt_tokens: None,
         error: None,
         text: None,
+        status: None,
+        retries: 0,
     }))
 }
 

@@ -1,7 +1,6 @@
 //! One simulated client: warm up, meet at the barrier, then take turns until there are none. In an open loop each
 //! request is a client of its own.
 
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +8,12 @@ use tokio::sync::watch;
 
 use super::control::{StopLevel, Wish};
 use super::driver::Stage;
+use super::follow::Follow;
 use super::turns::{Gate, Turn};
-use crate::backend::{End, GenerateRequest, Generation, Item};
-use crate::event::{ClientId, CountedBy, Event, Finished, Outcome, RequestId, Sent};
+use crate::backend::GenerateRequest;
+use crate::event::{ClientId, Event, Finished, Sent};
 use crate::workload::{Planned, Stream};
 
-/// Most bytes of generated text kept of one request.
-pub(super) const TEXT_LIMIT: usize = 64 * 1024;
 /// A client whose requests fail one after another waits before the next: this, doubled each time…
 const BACKOFF: Duration = Duration::from_millis(10);
 /// …up to this, so that a dead server isn't asked a million times a second.
@@ -96,15 +94,16 @@ impl Client {
             max_tokens: ask.output_tokens,
             warmup,
         }));
-        let generation = stage.backend.generate(GenerateRequest {
+        let ask = GenerateRequest {
             request,
             client: self.id,
             prompt: ask.prompt,
             max_tokens: ask.output_tokens,
             ignore_eos: stage.ignore_eos,
             text: ask.text,
-        });
-        let (end, text) = Follow { stage, request, sent_ns }.to_the_end(generation).await;
+        };
+        let told = Follow { stage, request, sent_ns }.to_the_end(ask).await;
+        let end = told.end;
         let (failed, at_ns) = (end.outcome.is_failure(), stage.clock.now_ns());
         stage.count(at_ns, &end, warmup);
         stage.sink.send(Event::Finished(Box::new(Finished {
@@ -115,7 +114,9 @@ impl Client {
             counted_by: end.counted_by,
             prompt_tokens: end.prompt_tokens,
             error: end.error,
-            text: (!text.is_empty()).then(|| text.into()),
+            text: (!told.text.is_empty()).then(|| told.text.into()),
+            status: told.refusal.status,
+            retries: told.retries,
         })));
         if failed {
             stage.something_failed();
@@ -134,79 +135,5 @@ impl Client {
         let mut gate = self.stage.turns.gate();
         let ends = gate.wait_for(|gate| matches!(gate, Gate::Draining | Gate::Cancelling));
         let _ = tokio::time::timeout(wait, ends).await;
-    }
-}
-
-/// All of a request's text, as far as it is kept.
-fn joined(mut text: String, rest: String) -> String {
-    if text.is_empty() {
-        text = rest;
-    } else {
-        text.push_str(&rest);
-    }
-    text.truncate(text.floor_char_boundary(TEXT_LIMIT));
-    text
-}
-
-/// Follows one generation: stamps what comes, and gives up where the profile or the user says so.
-struct Follow<'a> {
-    stage: &'a Stage,
-    request: RequestId,
-    sent_ns: u64,
-}
-
-impl Follow<'_> {
-    async fn to_the_end(&self, mut generation: Box<dyn Generation>) -> (End, String) {
-        let mut text = String::new();
-        let mut output_tokens = 0;
-        let mut gate = self.stage.turns.gate();
-        let cancelled = gate.wait_for(|gate| *gate == Gate::Cancelling);
-        tokio::pin!(cancelled);
-        let total = self.deadline(self.stage.load.request_timeout);
-        let first = self.deadline(self.stage.load.ttft_timeout);
-        tokio::pin!(total, first);
-        loop {
-            let outcome = tokio::select! {
-                biased;
-                item = generation.next() => match item {
-                    Item::Chunk { at_ns, tokens, text: piece } => {
-                        let at_ns = at_ns.unwrap_or_else(|| self.stage.clock.now_ns());
-                        self.stage.sink.send(Event::Token { at_ns, request: self.request, tokens });
-                        output_tokens += tokens;
-                        if let Some(piece) = piece && text.len() + piece.len() <= TEXT_LIMIT {
-                            text.push_str(&piece);
-                        }
-                        continue;
-                    }
-                    Item::Prefill { at_ns } => {
-                        self.stage.sink.send(Event::Prefill { at_ns, request: self.request });
-                        continue;
-                    }
-                    Item::End(end) => return (end, joined(text, generation.take_text())),
-                },
-                _ = &mut cancelled => Outcome::Cancelled,
-                () = &mut total => Outcome::TimedOutTotal,
-                () = &mut first, if output_tokens == 0 => Outcome::TimedOutTtft,
-            };
-            // Dropping the generation, on return, frees its slot in the engine.
-            let end = End {
-                outcome,
-                output_tokens,
-                counted_by: CountedBy::Chunks,
-                prompt_tokens: None,
-                error: None,
-            };
-            return (end, joined(text, generation.take_text()));
-        }
-    }
-
-    async fn deadline(&self, limit: Option<Duration>) {
-        match limit {
-            Some(limit) => {
-                let until = self.stage.clock.instant(self.sent_ns) + limit;
-                tokio::time::sleep_until(until.into()).await;
-            }
-            None => pending().await,
-        }
     }
 }

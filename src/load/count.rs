@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::client::TEXT_LIMIT;
+use super::follow::TEXT_LIMIT;
 use crate::collector::Amend;
 use crate::event::{CountedBy, Event, Finished};
 use crate::model::TextTokenizer;
@@ -74,6 +74,8 @@ mod tests {
 
     fn finished(counted_by: CountedBy, output_tokens: u32, text: &str) -> Event {
         Event::Finished(Box::new(Finished {
+            status: None,
+            retries: 0,
             at_ns: 0,
             request: 0,
             outcome: Outcome::Completed,

@@ -14,6 +14,7 @@ mod count;
 mod driver;
 mod engines;
 mod flat;
+mod follow;
 mod launch;
 mod open;
 mod pulse;

@@ -151,6 +151,8 @@ mod tests {
             text: None,
             chunk_at_ns: Vec::new(),
             chunk_tokens: Vec::new(),
+            status: None,
+            retries: 0,
         })
     }
 

@@ -9,7 +9,7 @@ use super::latencies::Distributions;
 use super::seconds::Seconds;
 use super::tables::{Journal, Recent, Slowest};
 use super::tracker::Tracker;
-use super::{Counts, HeatMaps, Loading, RequestRecord};
+use super::{Counts, HeatMaps, Loading, RequestRecord, count_error};
 use crate::event::{
     BackendInfo, Control, Ended, Event, Finished, Outcome, Phase, RequestId, Sample, Sent, StageId,
     StageStart,
@@ -290,6 +290,7 @@ impl Aggregator {
 
     fn count_outcome(&mut self, record: &RequestRecord) {
         let counts = &mut self.stage.counts;
+        counts.retries += u64::from(record.retries);
         let outcome = record.outcome;
         if outcome == Outcome::Completed {
             counts.completed += 1;
@@ -299,7 +300,7 @@ impl Aggregator {
             self.curve.take(record);
             return;
         }
-        *counts.errors.entry(outcome).or_default() += 1;
+        count_error(&mut counts.errors, record);
         if outcome == Outcome::Cancelled {
             counts.cancelled += 1;
             return;

@@ -236,6 +236,8 @@ mod tests {
             text: None,
             chunk_at_ns,
             chunk_tokens: Vec::new(),
+            status: None,
+            retries: 0,
         }
     }
 

@@ -143,6 +143,8 @@ pub(super) mod tests {
     pub fn chunky() -> RequestRecord {
         let ms = |at: u64| at * 1_000_000;
         RequestRecord {
+            status: None,
+            retries: 0,
             request: 0,
             client: 0,
             stage: 0,

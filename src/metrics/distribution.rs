@@ -86,12 +86,10 @@ impl Distribution {
         }
         rest.count = self.count.saturating_sub(other.count);
         rest.sum_ns = self.sum_ns.saturating_sub(other.sum_ns);
-        let mut left = rest.histogram.iter_recorded().map(|entry| entry.value_iterated_to());
-        if let Some(least) = left.next() {
-            let most = left.last().unwrap_or(least);
+        if rest.count > 0 {
             // The ends of the histogram's steps may lie beyond the true extremes.
-            rest.min_ns = least.clamp(self.min_ns, self.max_ns);
-            rest.max_ns = most.clamp(rest.min_ns, self.max_ns);
+            rest.min_ns = rest.histogram.min().clamp(self.min_ns, self.max_ns);
+            rest.max_ns = rest.histogram.max().clamp(rest.min_ns, self.max_ns);
         }
         rest
     }
@@ -212,6 +210,16 @@ mod tests {
         assert_eq!(s.buckets.len(), MINI_BUCKETS);
         assert_eq!(s.buckets.iter().sum::<u64>(), 1000);
         assert!(s.buckets[0] > 0 && s.buckets[MINI_BUCKETS - 1] > 0);
+    }
+
+    #[test]
+    fn what_is_left_of_tokens_that_came_together_is_zero() {
+        let (mut all, mut last) = (Distribution::new(), Distribution::new());
+        (0..4).for_each(|_| all.record(0));
+        all.record(5_000_000);
+        last.record(5_000_000);
+        let s = all.without(&last).summary().clone();
+        assert_eq!((s.count, s.min, s.max, s.p50), (4, Some(0.0), Some(0.0), Some(0.0)));
     }
 
     #[test]

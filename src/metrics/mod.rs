@@ -9,6 +9,7 @@
 //! | `tracker` | requests in flight, until they become a [`RequestRecord`] |
 //! | `distribution` | one latency figure: histogram, exact mean and extremes |
 //! | `seconds` | the last whole seconds: series, rates, peaks |
+//! | `errors` | what went wrong, by kind |
 //! | `fates` | how stages ended |
 //! | `lanes` | what each client did lately |
 //! | `tables` | the last and the slowest requests, log lines |
@@ -24,6 +25,7 @@ mod by_tool;
 mod curve;
 mod definitions;
 mod distribution;
+mod errors;
 pub mod fastgen;
 mod fates;
 mod hash;
@@ -41,6 +43,7 @@ pub use aggregator::Aggregator;
 pub use by_tool::{Told, ToolFigures};
 pub use curve::{CurveSla, CurveView, Limit, StagePoint};
 pub use definitions::{Definitions, Over, Value};
+pub use errors::{ErrorCount, ErrorKind, Errors, count_error};
 pub(crate) use hash::IdHasher;
 pub use heat::{
     BUCKETS, Bins, FINEST_NS, Heat, HeatColumn, HeatFigure, HeatMaps, bucket_of, bucket_start_ns,

@@ -23,6 +23,10 @@ pub struct RequestRecord {
     pub outcome: Outcome,
     pub error: Option<Box<str>>,
     pub text: Option<Box<str>>,
+    /// The server's HTTP status, where it refused the request.
+    pub status: Option<u16>,
+    /// How often it was sent again after the first time.
+    pub retries: u32,
     /// When each chunk came, ascending.
     pub chunk_at_ns: Vec<u64>,
     /// Tokens in each chunk, each ≥ 1; empty if every chunk held exactly one.

@@ -1,10 +1,9 @@
 //! What a screen can know at one moment: everything is bounded, so a copy costs the same all run long.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::curve::CurveView;
-use super::{HeatMaps, RequestRecord, ToolFigures};
+use super::{Errors, HeatMaps, RequestRecord, ToolFigures};
 use crate::event::{BackendInfo, Control, Ended, LogLine, Outcome, Phase, RequestId, Sample, StageStart};
 
 /// Requests kept for the table: the last ones.
@@ -124,8 +123,10 @@ pub struct Counts {
     /// Output tokens that reached clients, and prompt tokens of requests with a first token.
     pub output_tokens: u64,
     pub input_tokens: u64,
-    /// By outcome; without `Completed`.
-    pub errors: BTreeMap<Outcome, u64>,
+    /// Requests that did not complete, by kind.
+    pub errors: Errors,
+    /// How often requests were sent again.
+    pub retries: u64,
     /// Tokens in the longest sequence (prompt and output) so far.
     pub longest_tokens: u32,
 }

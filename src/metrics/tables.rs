@@ -163,6 +163,8 @@ mod tests {
             text: None,
             chunk_at_ns: vec![e2e_ns; chunks],
             chunk_tokens: Vec::new(),
+            status: None,
+            retries: 0,
         })
     }
 

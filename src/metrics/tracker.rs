@@ -64,6 +64,8 @@ impl OpenRequest {
             outcome: end.outcome,
             error: end.error.clone(),
             text: end.text.clone(),
+            status: end.status,
+            retries: end.retries,
             chunk_at_ns: self.chunk_at_ns,
             chunk_tokens: self.chunk_tokens,
         };
@@ -252,6 +254,8 @@ mod tests {
             prompt_tokens: None,
             error: None,
             text: None,
+            status: None,
+            retries: 0,
         }
     }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::connect::{ConnectionUse, Dispatch, HttpVersion};
 use super::openai::{Dialect, Endpoint, Launch, PromptAs};
-use super::values::{duration, is_default};
+use super::values::{duration, is_default, is_true};
 
 /// Which backend serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +63,28 @@ pub struct Backend {
     /// The environment variable that holds the server's key. The key itself never stands in a profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key_env: Option<String>,
+    /// The file that holds the server's key and nothing else, in place of `api_key_env`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key_file: Option<PathBuf>,
+    /// The HTTP that is spoken with servers: `"1.1"` or `"2"`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub http: HttpVersion,
+    /// Connections to each server, with `http = "2"`; default: one, and more once the server takes no more streams
+    /// on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u32>,
+    /// Which of several servers gets a request.
+    #[serde(skip_serializing_if = "is_default")]
+    pub dispatch: Dispatch,
+    /// Whether a connection carries more than one request.
+    #[serde(skip_serializing_if = "is_default")]
+    pub connection: ConnectionUse,
+    /// Certificates (PEM) that are trusted beside the system's, for `https://`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Check that an `https://` server is who it says. `false` is for test servers only.
+    #[serde(skip_serializing_if = "is_true")]
+    pub tls_verify: bool,
     /// Headers of every request to the server, e.g. for a gateway. The key goes into `api_key_env`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
@@ -103,6 +126,13 @@ impl Default for Backend {
             stream: true,
             tokenizer: None,
             api_key_env: None,
+            api_key_file: None,
+            http: HttpVersion::default(),
+            connections: None,
+            dispatch: Dispatch::default(),
+            connection: ConnectionUse::default(),
+            ca_file: None,
+            tls_verify: true,
             headers: BTreeMap::new(),
             body: BTreeMap::new(),
             prompt_as: PromptAs::default(),
@@ -112,11 +142,6 @@ impl Default for Backend {
             sim: Sim::default(),
         }
     }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_true(value: &bool) -> bool {
-    *value
 }
 
 /// A number of threads, or `"auto"`.

@@ -197,6 +197,8 @@ fn check_spread(spread: &Spread, key: &str, check: &mut Check) {
 
 /// Most clients of a closed loop, and requests in flight of an open one: each is a task with its own state.
 const MOST_CLIENTS: u32 = 100_000;
+/// Most times that a request is sent again.
+const MOST_RETRIES: u32 = 100;
 
 fn check_bounds(min: u32, max: u32, key: &str, check: &mut Check) {
     check.at_least_one(min, &format!("{key}.min"));
@@ -218,6 +220,11 @@ fn check_load(profile: &Profile, check: &mut Check) {
     check.short(load.start_jitter.per_client, "load.start_jitter");
     check.time(load.ttft_timeout, "load.ttft_timeout");
     check.time(load.request_timeout, "load.request_timeout");
+    check.time(load.idle_timeout, "load.idle_timeout");
+    check.time(load.connect_timeout, "load.connect_timeout");
+    check.need(load.retries <= MOST_RETRIES, "load.retries", || {
+        format!("can be {MOST_RETRIES} at most, and is {}", load.retries)
+    });
     check.short(load.stage_pause, "load.stage_pause");
     check.time(stop.duration, "stop.duration");
     check.need(stop.when_flat.is_none_or(|gain| (0.0..1.0).contains(&gain)), "stop.when_flat", || {

@@ -3,7 +3,7 @@
 use super::check::Check;
 use super::check_launch::check_launch;
 use super::openai::{Dialect, Endpoint};
-use super::{BackendKind, Profile, ProfileError, StagePlan};
+use super::{Backend, BackendKind, HttpVersion, Profile, ProfileError, StagePlan};
 
 /// Headers that are made here, or that would carry a key into a recording.
 const OWN_HEADERS: [&str; 9] = [
@@ -36,6 +36,8 @@ const OWN_BODY: [&str; 14] = [
     "best_of",
     "details",
 ];
+/// Most connections to a server.
+const MOST_CONNECTIONS: u32 = 10_000;
 /// The smallest vocabulary that prompts can be drawn from: the first ids are control tokens.
 const LEAST_VOCABULARY: u32 = 100;
 
@@ -52,6 +54,7 @@ pub(super) fn check_openai(profile: &Profile, check: &mut Check) {
     check.need(backend.api_key_env.as_deref().is_none_or(is_variable), "backend.api_key_env", || {
         "must be the NAME of an environment variable that holds the key, never the key itself".into()
     });
+    check_connections(backend, check);
     check.need(backend.vocabulary.is_none_or(|n| n >= LEAST_VOCABULARY), "backend.vocabulary", || {
         format!("must be {LEAST_VOCABULARY} or more")
     });
@@ -95,6 +98,33 @@ fn check_answers(profile: &Profile, check: &mut Check) {
     let whole = !backend.stream || matches!(dialect, Dialect::AzureMl);
     check.need(!whole || profile.load.ttft_timeout.is_none(), "load.ttft_timeout", || {
         "without a stream no first token is seen; set load.request_timeout instead".into()
+    });
+}
+
+fn check_connections(backend: &Backend, check: &mut Check) {
+    check.need(
+        backend.api_key_env.is_none() || backend.api_key_file.is_none(),
+        "backend.api_key_file",
+        || "`backend.api_key_env` is set too; the key comes from one of them".into(),
+    );
+    for (key, path) in
+        [("backend.api_key_file", &backend.api_key_file), ("backend.ca_file", &backend.ca_file)]
+    {
+        let empty = path.as_ref().is_some_and(|path| path.as_os_str().is_empty());
+        check.need(!empty, key, || "must not be empty; leave the key out for none".into());
+    }
+    check.need(
+        backend.connections.is_none_or(|n| (1..=MOST_CONNECTIONS).contains(&n)),
+        "backend.connections",
+        || format!("must be 1 to {MOST_CONNECTIONS}"),
+    );
+    check.need(
+        backend.connections.is_none() || backend.http == HttpVersion::Two,
+        "backend.connections",
+        || "needs http = \"2\": with HTTP/1.1 there are as many connections as requests under way".into(),
+    );
+    check.need(backend.tls_verify || backend.ca_file.is_none(), "backend.ca_file", || {
+        "is of no use with tls_verify = false; leave one of them out".into()
     });
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::backend::Backend;
-use super::values::{duration, duration_map, optional_duration};
+use super::values::{duration, duration_map, is_default, optional_duration};
 
 /// A whole profile, checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -237,6 +237,16 @@ pub struct Load {
     /// Give up a request after this.
     #[serde(with = "optional_duration", skip_serializing_if = "Option::is_none")]
     pub request_timeout: Option<Duration>,
+    /// Give up a request whose tokens have begun to come when none has come for this long.
+    #[serde(with = "optional_duration", skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<Duration>,
+    /// Most time for a connection to a server; default 10 s.
+    #[serde(with = "optional_duration", skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<Duration>,
+    /// Send a request again, at most so often, when no connection can be made or the server is overloaded (HTTP 429,
+    /// 503).
+    #[serde(skip_serializing_if = "is_default")]
+    pub retries: u32,
 }
 
 impl Default for Load {
@@ -254,6 +264,9 @@ impl Default for Load {
             stage_pause: Duration::ZERO,
             ttft_timeout: None,
             request_timeout: None,
+            idle_timeout: None,
+            connect_timeout: None,
+            retries: 0,
         }
     }
 }

@@ -12,6 +12,12 @@ pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+/// For `skip_serializing_if`.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub fn is_true(value: &bool) -> bool {
+    *value
+}
+
 /// Writes a duration as `10ms`, `1m 30s`.
 pub fn show(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()

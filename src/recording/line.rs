@@ -130,6 +130,12 @@ pub(super) struct RequestLine {
     err: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     text: Option<Box<str>>,
+    /// HTTP status of a refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    st: Option<u16>,
+    /// Retries.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    r: u32,
 }
 
 /// Text fit for a file: no credentials, bounded in length.
@@ -207,6 +213,8 @@ pub(super) fn request_line(record: &RequestRecord, tick: u64, keep_text: bool) -
         by: record.counted_by,
         err: record.error.as_deref().map(bounded),
         text: if keep_text { record.text.clone() } else { None },
+        st: record.status,
+        r: record.retries,
     }))
 }
 
@@ -353,6 +361,8 @@ impl RequestLine {
             outcome: self.out.unwrap_or(Outcome::Completed),
             error: self.err.map(String::into_boxed_str),
             text: self.text,
+            status: self.st,
+            retries: self.r,
             chunk_at_ns: times,
             chunk_tokens: self.n,
         })

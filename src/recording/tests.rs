@@ -83,6 +83,8 @@ fn request(r: &mut Random, id: u64, start: u64, events: &mut Vec<Event>) {
         prompt_tokens: None,
         error: outcome.is_failure().then(|| "it broke\nbadly \u{1b}[31m".into()),
         text: None,
+        status: None,
+        retries: 0,
     })));
 }
 

@@ -81,6 +81,8 @@ fn finished(record: &mut RequestRecord) -> Event {
         prompt_tokens: None,
         error: record.error.take(),
         text: record.text.take(),
+        status: record.status,
+        retries: record.retries,
     }))
 }
 

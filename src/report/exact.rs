@@ -6,8 +6,8 @@
 use super::client;
 use super::fastgen::{self, Skips};
 use super::figures::{
-    EndedAs, Latency, REPORT_VERSION, RecordingPart, Report, Requests, StageReport, Throughput, Tokens,
-    Window, Windows,
+    EndedAs, ErrorReport, Latency, REPORT_VERSION, RecordingPart, Report, Requests, StageReport, Throughput,
+    Tokens, Window, Windows,
 };
 use super::open;
 use super::run::{Run, Stage};
@@ -16,7 +16,7 @@ use super::stats::{Pool, Stats};
 use super::verdict;
 use super::window::{self, Span};
 use crate::event::{Ended, Outcome, StageOutcome};
-use crate::metrics::RequestRecord;
+use crate::metrics::{ErrorCount, ErrorKind, Errors, RequestRecord, count_error};
 
 /// Computes the report of a recording.
 pub fn report(run: &Run) -> Report {
@@ -60,7 +60,7 @@ fn stage_report(run: &Run, stage: &Stage, sla: &Sla, skips: Skips) -> StageRepor
     let mut requests = Requests::default();
     for r in stage.measured() {
         requests.scheduled += 1;
-        requests.count(r.outcome);
+        requests.count(r);
     }
     let tick_ns = run.header.tick_ns;
     let measured = window::measured(stage);
@@ -132,23 +132,35 @@ fn figures(stage: &Stage, bounds: Bounds, tick_ns: u64) -> Window {
         ..Window::default()
     };
     let mut in_flight_ns = 0u128;
+    let mut kinds = Errors::new();
     for r in stage.measured() {
         counted.requests.scheduled += u64::from(bounds.has(r.scheduled_ns));
         if bounds.has(r.finished_ns) {
-            counted.requests.count(r.outcome);
+            counted.requests.count(r);
             in_flight_ns += u128::from(r.finished_ns.saturating_sub(r.sent_ns));
             if r.outcome.is_failure() || r.outcome.is_timeout() {
                 *counted.errors.entry(r.outcome).or_default() += 1;
+                count_error(&mut kinds, r);
             }
         }
         count_tokens(&mut counted.tokens, r, bounds);
     }
+    counted.error_kinds = kinds.into_iter().map(error_report).collect();
     counted.throughput = throughput(&counted);
     counted.little_residual = counted.concurrency_mean.filter(|l| *l > 0.0).map(|l| {
         // λ·W = (ended / length) · (time in flight / ended): the count cancels out.
         1.0 - in_flight_ns as f64 / 1e9 / counted.seconds / l
     });
     counted
+}
+
+fn error_report((kind, count): (ErrorKind, ErrorCount)) -> ErrorReport {
+    ErrorReport {
+        outcome: kind.outcome,
+        http_status: kind.status,
+        requests: count.requests,
+        first: count.first,
+    }
 }
 
 fn count_tokens(tokens: &mut Tokens, r: &RequestRecord, bounds: Bounds) {

@@ -13,7 +13,7 @@ fn the_measured_window_by_hand() {
     let report = report(&fixture::run());
     let stage = &report.stages[0];
     assert_eq!(stage.warmup_requests, 1);
-    let counts = Requests { scheduled: 5, completed: 3, failed: 1, timed_out: 0, cancelled: 1 };
+    let counts = Requests { scheduled: 5, completed: 3, failed: 1, timed_out: 0, cancelled: 1, retries: 0 };
     assert_eq!(stage.requests, counts);
     let w = stage.windows.measured.as_ref().unwrap();
     assert_eq!((w.start_s, w.end_s, w.seconds, w.requests), (1.0, 3.0, 2.0, counts));
@@ -55,7 +55,10 @@ fn the_steady_window_takes_what_lies_wholly_in_it() {
     let w = report.stages[0].windows.steady.as_ref().unwrap();
     assert_eq!((w.start_s, w.end_s), (1.01, 2.8));
     // By the instant: scheduled in it 3, 4 and 5; ended in it 1, 2, 3 and 5.
-    assert_eq!(w.requests, Requests { scheduled: 3, completed: 3, failed: 1, timed_out: 0, cancelled: 0 });
+    assert_eq!(
+        w.requests,
+        Requests { scheduled: 3, completed: 3, failed: 1, timed_out: 0, cancelled: 0, retries: 0 }
+    );
     assert_eq!(w.tokens, Tokens { input: 30, output: 6 });
     // Request 1 was sent before: neither its TTFT nor its E2E, but its gaps.
     assert_eq!((w.latency.ttft_s.count, w.latency.e2e_s.count, w.latency.itl_s.count), (1, 1, 3));

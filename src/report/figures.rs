@@ -12,6 +12,7 @@ use super::definitions::Redefined;
 use super::fastgen::{Curve, FastgenReport};
 use super::stats::Stats;
 use crate::event::{BackendInfo, Outcome};
+use crate::metrics::{ErrorKind, RequestRecord};
 use crate::recording::{Host, Program};
 
 /// Version of the JSON report.
@@ -235,9 +236,29 @@ pub struct Window {
     pub latency: Latency,
     /// Failed and timed-out requests by kind.
     pub errors: BTreeMap<Outcome, u64>,
+    /// The same more finely, with the words of the first of each kind.
+    pub error_kinds: Vec<ErrorReport>,
     /// The same under another tool's definitions, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub definitions: Option<Redefined>,
+}
+
+/// Requests that went wrong in one way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ErrorReport {
+    pub outcome: Outcome,
+    /// `null` unless the server refused by it.
+    pub http_status: Option<u16>,
+    pub requests: u64,
+    /// What was said of the first.
+    pub first: Option<Box<str>>,
+}
+
+impl ErrorReport {
+    /// Its name for people, e.g. `failed_overload 429`.
+    pub fn name(&self) -> String {
+        ErrorKind { outcome: self.outcome, status: self.http_status }.to_string()
+    }
 }
 
 /// Measured requests by how they ended.
@@ -248,11 +269,15 @@ pub struct Requests {
     pub failed: u64,
     pub timed_out: u64,
     pub cancelled: u64,
+    /// How often requests were sent again, as `load.retries` allows.
+    pub retries: u64,
 }
 
 impl Requests {
-    /// Counts one that ended like this.
-    pub fn count(&mut self, outcome: Outcome) {
+    /// Counts one that ended.
+    pub fn count(&mut self, record: &RequestRecord) {
+        let outcome = record.outcome;
+        self.retries += u64::from(record.retries);
         if outcome == Outcome::Completed {
             self.completed += 1;
         } else if outcome == Outcome::Cancelled {

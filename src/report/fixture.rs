@@ -33,6 +33,8 @@ pub fn request(number: u64, sent_ns: u64) -> Make {
         text: None,
         chunk_at_ns: Vec::new(),
         chunk_tokens: Vec::new(),
+        status: None,
+        retries: 0,
     })
 }
 

@@ -50,7 +50,8 @@ fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
     let load = stage.load().map_or_else(String::new, |load| format!(", {}", escape(&load)));
     let r = &stage.requests;
     let _ = write!(out, "### {}{load}\n\n", escape(&stage.name));
-    let _ = write!(out, "{} of {} requests completed.\n\n", r.completed, r.scheduled);
+    let again = if r.retries > 0 { format!(" {} were sent again.", r.retries) } else { String::new() };
+    let _ = write!(out, "{} of {} requests completed.{again}\n\n", r.completed, r.scheduled);
     if push_fate(out, stage) {
         return;
     }
@@ -64,9 +65,11 @@ fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
         let latencies = table::latencies(name, window);
         push_table(out, &latencies);
         if !window.errors.is_empty() {
-            let mut errors = Table::new([format!("errors, {name} window"), "requests".into()]);
-            for (kind, n) in &window.errors {
-                errors.row(vec![kind.name().into(), n.to_string()]);
+            let mut errors =
+                Table::new([format!("errors, {name} window"), "requests".into(), "the first".into()]);
+            for kind in &window.error_kinds {
+                let first = escape(kind.first.as_deref().unwrap_or_default());
+                errors.row(vec![kind.name(), kind.requests.to_string(), first]);
             }
             push_table(out, &errors);
         }

@@ -6,7 +6,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::Show;
 use super::fastgen;
-use super::figures::{Report, StageReport};
+use super::figures::{Report, StageReport, Window};
 use super::table::{self, Table};
 
 const COLUMNS: usize = 100;
@@ -58,11 +58,12 @@ fn push_fastgen(out: &mut String, report: &Report) {
 fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
     let load = stage.load().map_or_else(String::new, |load| format!(", {}", table::harmless(&load)));
     let r = &stage.requests;
+    let again = if r.retries > 0 { format!(", {} sent again", r.retries) } else { String::new() };
     out.push('\n');
     line(
         out,
         &format!(
-            "stage {}{load}: {} of {} requests completed, {} more to warm up",
+            "stage {}{load}: {} of {} requests completed, {} more to warm up{again}",
             table::harmless(&stage.name),
             r.completed,
             r.scheduled,
@@ -86,12 +87,19 @@ fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
         out.push('\n');
         push_table(out, &latencies);
         if !window.errors.is_empty() {
-            let kinds: Vec<_> =
-                window.errors.iter().map(|(kind, n)| format!("{} {n}", kind.name())).collect();
-            line(out, &format!("  errors: {}", kinds.join(", ")));
+            push_errors(out, window);
         }
     }
     push_sla(out, stage);
+}
+
+fn push_errors(out: &mut String, window: &Window) {
+    let kinds: Vec<_> = window.errors.iter().map(|(kind, n)| format!("{} {n}", kind.name())).collect();
+    line(out, &format!("  errors: {}", kinds.join(", ")));
+    for kind in &window.error_kinds {
+        let first = kind.first.as_deref().unwrap_or("nothing was said");
+        line(out, &format!("    {} {}, first: {}", kind.name(), kind.requests, table::harmless(first)));
+    }
 }
 
 fn push_sla(out: &mut String, stage: &StageReport) {

@@ -3,10 +3,13 @@
 #![cfg(feature = "http")]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod connect;
 mod dialects;
 mod program;
 mod replay;
 mod server;
+mod tls;
+mod two;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -41,9 +44,13 @@ fn load(url: &str, more: &str) -> Arc<dyn Backend> {
 }
 
 fn ask(max_tokens: u32) -> GenerateRequest {
+    ask_of(0, max_tokens)
+}
+
+fn ask_of(client: u32, max_tokens: u32) -> GenerateRequest {
     GenerateRequest {
         request: 0,
-        client: 0,
+        client,
         prompt: vec![11, 12, 13].into(),
         max_tokens,
         ignore_eos: true,
@@ -158,7 +165,7 @@ async fn what_is_asked_fits_the_server() {
 }
 
 /// Scenario, outcome, tokens, words of the message.
-const FAULTS: [(&str, Outcome, u32, &str); 16] = [
+const FAULTS: [(&str, Outcome, u32, &str); 17] = [
     ("cut", Outcome::FailedProtocol, 1, "closed the connection before the stream was whole"),
     ("closes", Outcome::FailedProtocol, 0, "closed the connection before it answered"),
     ("error-inside", Outcome::FailedEngine, 1, "broke off: out [31m of memory"),
@@ -169,6 +176,7 @@ const FAULTS: [(&str, Outcome, u32, &str); 16] = [
     ("echoes-key", Outcome::FailedHttp, 0, "what is ***?"),
     ("redirects", Outcome::FailedHttp, 0, "redirects to http://elsewhere/v1"),
     ("web-page", Outcome::FailedProtocol, 0, "web page; is the URL right? It says: Welcome"),
+    ("picture", Outcome::FailedProtocol, 0, "answers with image/png, which is no event stream"),
     ("no-http", Outcome::FailedProtocol, 0, "does not speak HTTP/1.1"),
     ("endless-head", Outcome::FailedProtocol, 0, "head is too long"),
     ("endless-line", Outcome::FailedProtocol, 0, "longer than 4 MiB"),

@@ -11,6 +11,26 @@ pub fn program(folder: &std::path::Path, args: &[&str]) -> Output {
     command.output().unwrap()
 }
 
+/// Records into `run.jsonl.zst`; gives the JSON report, and how long it took.
+pub fn record(
+    folder: &std::path::Path,
+    url: &str,
+    more: &[&str],
+    set: &[String],
+) -> (serde_json::Value, std::time::Duration) {
+    let clock = fastgen_tui::clock::Clock::start();
+    let _ = std::fs::remove_file(folder.join("run.jsonl.zst"));
+    let mut args = vec!["record", "--url", url, "--json", "-o", "run.jsonl.zst"];
+    args.extend(more);
+    for set in set {
+        args.extend(["--set", set]);
+    }
+    let output = program(folder, &args);
+    let report = serde_json::from_slice(&output.stdout);
+    let report = report.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    (report, std::time::Duration::from_nanos(clock.now_ns()))
+}
+
 #[test]
 fn a_url_is_all_it_takes() {
     let server = Server::start();
@@ -56,7 +76,11 @@ fn what_can_be_seen_to_be_wrong_is_said_before_any_load() {
     let folder = tempfile::tempdir().unwrap();
     for (args, words) in [
         (vec!["--url", "127.0.0.1:8000"], "--url: a base URL needs its scheme"),
-        (vec!["--url", "https://host/v1"], "https:// is not in this version"),
+        (vec!["--url", "https://h", "--set", "backend.ca_file=none.pem"], "none.pem: can't be read"),
+        (vec!["--url", "http://h", "--set", "backend.api_key_file=none"], "none: can't be read"),
+        (vec!["--url", "http://h", "--set", "backend.http=3"], "expected \"1.1\" or \"2\""),
+        (vec!["--url", "http://h", "--set", "backend.connections=2"], "needs http = \"2\""),
+        (vec!["--url", "http://h", "--set", "load.retries=1000"], "can be 100 at most"),
         (vec!["--url", "http://me:pw@host/v1"], "no user or password"),
         (
             vec!["--url", "http://host", "--set", "backend.dialect=mii", "--set", "backend.endpoint=chat"],

@@ -19,6 +19,7 @@ pub struct Seen {
     pub heads: Mutex<Vec<String>>,
     /// Connections that the client closed while a stream was on.
     pub hung_up: AtomicUsize,
+    turns: AtomicUsize,
 }
 
 pub struct Server {
@@ -89,11 +90,37 @@ fn serve(socket: TcpStream, seen: &Seen) -> std::io::Result<()> {
         };
         let mut out = Out { socket: &mut output, slow };
         let tokens = body["max_tokens"].as_u64().unwrap_or(1);
+        let scenario = by_turns(scenario, seen);
         if !play(scenario, tokens, &mut out, seen)? {
             return Ok(());
         }
     }
     Ok(())
+}
+
+/// Scenarios that are another one at each request.
+fn by_turns<'a>(scenario: &'a str, seen: &Seen) -> &'a str {
+    const MIXED: [&str; 12] = [
+        "plain",
+        "busy",
+        "cut",
+        "plain",
+        "closes",
+        "stalls",
+        "full",
+        "plain",
+        "error-inside",
+        "empty",
+        "broken",
+        "no-http",
+    ];
+    let turn = |n: usize| seen.turns.fetch_add(1, Ordering::Relaxed) % n;
+    match scenario {
+        "every-other-busy" => ["busy-now", "plain"][turn(2)],
+        "by-turns" => ["plain", "busy", "full", "broken"][turn(4)],
+        "mixed" => MIXED[turn(MIXED.len())],
+        other => other,
+    }
 }
 
 fn models(out: &mut TcpStream, scenario: &str) -> std::io::Result<()> {
@@ -160,6 +187,17 @@ fn usage(tokens: u64) -> String {
     format!("data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":77,\"completion_tokens\":{tokens}}}}}\n\n")
 }
 
+/// A token every 150 ms.
+fn paced(tokens: u64, out: &mut Out<'_>) -> std::io::Result<()> {
+    out.head(SSE)?;
+    for n in 0..tokens {
+        std::thread::sleep(Duration::from_millis(150));
+        out.chunk(&token(n))?;
+    }
+    out.chunk(&(END.to_owned() + DONE))?;
+    out.last()
+}
+
 /// Plays a scenario; whether the connection lives on.
 fn play(scenario: &str, tokens: u64, out: &mut Out<'_>, seen: &Seen) -> std::io::Result<bool> {
     match scenario {
@@ -182,6 +220,7 @@ fn play(scenario: &str, tokens: u64, out: &mut Out<'_>, seen: &Seen) -> std::io:
             out.chunk(&(END.to_owned() + DONE))?;
             out.last()?;
         }
+        "paced" => paced(tokens.min(5), out)?,
         "no-done" => {
             out.head(SSE)?;
             (0..tokens).try_for_each(|n| out.chunk(&token(n)))?;
@@ -277,6 +316,7 @@ fn wrong(scenario: &str, out: &mut Out<'_>, seen: &Seen) -> std::io::Result<bool
 /// Answers that are no 200, or no stream.
 fn refusal(scenario: &str, out: &mut Out<'_>) -> std::io::Result<bool> {
     match scenario {
+        "busy-now" => status(out, "429 Too Many Requests", "Retry-After: 0\r\n", ""),
         "busy" => status(
             out,
             "429 Too Many Requests",
@@ -287,6 +327,8 @@ fn refusal(scenario: &str, out: &mut Out<'_>) -> std::io::Result<bool> {
         "broken" => status(out, "500 Internal Server Error", "", "<html>\x1b[2J<h1>Oh no</h1></html>"),
         "echoes-key" => status(out, "400 Bad Request", "", &format!("what is {KEY}?")),
         "redirects" => status(out, "307 Temporary Redirect", "Location: http://elsewhere/v1\r\n", ""),
+        "picture" => status(out, "200 OK", "Content-Type: image/png\r\n", "PNG"),
+        "busy-for-long" => status(out, "429 Too Many Requests", "Retry-After: 3600\r\n", ""),
         "web-page" => status(out, "200 OK", "Content-Type: text/html\r\n", "<h1>Welcome</h1>"),
         other => panic!("no scenario {other}"),
     }

@@ -107,6 +107,7 @@ fn answer(socket: TcpStream, habits: &Habits, asked: &AtomicU64) -> std::io::Res
             "/health" if habits.has("never") => whole(&mut out, "503 Service Unavailable", "")?,
             "/health" => whole(&mut out, "200 OK", "{}")?,
             "/v1/models" => whole(&mut out, "200 OK", "{\"data\":[{\"id\":\"fake\"}]}")?,
+            _ if head.starts_with("GET ") => whole(&mut out, "404 Not Found", "")?,
             _ => {
                 if habits.number("die-after") == Some(asked.fetch_add(1, Ordering::Relaxed)) {
                     eprintln!("out of memory");

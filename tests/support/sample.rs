@@ -2,7 +2,6 @@
 
 #![allow(dead_code, reason = "each test and bench uses a part of it")]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fastgen_tui::event::{
@@ -11,8 +10,8 @@ use fastgen_tui::event::{
 };
 use fastgen_tui::metrics::fastgen::{Curve, Effective, Point, Source};
 use fastgen_tui::metrics::{
-    Aggregator, Counts, CurveView, HeatMaps, InFlight, Lane, Latencies, Loading, MINI_BUCKETS, Open, Rate,
-    RequestRecord, SeriesPoint, Snapshot, Span, Summary, ToolFigures,
+    Aggregator, Counts, CurveView, ErrorCount, ErrorKind, HeatMaps, InFlight, Lane, Latencies, Loading,
+    MINI_BUCKETS, Open, Rate, RequestRecord, SeriesPoint, Snapshot, Span, Summary, ToolFigures,
 };
 use fastgen_tui::ui::{Recording, Title, Transport};
 
@@ -234,8 +233,22 @@ fn counts() -> Counts {
         cancelled: 0,
         output_tokens: 11_130,
         input_tokens: 41_900,
-        errors: BTreeMap::from([(Outcome::FailedEngine, 3), (Outcome::TimedOutTtft, 1)]),
+        errors: [(Outcome::FailedEngine, 3), (Outcome::TimedOutTtft, 1)]
+            .map(|(outcome, requests)| {
+                (ErrorKind { outcome, status: None }, ErrorCount { requests, first: words(outcome) })
+            })
+            .into(),
+        retries: 0,
         longest_tokens: 214,
+    }
+}
+
+/// What is said of a request that went wrong.
+fn words(outcome: Outcome) -> Option<Box<str>> {
+    match outcome {
+        Outcome::FailedEngine => Some("engine: \x1b[31mout of KV blocks".into()),
+        Outcome::TimedOutTtft => Some("no first token within 5 s".into()),
+        _ => None,
     }
 }
 
@@ -309,6 +322,8 @@ pub fn heat(at: u64, requests: u64) -> Snapshot {
             chunk_at_ns.push(chunk_at_ns[k as usize] + gap * 1000);
         }
         aggregator.apply_record(&Arc::new(RequestRecord {
+            status: None,
+            retries: 0,
             request,
             client: (request % 8) as u32,
             stage: 0,
@@ -443,11 +458,7 @@ fn records(n: u64, at: u64, dice: &mut Dice) -> Vec<Arc<RequestRecord>> {
                 chunk_at_ns.clear();
             }
             let output_tokens = chunk_at_ns.len() as u32;
-            let error = match outcome {
-                Outcome::FailedEngine => Some("engine: \x1b[31mout of KV blocks".into()),
-                Outcome::TimedOutTtft => Some("no first token within 5 s".into()),
-                _ => None,
-            };
+            let error = words(outcome);
             let text = "Once upon a time\n\x1b[2Jthere was 日本語 and an engine\u{202e} that spoke.";
             Arc::new(RequestRecord {
                 request: 330 - i.min(330),
@@ -467,6 +478,8 @@ fn records(n: u64, at: u64, dice: &mut Dice) -> Vec<Arc<RequestRecord>> {
                 text: (i % 2 == 0).then(|| text.into()),
                 chunk_at_ns,
                 chunk_tokens: Vec::new(),
+                status: None,
+                retries: 0,
             })
         })
         .collect()
@@ -564,5 +577,7 @@ fn swept(stage: u32, clients: u32, i: u64) -> RequestRecord {
         text: None,
         chunk_at_ns,
         chunk_tokens: Vec::new(),
+        status: None,
+        retries: 0,
     }
 }

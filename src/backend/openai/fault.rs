@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
+use hyper::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use hyper::http::response::Parts;
+
+use super::target::Target;
 use crate::event::Outcome;
+use crate::profile::values;
 
 /// Most characters of a server's words that are kept.
 const WORDS: usize = 240;
@@ -12,11 +17,15 @@ const WORDS: usize = 240;
 pub struct Fault {
     pub outcome: Outcome,
     pub message: String,
+    /// The HTTP status, where it is what went wrong.
+    pub status: Option<u16>,
+    /// How long the server asks to wait before the next try.
+    pub retry_after: Option<Duration>,
 }
 
 impl Fault {
     pub fn new(outcome: Outcome, message: impl Into<String>) -> Self {
-        Self { outcome, message: message.into() }
+        Self { outcome, message: message.into(), status: None, retry_after: None }
     }
 
     /// The server broke the protocol.
@@ -34,10 +43,26 @@ impl Fault {
         Self::new(Outcome::FailedConnect, format!("no connection to {shown}: {error}{hint}"))
     }
 
-    /// No connection in time.
+    /// No connection in time. `limit`: the time there was.
     pub fn connect_timeout(shown: &str, limit: Duration) -> Self {
-        let message = format!("no connection to {shown} within {} s", limit.as_secs());
+        let limit = values::show(limit);
+        let message = format!("no connection to {shown} within {limit} (load.connect_timeout)");
         Self::new(Outcome::TimedOutConnect, message)
+    }
+
+    /// A connection whose other end says nothing. `to`: what it is to answer, and what may be the reason.
+    pub fn mute(shown: &str, limit: Duration, to: &str) -> Self {
+        let limit = values::show(limit);
+        let message = format!("{shown} did not answer within {limit} (load.connect_timeout) {to}");
+        Self::new(Outcome::TimedOutConnect, message)
+    }
+
+    /// A host without an address.
+    pub fn name(target: &Target, error: &std::io::Error) -> Self {
+        let (host, shown) = (&target.host, target.shown());
+        let message =
+            format!("the name \"{host}\" of {shown} can't be looked up: {error}; check its spelling");
+        Self::new(Outcome::FailedConnect, message)
     }
 
     /// The exchange broke off. `during`: what was waited for.
@@ -45,9 +70,9 @@ impl Fault {
         let why = if error.is_parse() && error.to_string().contains("too large") {
             "the answer's head is too long".to_owned()
         } else if error.is_parse_version_h2() {
-            "the server speaks HTTP/2 only, and this client HTTP/1.1".to_owned()
+            "the server speaks HTTP/2 only; set backend.http = \"2\"".to_owned()
         } else if error.is_parse() {
-            format!("the server does not speak HTTP/1.1 ({})", causes(error))
+            format!("the server does not speak HTTP/1.1 ({}); does it want https://?", causes(error))
         } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() || was_cut(error)
         {
             format!("the server closed the connection before {during}")
@@ -58,7 +83,9 @@ impl Fault {
     }
 
     /// An answer that is not 2xx.
-    pub fn status(status: hyper::StatusCode, retry_after: Option<&str>, words: &str) -> Self {
+    pub fn status(head: &Parts, words: &str) -> Self {
+        let status = head.status;
+        let retry_after = text(&head.headers, RETRY_AFTER);
         let outcome = match status.as_u16() {
             429 | 503 => Outcome::FailedOverload,
             _ => Outcome::FailedHttp,
@@ -75,8 +102,24 @@ impl Fault {
             message.push_str(": ");
             message.push_str(words);
         }
-        Self::new(outcome, message)
+        let retry_after = retry_after.and_then(|after| wait(after, text(&head.headers, DATE)));
+        Self { status: Some(status.as_u16()), retry_after, ..Self::new(outcome, message) }
     }
+}
+
+/// A header's text.
+pub fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// A `Retry-After`: seconds, or a point in time, which is taken as the server's own clock has it.
+fn wait(after: &str, now: Option<&str>) -> Option<Duration> {
+    if let Ok(seconds) = after.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = |text: &str| jiff::fmt::rfc2822::parse(text.trim()).ok().map(|at| at.timestamp().as_second());
+    let seconds = at(after)?.checked_sub(at(now?)?)?;
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
 /// The connection ended within a body.
@@ -166,6 +209,7 @@ fn without_tags(html: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 mod tests {
     use super::*;
 
@@ -188,11 +232,22 @@ mod tests {
 
     #[test]
     fn overload_is_told_from_other_answers() {
-        let status = |code| hyper::StatusCode::from_u16(code).unwrap_or_default();
-        let busy = Fault::status(status(429), Some("7"), "slow down");
-        assert_eq!(busy.outcome, Outcome::FailedOverload);
+        let head = |code: u16, after: &'static str| {
+            let answer = hyper::Response::builder().status(code).header(RETRY_AFTER, after);
+            answer.header(DATE, "Wed, 21 Oct 2015 07:28:00 GMT").body(()).unwrap().into_parts().0
+        };
+        let busy = Fault::status(&head(429, "7"), "slow down");
+        assert_eq!((busy.outcome, busy.status), (Outcome::FailedOverload, Some(429)));
+        assert_eq!(busy.retry_after, Some(Duration::from_secs(7)));
         assert_eq!(busy.message, "HTTP 429 Too Many Requests (Retry-After: 7): slow down");
-        assert_eq!(Fault::status(status(503), None, "").outcome, Outcome::FailedOverload);
-        assert_eq!(Fault::status(status(500), None, "").outcome, Outcome::FailedHttp);
+        let full = Fault::status(&head(503, "Wed, 21 Oct 2015 07:28:40 GMT"), "");
+        assert_eq!((full.outcome, full.status), (Outcome::FailedOverload, Some(503)));
+        assert_eq!(full.retry_after, Some(Duration::from_secs(40)));
+        assert_eq!(
+            Fault::status(&head(503, "Wed, 21 Oct 2015 07:27:40 GMT"), "").retry_after,
+            Some(Duration::ZERO)
+        );
+        assert_eq!(Fault::status(&head(503, "soon"), "").retry_after, None);
+        assert_eq!(Fault::status(&head(500, "1"), "").outcome, Outcome::FailedHttp);
     }
 }

@@ -7,39 +7,29 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 
-use super::fault::{Fault, harmless, words};
+use super::fault::Fault;
+use super::open::{Answer, ERROR_BODY, Exchange, open};
 use super::reading::Reading;
-use super::server::{Server, Ticket};
+use super::server::Ticket;
+use super::shared::Stream;
 use super::speech::Speech;
 use super::watch::PromptWatch;
-use super::wire::{Unanswered, Wire};
-use crate::backend::{End, Generation, Item};
+use super::wire::Wire;
+use crate::backend::{End, Generation, Item, Refusal};
 use crate::clock::Clock;
 use crate::event::Outcome;
 
-/// Most of an error's body that is looked at.
-const ERROR_BODY: usize = 64 * 1024;
-/// Most time for an error's body.
-const ERROR_TIME: Duration = Duration::from_secs(5);
-/// The longest answer that comes whole in place of a stream.
-const WHOLE: usize = 64 * 1024 * 1024;
 /// Most time for a connection to come to rest behind `[DONE]`.
 const REST: Duration = Duration::from_secs(1);
-
-/// What a request is answered with.
-enum Answer {
-    Stream(Box<Wire>, Incoming),
-    /// One JSON object, and when its last bytes were read.
-    Whole(Vec<u8>, u64),
-}
 
 type Opening = Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>>;
 
 enum State {
     Opening(Opening),
     Streaming(Box<Wire>, Incoming),
+    /// Over HTTP/2: the connection is somebody else's, too.
+    Sharing(Box<Stream>),
     /// All has been read.
     Over,
 }
@@ -72,6 +62,7 @@ pub struct HttpGeneration {
     ticket: Option<Ticket>,
     prompt: (u32, Option<Arc<PromptWatch>>),
     counted: bool,
+    refusal: Refusal,
 }
 
 impl HttpGeneration {
@@ -88,17 +79,20 @@ impl HttpGeneration {
             ticket: Some(ticket),
             prompt,
             counted,
+            refusal: Refusal::default(),
         }
     }
 
     fn opened(&mut self, answer: Result<Answer, Fault>) {
         self.state = match answer {
-            Ok(Answer::Stream(wire, body)) => State::Streaming(wire, body),
+            Ok(Answer::Stream(Exchange::One(wire, body))) => State::Streaming(wire, body),
+            Ok(Answer::Stream(Exchange::Shared(stream))) => State::Sharing(stream),
             Ok(Answer::Whole(json, at_ns)) => {
                 self.reading.whole(&json, at_ns, self.counted);
                 State::Over
             }
             Err(fault) => {
+                self.refusal = Refusal { status: fault.status, retry_after: fault.retry_after };
                 self.reading.broke(fault);
                 State::Over
             }
@@ -125,6 +119,17 @@ impl HttpGeneration {
                 None => {
                     self.reading.over(wire.read_ns(), self.max_tokens);
                     self.keep_wire();
+                }
+            },
+            State::Sharing(stream) => match std::task::ready!(stream.poll_data(cx, "the stream was whole")) {
+                Some(Ok((data, at_ns))) => self.reading.feed(&data, at_ns),
+                Some(Err(fault)) => {
+                    self.reading.broke(fault);
+                    self.state = State::Over;
+                }
+                None => {
+                    self.reading.over(stream.read_ns(), self.max_tokens);
+                    self.state = State::Over;
                 }
             },
             State::Over => self.reading.over(self.clock.now_ns(), self.max_tokens),
@@ -203,6 +208,10 @@ impl Generation for HttpGeneration {
     fn take_text(&mut self) -> String {
         self.reading.take_text()
     }
+
+    fn refusal(&self) -> Refusal {
+        self.refusal
+    }
 }
 
 /// A request that can't be sent at all.
@@ -214,64 +223,4 @@ impl Generation for Refused {
         reading.broke(Fault::new(Outcome::FailedEngine, self.0));
         Poll::Ready(Item::End(reading.end()))
     }
-}
-
-/// Sends a request and looks at what kind of answer comes.
-async fn open(server: Arc<Server>, path: String, body: Vec<u8>, whole: bool) -> Result<Answer, Fault> {
-    let request = server.request(&path, Some(body))?;
-    let mut wire = server.wire().await?;
-    let answer = match wire.send(request).await {
-        // An idle connection that the server closed in this very moment: nothing was sent over it.
-        Err(Unanswered { unsent: Some(request), .. }) if wire.used => {
-            wire = server.connect().await?;
-            wire.send(request).await
-        }
-        answer => answer,
-    };
-    let (head, mut body) = answer.map_err(|unanswered| unanswered.fault)?.into_parts();
-    let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
-    if head.status.is_redirection() {
-        let to = text(LOCATION).map_or_else(String::new, |to| format!(" to {}", harmless(to)));
-        let message = format!(
-            "HTTP {}: the server redirects{to}; set backend.urls to where it serves",
-            head.status.as_u16()
-        );
-        return Err(Fault::new(Outcome::FailedHttp, message));
-    }
-    if !head.status.is_success() {
-        let read = tokio::time::timeout(ERROR_TIME, wire.body(&mut body, ERROR_BODY)).await;
-        let read = read.unwrap_or_else(|_| Ok(Vec::new())).unwrap_or_default();
-        let fault = Fault::status(head.status, text(RETRY_AFTER), &words(&read));
-        // The connection is not at fault.
-        if read.len() < ERROR_BODY && wire.is_free().await {
-            server.put_back(wire);
-        }
-        return Err(fault);
-    }
-    match kind(&head.headers).as_str() {
-        // vLLM's /generate calls its answers nothing at all.
-        kind if kind == "application/json" || (whole && kind != "text/html") => {
-            let json = wire.body(&mut body, WHOLE).await?;
-            if json.len() >= WHOLE {
-                return Err(Fault::protocol(format!("the answer is longer than {} MiB", WHOLE >> 20)));
-            }
-            let at_ns = wire.read_ns();
-            server.put_back(wire);
-            Ok(Answer::Whole(json, at_ns))
-        }
-        "text/html" => {
-            let read = tokio::time::timeout(ERROR_TIME, wire.body(&mut body, ERROR_BODY)).await;
-            let seen = words(&read.unwrap_or_else(|_| Ok(Vec::new())).unwrap_or_default());
-            Err(Fault::protocol(format!(
-                "the server answers with a web page; is the URL right? It says: {seen}"
-            )))
-        }
-        _ => Ok(Answer::Stream(Box::new(wire), body)),
-    }
-}
-
-/// The media type of an answer, without its parameters.
-fn kind(headers: &HeaderMap) -> String {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }

@@ -1,7 +1,8 @@
-//! OpenAI-compatible servers over HTTP/1.1, as fast and as true as this machine allows.
+//! OpenAI-compatible servers over HTTP, as fast and as true as this machine allows.
 //!
 //! A request's whole life is one poll function in its client's task ([`generation`]): no task, no channel and no
-//! lock between the socket and the client. [`wire`] is a connection, [`server`] keeps those that are idle; [`sse`]
+//! lock between the socket and the client. [`open`] sends it; [`wire`] is a connection over HTTP/1.1, [`shared`] one
+//! over HTTP/2, [`socket`] and [`tls`] are below both; [`server`] keeps connections; [`limits`] counts them. [`sse`]
 //! cuts the stream, [`peek`] looks into an event, [`reading`] knows what it means. [`ask`] and [`dialect`] write
 //! requests, [`speech`] knows the APIs that are not OpenAI's. [`probe`] and [`detect`] ask the server what it is before
 //! any load, [`fault`] says what went wrong, [`watch`] that prompts are not as long as they were meant to be.
@@ -11,15 +12,22 @@ mod detect;
 mod dialect;
 mod fault;
 mod generation;
+mod key;
 mod launch;
+mod limits;
+mod marks;
+mod open;
 mod peek;
 mod probe;
 mod reading;
 mod server;
 mod shape;
+mod shared;
+mod socket;
 mod speech;
 mod sse;
 mod target;
+mod tls;
 mod watch;
 mod wire;
 
@@ -29,16 +37,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use self::ask::Ask;
 use self::detect::Found;
 use self::generation::{HttpGeneration, Order, Refused};
+use self::key::key;
 use self::launch::Launched;
 pub use self::launch::{check as check_launch, supervise};
-use self::server::{Fleet, Server, headers};
+use self::server::{Fleet, Server, Ways, headers};
 use self::target::Target;
 use self::watch::PromptWatch;
 use super::{Backend, BackendError, GenerateRequest, Generation, Progress};
 use crate::clock::Clock;
 use crate::event::BackendInfo;
 use crate::model::TextTokenizer;
-use crate::profile::{Backend as Settings, Dialect, Endpoint, Profile, PromptAs};
+use crate::profile::{
+    Backend as Settings, ConnectionUse, Dialect, Dispatch, Endpoint, HttpVersion, Profile, PromptAs,
+};
 
 /// Prompts are drawn from so many token ids where the profile does not say.
 const VOCABULARY: u32 = 32_000;
@@ -68,9 +79,10 @@ pub struct OpenaiBackend {
 ///
 /// # Errors
 /// The profile's key that is to blame, and what is wrong.
-pub fn check(settings: &Settings) -> Result<(), (&'static str, BackendError)> {
+pub fn check(profile: &Profile) -> Result<(), (&'static str, BackendError)> {
+    let settings = &profile.backend;
     let unavailable = |key, why: String| (key, BackendError::Unavailable(why));
-    key(settings).map_err(|why| unavailable("backend.api_key_env", why))?;
+    key(settings).map_err(|(key, why)| unavailable(key, why))?;
     if let Some(path) = &settings.tokenizer {
         TextTokenizer::shared(path).map_err(|error| unavailable("backend.tokenizer", error.to_string()))?;
     }
@@ -78,22 +90,15 @@ pub fn check(settings: &Settings) -> Result<(), (&'static str, BackendError)> {
         let target = Target::parse(url).map_err(|why| unavailable("backend.urls", why))?;
         headers(&target, &settings.headers, None).map_err(|why| unavailable("backend.headers", why))?;
     }
-    Ok(())
+    ways(profile).map_err(|(key, why)| unavailable(key, why))?;
+    limits::make_room(profile).map_err(|why| unavailable("load.clients", why))
 }
 
-/// The server's key, from the variable that the profile names.
-fn key(settings: &Settings) -> Result<Option<Arc<str>>, String> {
-    let Some(name) = &settings.api_key_env else { return Ok(None) };
-    match std::env::var(name) {
-        Ok(key) if !key.trim().is_empty() => Ok(Some(key.trim().into())),
-        Ok(_) => Err(format!("the environment variable {name} is empty; put the server's key into it")),
-        Err(std::env::VarError::NotPresent) => {
-            Err(format!("the environment variable {name} is not set; put the server's key into it"))
-        }
-        Err(std::env::VarError::NotUnicode(_)) => {
-            Err(format!("the environment variable {name} holds no text that could be a key"))
-        }
-    }
+/// How the profile's servers are connected to.
+fn ways(profile: &Profile) -> Result<Ways, tls::Wrong> {
+    let settings = &profile.backend;
+    let tls = settings.urls.iter().any(|url| Target::parse(url).is_ok_and(|target| target.tls));
+    Ways::new(settings, profile.load.connect_timeout, tls)
 }
 
 /// Finds the servers of a profile, and asks them for the model. Blocks.
@@ -107,10 +112,12 @@ pub fn load(
 ) -> Result<OpenaiBackend, BackendError> {
     let began_ns = clock.now_ns();
     let settings = &profile.backend;
-    check(settings).map_err(|(_, error)| error)?;
-    let key = key(settings).map_err(BackendError::Unavailable)?;
+    check(profile).map_err(|(_, error)| error)?;
+    let unavailable = |(_, why)| BackendError::Unavailable(why);
+    let key = key(settings).map_err(unavailable)?;
+    let ways = ways(profile).map_err(unavailable)?;
     let launched = Launched::start(profile, key.as_deref(), clock, &**progress)?;
-    let servers = servers(settings, key.as_deref(), clock)?;
+    let servers = servers(settings, key.as_deref(), &ways, clock)?;
     let found = ask_all(&servers, settings, &**progress, key.as_deref())?;
     let prefix = servers.first().map_or("", |server| server.target.prefix.as_str());
     let habits = dialect::habits(found.dialect, settings.endpoint, prefix, found.served.owned_by.as_deref());
@@ -118,6 +125,7 @@ pub fn load(
     let tokenizer = tokenizer(settings, as_text, &**progress)?;
     let ask = Ask::new(&habits, settings, &found.served.id, tokenizer.clone().filter(|_| as_text));
     let mut notes = habits.notes(profile, &ask.path(prefix));
+    notes.extend(connection_notes(settings, &servers));
     notes.extend(servers.iter().map(|server| server.target.shown()));
     notes.extend(launched.is_some().then(|| "started for the run".to_owned()));
     let version = found.version.map(|version| format!(" {}", fault::harmless(&version)));
@@ -138,7 +146,7 @@ pub fn load(
     Ok(OpenaiBackend {
         info,
         vocabulary: settings.vocabulary.or(known).or(found.served.vocab_size).unwrap_or(VOCABULARY),
-        fleet: Fleet::new(servers),
+        fleet: Fleet::new(servers, settings.dispatch),
         watch: ask.is_exact().then(|| Arc::new(PromptWatch::new(chat))),
         ask,
         clock,
@@ -150,7 +158,12 @@ pub fn load(
     })
 }
 
-fn servers(settings: &Settings, key: Option<&str>, clock: Clock) -> Result<Vec<Arc<Server>>, BackendError> {
+fn servers(
+    settings: &Settings,
+    key: Option<&str>,
+    ways: &Ways,
+    clock: Clock,
+) -> Result<Vec<Arc<Server>>, BackendError> {
     let mut own = settings.headers.clone();
     if let (Dialect::AzureMl, Some(name)) = (settings.dialect, &settings.model) {
         own.entry(speech::DEPLOYMENT.to_owned()).or_insert_with(|| name.clone());
@@ -158,7 +171,7 @@ fn servers(settings: &Settings, key: Option<&str>, clock: Clock) -> Result<Vec<A
     let server = |url: &String| {
         let target = Target::parse(url).map_err(BackendError::Unavailable)?;
         let headers = headers(&target, &own, key).map_err(BackendError::Unavailable)?;
-        let server = Server::find(target, headers, clock);
+        let server = Server::find(target, headers, ways.clone(), clock);
         Ok(Arc::new(server.map_err(|fault| BackendError::Unavailable(fault.message))?))
     };
     settings.urls.iter().map(server).collect()
@@ -184,6 +197,37 @@ fn tokenizer(
         }
     }
     Ok(Some(tokenizer))
+}
+
+/// What a reader of the figures must know of the connections, where it is not as usual.
+fn connection_notes(settings: &Settings, servers: &[Arc<Server>]) -> Vec<String> {
+    let mut notes = Vec::new();
+    if settings.http == HttpVersion::Two {
+        notes.push(match settings.connections {
+            Some(n) => format!("HTTP/2, {n} connections a server"),
+            None => "HTTP/2".into(),
+        });
+    }
+    if settings.connection == ConnectionUse::PerRequest {
+        notes.push("a new connection for every request: connecting is a part of TTFT".into());
+    }
+    match settings.dispatch {
+        Dispatch::LeastLoaded => {}
+        Dispatch::RoundRobin => notes.push("requests to the servers in turn".into()),
+        Dispatch::PerClient => notes.push("each client to its own server".into()),
+    }
+    let mut warnings: Vec<String> = key::warning(settings).into_iter().collect();
+    if !settings.tls_verify && servers.iter().any(|server| server.target.tls) {
+        warnings.push(
+            "CERTIFICATES NOT CHECKED (tls_verify = false): anybody could answer in the server's place"
+                .into(),
+        );
+    }
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    notes.extend(warnings);
+    notes
 }
 
 /// What all servers are, and the model at all of them: the first one's, which the others must have too.
@@ -250,7 +294,9 @@ impl Backend for OpenaiBackend {
         if self.ended.load(Ordering::Acquire) {
             return Box::new(Refused("the client of the servers was ended"));
         }
-        let Some(ticket) = self.fleet.pick() else { return Box::new(Refused("there is no server")) };
+        let Some(ticket) = self.fleet.pick(request.client) else {
+            return Box::new(Refused("there is no server"));
+        };
         let path = self.ask.path(&ticket.0.target.prefix);
         // A text without a tokenizer has no count that could differ.
         let watched = request.text.is_none() || self.tokenizer.is_some();

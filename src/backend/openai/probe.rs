@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::fault::{Fault, harmless, words};
+use super::open::exchange;
 use super::server::Server;
-use super::wire::Wire;
 use crate::backend::Progress;
 
 /// Most time for an answer.
@@ -38,17 +38,16 @@ struct List {
     data: Vec<Served>,
 }
 
-/// Asks a server over one connection.
+/// Asks a server, over one connection as far as it goes.
 pub struct Asker<'a> {
     pub server: &'a Server,
-    wire: Option<Wire>,
     /// The status in place of a list of models.
     no_list: u16,
 }
 
 impl<'a> Asker<'a> {
     pub fn new(server: &'a Server) -> Self {
-        Self { server, wire: None, no_list: 0 }
+        Self { server, no_list: 0 }
     }
 
     /// A GET: status and body.
@@ -57,16 +56,10 @@ impl<'a> Asker<'a> {
     /// If there is no connection, or no answer in time.
     pub async fn get(&mut self, path: &str) -> Result<(u16, Vec<u8>), Fault> {
         let asked = async {
-            let request = self.server.request(path, None)?;
-            let mut wire = match self.wire.take() {
-                Some(wire) => wire,
-                None => self.server.connect().await?,
-            };
-            let answer = wire.send(request).await.map_err(|unanswered| unanswered.fault)?;
-            let (head, mut body) = answer.into_parts();
-            let read = wire.body(&mut body, LIST).await?;
-            if read.len() < LIST && wire.is_free().await {
-                self.wire = Some(wire);
+            let (head, mut answer) = exchange(self.server, path, None).await?;
+            let read = answer.body(LIST).await?;
+            if read.len() < LIST {
+                answer.keep(self.server).await;
             }
             Ok((head.status.as_u16(), read))
         };

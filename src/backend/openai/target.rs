@@ -2,9 +2,11 @@
 
 use hyper::Uri;
 
-/// Where a server is: `http://HOST[:PORT][/PREFIX]`.
+/// Where a server is: `http[s]://HOST[:PORT][/PREFIX]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
+    /// It is `https://`.
+    pub tls: bool,
     pub host: String,
     pub port: u16,
     /// The `Host` header.
@@ -21,17 +23,13 @@ impl Target {
     pub fn parse(url: &str) -> Result<Self, String> {
         let wrong = |why: &str| Err(format!("{why}; write e.g. \"http://127.0.0.1:8000/v1\""));
         let Some((scheme, rest)) = url.trim().split_once("://") else {
-            return wrong("a base URL needs its scheme, http://");
+            return wrong("a base URL needs its scheme, http:// or https://");
         };
-        match scheme.to_ascii_lowercase().as_str() {
-            "http" => {}
-            "https" => {
-                return wrong(
-                    "https:// is not in this version; put a proxy that speaks TLS between, or use http://",
-                );
-            }
-            _ => return wrong("a base URL begins with http://"),
-        }
+        let tls = match scheme.to_ascii_lowercase().as_str() {
+            "http" => false,
+            "https" => true,
+            _ => return wrong("a base URL begins with http:// or https://"),
+        };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         if rest[..end].contains('@') {
             return wrong(
@@ -48,6 +46,7 @@ impl Target {
             return wrong("the host is missing");
         }
         let port = match rest[..end].strip_prefix(authority.host()) {
+            Some("") if tls => 443,
             Some("") => 80,
             _ => match authority.port_u16() {
                 Some(port) if port > 0 => port,
@@ -58,6 +57,7 @@ impl Target {
         let prefix = path.strip_suffix("/chat/completions").or_else(|| path.strip_suffix("/completions"));
         let prefix = prefix.unwrap_or(path);
         Ok(Self {
+            tls,
             host: host.to_owned(),
             port,
             authority: authority.to_string(),
@@ -67,7 +67,12 @@ impl Target {
 
     /// The base URL, for messages.
     pub fn shown(&self) -> String {
-        format!("http://{}{}", self.authority, self.prefix)
+        format!("{}://{}{}", self.scheme(), self.authority, self.prefix)
+    }
+
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
     }
 }
 
@@ -81,6 +86,8 @@ mod tests {
         for (url, host, port, shown) in [
             ("http://127.0.0.1:8000/v1", "127.0.0.1", 8000, "http://127.0.0.1:8000/v1"),
             ("http://127.0.0.1:8000", "127.0.0.1", 8000, "http://127.0.0.1:8000/v1"),
+            ("https://gpu/v1", "gpu", 443, "https://gpu/v1"),
+            ("https://gpu:8443", "gpu", 8443, "https://gpu:8443/v1"),
             (" HTTP://gpu/ ", "gpu", 80, "http://gpu/v1"),
             ("http://[::1]:9/a/v1/", "::1", 9, "http://[::1]:9/a/v1"),
             ("http://gpu:81/v1/chat/completions", "gpu", 81, "http://gpu:81/v1"),
@@ -97,7 +104,6 @@ mod tests {
             ("127.0.0.1:8000/v1", "needs its scheme"),
             ("", "needs its scheme"),
             ("ftp://x", "begins with http://"),
-            ("https://x/v1", "https:// is not in this version"),
             ("http://", ""),
             ("http:///v1", ""),
             ("http://:80", ""),

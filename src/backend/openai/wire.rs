@@ -1,83 +1,28 @@
-//! One connection. Nobody but the stream that uses it works on it: there is no task and no channel between
+//! One connection over HTTP/1.1. Nobody but the stream that uses it works on it: there is no task and no channel between
 //! the socket and the stream.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use super::fault::Fault;
-use crate::clock::Clock;
+use super::socket::{ReadTime, Socket};
 
 /// The most that is buffered of a connection; also the longest head of an answer.
 const BUFFER: usize = 64 * 1024;
-
-/// A socket that notes when something was last read from it.
-struct Stamped {
-    socket: TokioIo<TcpStream>,
-    clock: Clock,
-    read_ns: Arc<AtomicU64>,
-}
-
-impl Read for Stamped {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let read = Pin::new(&mut self.socket).poll_read(cx, buffer);
-        if read.is_ready() {
-            self.read_ns.store(self.clock.now_ns(), Ordering::Relaxed);
-        }
-        read
-    }
-}
-
-impl Write for Stamped {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, parts)
-    }
-}
 
 /// A connection, open or ending.
 pub struct Wire {
     sender: SendRequest<Full<Bytes>>,
     /// `None` once it has ended.
-    connection: Option<Connection<Stamped, Full<Bytes>>>,
-    read_ns: Arc<AtomicU64>,
+    connection: Option<Connection<TokioIo<Socket>, Full<Bytes>>>,
+    read: ReadTime,
     /// A request was answered over it already.
     pub used: bool,
 }
@@ -94,17 +39,16 @@ impl Wire {
     ///
     /// # Errors
     /// If the socket can't be set up.
-    pub async fn over(socket: TcpStream, clock: Clock) -> Result<Self, Fault> {
-        let read_ns = Arc::new(AtomicU64::new(0));
-        let stamped = Stamped { socket: TokioIo::new(socket), clock, read_ns: read_ns.clone() };
-        let made = Builder::new().max_buf_size(BUFFER).handshake(stamped).await;
+    pub async fn over(socket: Socket) -> Result<Self, Fault> {
+        let read = socket.read_time();
+        let made = Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(socket)).await;
         let (sender, connection) = made.map_err(|error| Fault::broken(&error, "a request was sent"))?;
-        Ok(Self { sender, connection: Some(connection), read_ns, used: false })
+        Ok(Self { sender, connection: Some(connection), read, used: false })
     }
 
     /// When the last bytes were read, on the run's clock.
     pub fn read_ns(&self) -> u64 {
-        self.read_ns.load(Ordering::Relaxed)
+        self.read.ns()
     }
 
     /// Works on the connection: writes what is due, reads what is wanted.

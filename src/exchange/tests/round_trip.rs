@@ -66,6 +66,8 @@ fn finished(record: &RequestRecord) -> Event {
         prompt_tokens: None,
         error: None,
         text: None,
+        status: None,
+        retries: 0,
     }))
 }
 
@@ -101,6 +103,8 @@ fn made(stage: u32, clients: u32, i: u32, from_ns: u64) -> RequestRecord {
         text: None,
         chunk_at_ns,
         chunk_tokens,
+        status: None,
+        retries: 0,
     }
 }
 

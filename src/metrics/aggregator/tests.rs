@@ -31,6 +31,8 @@ fn end(request: RequestId, at_ns: u64, output_tokens: u32, outcome: Outcome) -> 
         prompt_tokens: None,
         error: None,
         text: None,
+        status: None,
+        retries: 0,
     }))
 }
 

@@ -181,6 +181,8 @@ mod tests {
             text: None,
             chunk_at_ns: chunks_ms.iter().map(|ms| ms * MS).collect(),
             chunk_tokens: Vec::new(),
+            status: None,
+            retries: 0,
         }
     }
 

@@ -153,6 +153,7 @@ fn window_cells(cells: &mut Cells, prefix: &str, window: Option<&Window>) {
     put("requests_failed", Cell::Whole(w.requests.failed));
     put("requests_timed_out", Cell::Whole(w.requests.timed_out));
     put("requests_cancelled", Cell::Whole(w.requests.cancelled));
+    put("requests_retries", Cell::Whole(w.requests.retries));
     put("tokens_input", Cell::Whole(w.tokens.input));
     put("tokens_output", Cell::Whole(w.tokens.output));
     put("requests_per_s", Cell::Number(w.throughput.requests_per_s));

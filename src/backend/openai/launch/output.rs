@@ -196,6 +196,9 @@ impl Pump {
             self.say_left_out();
             tracing::info!(target: SOURCE, "{}", clip(text, SAID));
         } else {
+            if self.left_out == 0 {
+                self.warn_of_a_flood();
+            }
             self.left_out += 1;
         }
     }
@@ -212,14 +215,19 @@ impl Pump {
         may
     }
 
+    /// At once, since the count is known only when the next line is said.
+    fn warn_of_a_flood(&self) {
+        let all = self.log.as_ref().map_or_else(
+            || "backend.launch.log = \"FILE\" keeps all".to_owned(),
+            |log| format!("all are in {}", log.path.display()),
+        );
+        tracing::info!(target: SOURCE, "… so many lines that some are left out here; {all}");
+    }
+
     fn say_left_out(&mut self) {
         let left_out = std::mem::take(&mut self.left_out);
         if left_out > 0 {
-            let all = self.log.as_ref().map_or_else(
-                || "; backend.launch.log = \"FILE\" keeps all".to_owned(),
-                |log| format!("; all are in {}", log.path.display()),
-            );
-            tracing::info!(target: SOURCE, "… {left_out} lines left out{all}");
+            tracing::info!(target: SOURCE, "… {left_out} lines left out");
         }
     }
 

@@ -4,9 +4,9 @@ use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use super::Launched;
-use crate::backend::openai::key;
+use crate::backend::openai::key::key;
 use crate::backend::openai::probe::Asker;
-use crate::backend::openai::server::{Server, headers};
+use crate::backend::openai::server::{Server, Ways, headers};
 use crate::backend::openai::target::Target;
 use crate::backend::{BackendError, Progress};
 use crate::clock::Clock;
@@ -54,9 +54,10 @@ impl Ready {
         };
         // The key is for the server that is measured, and for nobody else.
         let ours = target.authority == base.authority;
-        let key = if ours { key(settings)? } else { None };
+        let key = if ours { key(settings).map_err(|(_, why)| why)? } else { None };
         let headers = headers(&target, &settings.headers, key.as_deref())?;
-        let server = Server::find(target, headers, clock).map_err(|fault| fault.message)?;
+        let ways = Ways::new(settings, profile.load.connect_timeout, target.tls).map_err(|(_, why)| why)?;
+        let server = Server::find(target, headers, ways, clock).map_err(|fault| fault.message)?;
         Ok(Self { server, path, models })
     }
 

@@ -150,6 +150,8 @@ mod tests {
             let wait = if i == steps { 80 } else { 10 };
             let first = 1_000 + i.min(steps - 1) * 125 + 60;
             let record = crate::metrics::RequestRecord {
+                status: None,
+                retries: 0,
                 request: i,
                 client: 0,
                 stage: 0,

@@ -1,0 +1,200 @@
+//! Follows one request to its end: stamps what comes, gives up where the profile or the user says so, and sends it
+//! again where the profile allows that.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::Sleep;
+
+use super::driver::Stage;
+use super::turns::Gate;
+use crate::backend::{End, GenerateRequest, Generation, Item, Refusal};
+use crate::event::{CountedBy, Event, Outcome, RequestId};
+
+/// Most bytes of generated text kept of one request.
+pub(super) const TEXT_LIMIT: usize = 64 * 1024;
+/// The wait before a request is sent again where the server names none: this, doubled each time…
+const AGAIN: Duration = Duration::from_millis(100);
+/// …up to this.
+const AGAIN_LIMIT: Duration = Duration::from_secs(5);
+/// A server that asks for a longer wait than this isn't asked again.
+const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(30);
+
+/// What became of a request.
+pub(super) struct Told {
+    pub end: End,
+    pub text: String,
+    pub refusal: Refusal,
+    /// How often it was sent again.
+    pub retries: u32,
+}
+
+/// One request under way.
+pub(super) struct Follow<'a> {
+    pub stage: &'a Stage,
+    pub request: RequestId,
+    pub sent_ns: u64,
+}
+
+impl Follow<'_> {
+    /// Sends it, again if it must be. All limits of time count from the first sending.
+    pub async fn to_the_end(&self, ask: GenerateRequest) -> Told {
+        let mut retries = 0;
+        loop {
+            let generation = self.stage.backend.generate(ask.clone());
+            let mut told = Told { retries, ..self.attempt(generation).await };
+            let Some(wait) = self.wait_before_next(&told) else { return told };
+            if let Some(outcome) = self.rest(wait).await {
+                told.end.outcome = outcome;
+                return told;
+            }
+            retries += 1;
+        }
+    }
+
+    async fn attempt(&self, mut generation: Box<dyn Generation>) -> Told {
+        let mut text = String::new();
+        let mut output_tokens = 0;
+        let mut gate = self.stage.turns.gate();
+        let cancelled = gate.wait_for(|gate| *gate == Gate::Cancelling);
+        tokio::pin!(cancelled);
+        let mut alarm = Alarm::set(self.stage, self.sent_ns);
+        loop {
+            let outcome = tokio::select! {
+                biased;
+                item = generation.next() => match item {
+                    Item::Chunk { at_ns, tokens, text: piece } => {
+                        let at_ns = at_ns.unwrap_or_else(|| self.stage.clock.now_ns());
+                        self.stage.sink.send(Event::Token { at_ns, request: self.request, tokens });
+                        output_tokens += tokens;
+                        alarm.token(at_ns);
+                        if let Some(piece) = piece && text.len() + piece.len() <= TEXT_LIMIT {
+                            text.push_str(&piece);
+                        }
+                        continue;
+                    }
+                    Item::Prefill { at_ns } => {
+                        self.stage.sink.send(Event::Prefill { at_ns, request: self.request });
+                        continue;
+                    }
+                    Item::End(end) => return told(end, text, &mut *generation),
+                },
+                _ = &mut cancelled => Outcome::Cancelled,
+                outcome = poll_fn(|cx| alarm.poll_rung(cx)) => outcome,
+            };
+            // Dropping the generation, on return, frees its slot in the engine.
+            let end = End {
+                outcome,
+                output_tokens,
+                counted_by: CountedBy::Chunks,
+                prompt_tokens: None,
+                error: None,
+            };
+            return told(end, text, &mut *generation);
+        }
+    }
+
+    /// How long to wait before it is sent again; `None` if it is not.
+    fn wait_before_next(&self, told: &Told) -> Option<Duration> {
+        let again = matches!(
+            told.end.outcome,
+            Outcome::FailedConnect | Outcome::TimedOutConnect | Outcome::FailedOverload
+        );
+        if !again || told.end.output_tokens > 0 || told.retries >= self.stage.load.retries {
+            return None;
+        }
+        match told.refusal.retry_after {
+            Some(asked) => (asked <= RETRY_AFTER_LIMIT).then_some(asked),
+            None => Some(AGAIN.saturating_mul(1 << told.retries.min(10)).min(AGAIN_LIMIT)),
+        }
+    }
+
+    /// Waits; gives the outcome if the request ends meanwhile.
+    async fn rest(&self, wait: Duration) -> Option<Outcome> {
+        let mut gate = self.stage.turns.gate();
+        let mut alarm = Alarm::set(self.stage, self.sent_ns);
+        tokio::select! {
+            biased;
+            _ = gate.wait_for(|gate| *gate == Gate::Cancelling) => Some(Outcome::Cancelled),
+            outcome = poll_fn(|cx| alarm.poll_rung(cx)) => Some(outcome),
+            () = tokio::time::sleep(wait) => None,
+        }
+    }
+}
+
+fn told(end: End, mut text: String, generation: &mut dyn Generation) -> Told {
+    let rest = generation.take_text();
+    if text.is_empty() {
+        text = rest;
+    } else {
+        text.push_str(&rest);
+    }
+    text.truncate(text.floor_char_boundary(TEXT_LIMIT));
+    Told { end, text, refusal: generation.refusal(), retries: 0 }
+}
+
+/// A request's limits of time, in one timer. A token only notes its time; the timer is set anew when it rings and the
+/// limit has moved meanwhile.
+struct Alarm<'a> {
+    stage: &'a Stage,
+    sent_ns: u64,
+    /// The last token's time.
+    token_ns: Option<u64>,
+    /// `None` if there is no limit.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl<'a> Alarm<'a> {
+    fn set(stage: &'a Stage, sent_ns: u64) -> Self {
+        let mut alarm = Self { stage, sent_ns, token_ns: None, sleep: None };
+        alarm.arm();
+        alarm
+    }
+
+    /// The limit that comes first, on the run's clock, and what it makes of the request.
+    fn due(&self) -> Option<(u64, Outcome)> {
+        let load = &self.stage.load;
+        let after = |from_ns: u64, limit: Option<Duration>| {
+            limit.map(|limit| from_ns.saturating_add(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)))
+        };
+        let total = after(self.sent_ns, load.request_timeout).map(|at| (at, Outcome::TimedOutTotal));
+        let next = match self.token_ns {
+            None => after(self.sent_ns, load.ttft_timeout).map(|at| (at, Outcome::TimedOutTtft)),
+            Some(token_ns) => after(token_ns, load.idle_timeout).map(|at| (at, Outcome::TimedOutIdle)),
+        };
+        total.into_iter().chain(next).min_by_key(|(at, _)| *at)
+    }
+
+    fn arm(&mut self) {
+        let Some((at_ns, _)) = self.due() else {
+            self.sleep = None;
+            return;
+        };
+        let until = self.stage.clock.instant(at_ns).into();
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().reset(until),
+            None => self.sleep = Some(Box::pin(tokio::time::sleep_until(until))),
+        }
+    }
+
+    #[inline]
+    fn token(&mut self, at_ns: u64) {
+        // From the first token on another limit holds, which may come sooner.
+        if self.token_ns.replace(at_ns).is_none() {
+            self.arm();
+        }
+    }
+
+    fn poll_rung(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        while let Some(sleep) = &mut self.sleep {
+            ready!(sleep.as_mut().poll(cx));
+            match self.due() {
+                Some((at_ns, outcome)) if at_ns <= self.stage.clock.now_ns() => return Poll::Ready(outcome),
+                _ => self.arm(),
+            }
+        }
+        Poll::Pending
+    }
+}
