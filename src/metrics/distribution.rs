@@ -87,9 +87,12 @@ impl Distribution {
         rest.count = self.count.saturating_sub(other.count);
         rest.sum_ns = self.sum_ns.saturating_sub(other.sum_ns);
         if rest.count > 0 {
-            // The ends of the histogram's steps may lie beyond the true extremes.
+            // The steps' lower ends, since what is left of tokens that came at once is zero; they may lie below the
+            // true extremes.
+            let most = rest.histogram.lowest_equivalent(rest.histogram.max());
             rest.min_ns = rest.histogram.min().clamp(self.min_ns, self.max_ns);
-            rest.max_ns = rest.histogram.max().clamp(rest.min_ns, self.max_ns);
+            rest.max_ns = if rest.histogram.equivalent(most, self.max_ns) { self.max_ns } else { most };
+            rest.max_ns = rest.max_ns.clamp(rest.min_ns, self.max_ns);
         }
         rest
     }
