@@ -5,6 +5,7 @@ mod sample;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use fastgen_tui::clock::Clock;
+use fastgen_tui::metrics::HeatFigure;
 use fastgen_tui::ui::state::{Screen, UiState};
 use fastgen_tui::ui::theme::{Depth, load};
 use fastgen_tui::ui::view::{Picture, draw};
@@ -68,5 +69,25 @@ fn curve(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, frames, curve);
+/// The screen Latency with ten million tokens over ten hours behind it, on each figure.
+fn latency(c: &mut Criterion) {
+    let hours = 36_000_000_000_000;
+    let mut s = sample::running(512);
+    s.snap.heat = sample::heat(hours, 250_000).heat;
+    s.snap.at_ns = hours;
+    let theme = load("dusk", None, Depth::True).expect("a bundled theme loads");
+    let picture = picture(&s);
+    for figure in HeatFigure::ALL {
+        let mut ui = UiState { screen: Screen::Latency, ..UiState::default() };
+        ui.latency.figure = figure;
+        c.bench_function(&format!("latency 200x60, 10 million tokens, {}", figure.name()), |b| {
+            b.iter(|| {
+                let mut buffer = Buffer::empty(Rect::new(0, 0, 200, 60));
+                draw(&mut buffer, &picture, &ui, &theme)
+            });
+        });
+    }
+}
+
+criterion_group!(benches, frames, curve, latency);
 criterion_main!(benches);

@@ -117,6 +117,7 @@ fn beginning() -> [Event; 2] {
         name: "main".into(),
         sweep: Vec::new(),
         clients: Some(CLIENTS as u32),
+        open: None,
         planned_requests: None,
         planned_ns: None,
     };
@@ -204,7 +205,8 @@ fn through_the_collector(events: Vec<Event>) {
     let (sink, source) = channel(CAPACITY);
     let writer = Writer::to(Box::new(io::sink()), &header(), false).unwrap();
     let sla = CurveSla::default();
-    let options = Options { writer: Some(writer), headless: true, warmup_per_client: 0, stages: 1, sla };
+    let options =
+        Options { writer: Some(writer), headless: true, warmup_per_client: 0, stages: 1, sla, amend: None };
     let handle = Collector::start(source, Clock::start(), options).unwrap();
     for event in events {
         while sink.is_full() {

@@ -41,6 +41,7 @@ fn run() -> Run {
             name: "main".into(),
             sweep: Vec::new(),
             clients: Some(CLIENTS as u32),
+            open: None,
             planned_requests: Some(REQUESTS),
             planned_ns: None,
         }))),

@@ -40,6 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             prompt: planned.prompt,
             max_tokens: planned.output_tokens,
             ignore_eos: profile.workload.ignore_eos,
+            text: None,
         };
         Ok(warm.chain(counted).enumerate().map(as_request).collect())
     };

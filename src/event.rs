@@ -3,15 +3,18 @@
 //! Everything that figures and screens are made of is in here; nothing else crosses from the load to its
 //! observers. Times are nanoseconds since the run's start on its monotonic clock (see [`crate::clock`]).
 
+mod open;
 mod stages;
 
 use serde::{Deserialize, Serialize};
 
+pub use open::OpenLoop;
 pub use stages::*;
 
 /// A request's number, unique within a run, counted from 0 in the order of sending.
 pub type RequestId = u64;
-/// A simulated client's number within its stage, from 0.
+/// A simulated client's number within its stage, from 0. In an open loop, which has no clients: the place that a
+/// request takes while it is in flight, always the lowest that is free.
 pub type ClientId = u32;
 /// A stage's number within the run, from 0. A run without a sweep has one stage.
 pub type StageId = u32;
@@ -237,6 +240,18 @@ pub enum CountedBy {
     Chunks,
 }
 
+impl CountedBy {
+    /// The name used in files and on screens, e.g. `usage`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Engine => "engine",
+            Self::Usage => "usage",
+            Self::Tokenizer => "tokenizer",
+            Self::Chunks => "chunks",
+        }
+    }
+}
+
 /// Readings taken once a second. What isn't known is `None`, never 0.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -310,12 +325,16 @@ pub enum Level {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Control {
-    /// The load was paused: clients finish what they have and start nothing.
+    /// The load was paused: clients finish what they have and start nothing; an open loop's timetable stands still.
     Paused,
     Resumed,
     /// The number of clients was set.
     Clients {
         clients: u32,
+    },
+    /// The rate of an open loop was set, requests a second.
+    Rate {
+        rate: f64,
     },
     /// A mark with a note.
     Mark {

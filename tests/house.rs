@@ -31,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "backend",
             "workload",
+            "model",
             "telemetry",
             "collector",
             "recording",

@@ -63,6 +63,7 @@ async fn answer(backend: &dyn Backend, prompt: Vec<u32>, max_tokens: u32, ignore
         prompt: prompt.into(),
         max_tokens,
         ignore_eos,
+        text: None,
     });
     let (mut all, mut count) = (String::new(), 0);
     loop {

@@ -165,6 +165,20 @@ fn curve() {
 }
 
 #[test]
+fn an_open_loop_tells_its_rate_where_others_tell_clients() {
+    let s = sample::open();
+    check("open-live", &s, &on(Screen::Live));
+    check("open-clients", &s, &on(Screen::Clients));
+    check("open-curve", &s, &on(Screen::Curve));
+    for screen in [Screen::Live, Screen::Clients] {
+        let (buffer, _) = frame(&s, &on(screen), (140, 40), Depth::None);
+        let shown = text(&buffer);
+        assert!(shown.lines().next().unwrap().contains("poisson 8.8 req/s"), "{shown}");
+        assert!(shown.contains("held back") && shown.contains("+ - rate"), "{shown}");
+    }
+}
+
+#[test]
 fn log_and_help() {
     let mut ui = on(Screen::Log);
     check("log", &sample::running(8), &ui);
@@ -257,7 +271,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn no_size_is_too_odd(width in 1u16..500, height in 1u16..200, which in 0usize..6, screen in 0usize..5, odd in any::<u8>()) {
+    fn no_size_is_too_odd(width in 1u16..500, height in 1u16..200, which in 0usize..6, screen in 0usize..Screen::ALL.len(), odd in any::<u8>()) {
         let s = match which {
             0 => sample::empty(),
             1 => sample::loading(),
@@ -276,7 +290,7 @@ proptest! {
     }
 
     #[test]
-    fn small_sizes_too(width in 1u16..90, height in 1u16..30, screen in 0usize..5) {
+    fn small_sizes_too(width in 1u16..90, height in 1u16..30, screen in 0usize..Screen::ALL.len()) {
         for s in [sample::running(8), sample::replay(), sample::done(), sample::sweep()] {
             let mut s = s;
             if width % 2 == 0 {

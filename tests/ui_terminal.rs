@@ -144,6 +144,8 @@ fn keys_are_heard_and_the_terminal_is_given_back() {
     s.key(b"3");
     s.sees("Enter: all its requests");
     s.key(b"\x1b[Z");
+    s.sees("Latency over time");
+    s.key(b"\x1b[Z");
     s.sees("Output tokens/s");
     s.key(b"m");
     s.sees("mark, with a note");

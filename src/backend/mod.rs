@@ -35,6 +35,8 @@ pub struct GenerateRequest {
     pub max_tokens: u32,
     /// Do not let an end-of-sequence token end the generation.
     pub ignore_eos: bool,
+    /// The prompt as a text of the user's own, for backends that take texts; `prompt` is what is known of its tokens.
+    pub text: Option<Arc<str>>,
 }
 
 /// What a generation yields.
@@ -235,6 +237,14 @@ fn check_parallel(profile: &Profile, engines: u32) -> Result<(), BackendError> {
     Ok(())
 }
 
+/// Does what this process was started for, if that is not to measure: to look after a server that a run started.
+pub fn assist() -> Option<std::process::ExitCode> {
+    #[cfg(feature = "http")]
+    return openai::supervise();
+    #[cfg(not(feature = "http"))]
+    None
+}
+
 /// Looks for what can be seen to be wrong without loading anything: a device that isn't there, a model that is
 /// missing, damaged, or of a kind that the engine lacks. Looking for a hub may take seconds. `engines`: how many
 /// different ones the run needs, one after another.
@@ -263,7 +273,8 @@ pub fn check(profile: &Profile, engines: u32) -> Result<(), (&'static str, Backe
 
 #[cfg(feature = "http")]
 fn check_openai(profile: &Profile) -> Result<(), (&'static str, BackendError)> {
-    openai::check(profile)
+    openai::check(profile)?;
+    openai::check_launch(profile)
 }
 
 #[cfg(not(feature = "http"))]

@@ -74,6 +74,8 @@ mod tests {
 
     fn record(number: u64, sent_us: u64, chunks_us: &[u64]) -> RequestRecord {
         RequestRecord {
+            status: None,
+            retries: 0,
             request: number,
             client: 0,
             stage: 0,

@@ -187,6 +187,7 @@ pub struct ReplayArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ScreenName {
     Live,
+    Latency,
     Clients,
     Requests,
     Curve,
@@ -204,6 +205,9 @@ pub struct ReportArgs {
     /// Show only this window (text and markdown) [default: both]
     #[arg(long, value_enum)]
     pub window: Option<WindowName>,
+    /// Latencies and throughput as this tool defines them, to compare with its numbers
+    #[arg(long, value_enum, value_name = "TOOL")]
+    pub definitions: Option<ToolName>,
     /// FastGen's token latency percentiles leave out so many entries at the start of each request; the first one
     /// is the time to the first token
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -218,6 +222,16 @@ pub enum Format {
     Text,
     Json,
     Markdown,
+}
+
+/// Tools whose definitions a report can follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ToolName {
+    Vllm,
+    Aiperf,
+    Guidellm,
+    GenaiPerf,
+    Fastgen,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

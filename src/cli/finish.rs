@@ -4,10 +4,13 @@ use std::path::Path;
 
 use super::failure::{Exit, Failure, Outcome};
 use super::output;
-use crate::event::Ended;
+use crate::event::{Ended, Level, LogLine};
 use crate::load::RunOutcome;
 use crate::logging::LogHub;
 use crate::report::{self, Report, Run, Show, VerdictKind};
+
+/// Warnings that are shown again at the end.
+const MOST_WARNINGS: usize = 5;
 
 /// How a run ended, and what it left.
 pub struct End<'a> {
@@ -69,6 +72,9 @@ fn conclude(end: &End<'_>, report: Option<&Report>, hub: &LogHub) -> Outcome {
     if let Some(trouble) = &end.outcome.collected.trouble {
         output::say(&format!("attention: {trouble}"));
     }
+    for warning in warnings(&end.outcome.collected.snapshot.log) {
+        output::say(&format!("attention: {warning}"));
+    }
     if let Ended::Failed { reason } = &end.outcome.ended {
         let log = hub.path().map_or_else(String::new, |p| format!("\nthe log: {}", p.display()));
         return Err(Failure::failed(format!("{reason}{log}")));
@@ -90,6 +96,17 @@ fn conclude(end: &End<'_>, report: Option<&Report>, hub: &LogHub) -> Outcome {
         Some(report) => verdict(report),
         None => Exit::Done,
     })
+}
+
+/// What this program itself warned of during the run, each once: without a screen nobody has seen it.
+fn warnings(log: &[LogLine]) -> Vec<&str> {
+    let mut told: Vec<&str> = Vec::new();
+    for line in log.iter().filter(|line| line.level == Level::Warn && line.source == "fastgen") {
+        if told.len() < MOST_WARNINGS && !told.contains(&line.message.as_str()) {
+            told.push(&line.message);
+        }
+    }
+    told
 }
 
 /// Which stages of a sweep failed; the report knows those of an earlier part, too.

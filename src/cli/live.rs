@@ -15,7 +15,7 @@ use crate::load::{Controls, Run, StopLevel};
 use crate::logging::{Diversion, LogHub};
 use crate::metrics::Snapshot;
 use crate::metrics::fastgen::Curve;
-use crate::profile::Profile;
+use crate::profile::{MOST_RATE, Profile};
 use crate::report::{self, csv};
 use crate::ui::{self, Action, Recording, Session, Title, theme};
 
@@ -56,9 +56,10 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
     let signals = signals::watch(&options.stop)?;
     let diversion = Diversion::begin(hub).map_err(Failure::failed)?;
     let clock = launch.clock;
+    let first = launch.stages.first().map_or_else(|| profile.clone(), |stage| stage.profile.clone());
     let run = Run::start(launch).map_err(|e| Failure::failed(format!("no threads for the run: {e}")))?;
     hub.attach(run.sink.clone(), clock);
-    let session = LiveSession::new(run, &profile, path.clone(), curves);
+    let session = LiveSession::new(run, &first, path.clone(), curves);
     let shown = ui::run(&session, &options, tty);
     let signalled = options.stop.load(Ordering::Relaxed) || session.interrupted.load(Ordering::Relaxed);
     if shown.is_err() || options.stop.load(Ordering::Relaxed) {
@@ -121,6 +122,22 @@ impl LiveSession {
         self.run
     }
 
+    /// So many clients more or fewer, or so many tenths of an open loop's rate.
+    fn add_load(&self, by: i32) {
+        let snapshot = self.run.collector.snapshots.load();
+        let stage = snapshot.stage.as_ref();
+        if let Some(open) = stage.and_then(|stage| stage.open.as_ref()) {
+            // Of a ramp that begins at nothing, a tenth more would be nothing.
+            let now =
+                self.controls.wish().rate.or(snapshot.rate()).unwrap_or(open.rate).max(open.rate / 100.0);
+            self.controls.set_rate(three_digits(now * 1.1_f64.powi(by)));
+        } else {
+            let staged = stage.and_then(|stage| stage.clients);
+            let now = self.controls.wish().clients.or(staged).unwrap_or(self.clients);
+            self.controls.set_clients(now.saturating_add_signed(by));
+        }
+    }
+
     fn export(&self) {
         let Some(path) = self.path.clone() else {
             tracing::warn!("nothing is recorded, so there is nothing to export");
@@ -137,6 +154,12 @@ impl LiveSession {
             tracing::error!("the export has no thread: {error}");
         }
     }
+}
+
+/// Rounded to three significant digits, within what a profile may ask for.
+fn three_digits(rate: f64) -> f64 {
+    let shown = format!("{:.2e}", rate.clamp(1e-3, MOST_RATE));
+    shown.parse().unwrap_or(rate)
 }
 
 /// `demo.jsonl.zst` → `demo-csv`.
@@ -183,12 +206,7 @@ impl Session for LiveSession {
             Action::Stop => self.controls.stop(StopLevel::Drain),
             Action::Abort => self.controls.stop(StopLevel::Abort),
             Action::TogglePause => self.controls.toggle_pause(),
-            Action::AddClients(by) => {
-                let staged =
-                    self.run.collector.snapshots.load().stage.as_ref().and_then(|stage| stage.clients);
-                let now = self.controls.wish().clients.or(staged).unwrap_or(self.clients);
-                self.controls.set_clients(now.saturating_add_signed(by));
-            }
+            Action::AddLoad(by) => self.add_load(by),
             Action::Mark(note) => self.controls.mark(note),
             Action::Export => self.export(),
             // A live run has no transport.
@@ -202,5 +220,19 @@ impl Session for LiveSession {
 
     fn over(&self) -> bool {
         self.run.is_over()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_keep_three_digits_and_come_back() {
+        let up = three_digits(8.0 * 1.1);
+        let down = three_digits(up / 1.1);
+        assert_eq!((up.to_string(), down.to_string()), ("8.8".into(), "8".into()));
+        assert_eq!(three_digits(0.012_345).to_string(), "0.0123");
+        assert!(three_digits(1e9) <= MOST_RATE && three_digits(0.0) > 0.0);
     }
 }

@@ -35,6 +35,9 @@ use crate::logging::LogHub;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    if let Some(exit) = crate::backend::assist() {
+        return exit;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -42,6 +42,11 @@ impl<'a> Plan<'a> {
         if self.stages.iter().all(|(_, stage)| sim(stage.profile.backend.kind)) {
             return "by the times of [backend.sim]".into();
         }
+        // All stages are of one kind of load: it can't be swept.
+        if self.stages.iter().all(|(_, stage)| stage.profile.load.kind.is_open()) {
+            return "by the requests' timetable, if the server keeps up, and no longer than stop.duration"
+                .into();
+        }
         format!(
             "assuming {ASSUMED_TOKENS_PER_S} output tokens/s for each client, and no longer than stop.duration"
         )

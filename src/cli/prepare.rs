@@ -84,12 +84,16 @@ pub fn asked(args: &RunArgs) -> Result<Asked, Failure> {
         stop.duration = args.duration;
         stop.requests = args.requests.map(|fixed| Formula { per_client: 0, fixed });
     }
+    let by_url = !args.urls.is_empty();
+    if by_url {
+        // Servers that are named on the command line are there already.
+        resolved.profile.backend.launch = None;
+    }
     resolved.profile.check_runnable().map_err(|error| resolved.locate(error))?;
     if let Err(error) = theme::source(&resolved.profile.ui.theme, user_themes().as_deref()) {
         return Err(resolved.error("ui.theme", &error.to_string()).into());
     }
     let stages = resolved.profile.stages().map_err(|error| resolved.locate(error))?;
-    let by_url = !args.urls.is_empty();
     Ok(Asked { profile: resolved.profile.clone(), stages, resume: None, resolved: Some(resolved), by_url })
 }
 
@@ -141,9 +145,10 @@ pub fn prepare(args: &RunArgs, asked: Asked, target: Target, headless: bool) -> 
         return interrupted.go_on(profile, stages, headless);
     }
     let clock = Clock::start();
+    let first = stages.first().map_or(&profile, |stage| &stage.profile);
     let host = telemetry::host();
-    let (calibration, note) = recorded(profile.backend.kind, &host);
-    let header = header(&profile, clock, host, calibration)?;
+    let (calibration, note) = recorded(first.backend.kind, &host);
+    let header = header(&profile, backend::announced(first), clock, host, calibration)?;
     let (writer, path) = match target {
         Target::None => (None, None),
         Target::Stream(file) => (Some(Writer::to(Box::new(file), &header, profile.record.text)?), None),
@@ -187,11 +192,11 @@ fn create(
 
 fn header(
     profile: &Profile,
+    engine: BackendInfo,
     clock: Clock,
     host: Host,
     calibration: Option<Calibration>,
 ) -> Result<Header, Failure> {
-    let engine: BackendInfo = backend::announced(profile);
     Ok(Header {
         fastgen_recording: Version { major: MAJOR, minor: MINOR },
         tick_ns: TICK_NS,

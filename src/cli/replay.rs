@@ -71,6 +71,7 @@ fn shot(args: &ReplayArgs, at_ns: u64, theme_name: &str) -> Outcome {
     let ui = UiState {
         screen: match args.view {
             ScreenName::Live => Screen::Live,
+            ScreenName::Latency => Screen::Latency,
             ScreenName::Clients => Screen::Clients,
             ScreenName::Requests => Screen::Requests,
             ScreenName::Curve => Screen::Curve,

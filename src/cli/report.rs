@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{ExportArgs, Format, ReportArgs, WindowName};
+use super::args::{ExportArgs, Format, ReportArgs, ToolName, WindowName};
 use super::failure::{Exit, Failure, Outcome};
 use super::{finish, output};
 use crate::exchange;
+use crate::metrics::Definitions;
 use crate::report::fastgen::Skips;
 use crate::report::{self, Report, Run, Show, VerdictKind, csv};
 
@@ -20,7 +21,13 @@ pub fn read(path: &Path) -> Result<Report, Failure> {
 /// Prints reports.
 pub fn report(args: &ReportArgs) -> Outcome {
     let skips = Skips { head_tokens: args.skip_head_tokens, requests: args.skip_requests };
-    let read = |path: &PathBuf| Ok::<_, Failure>(report::report_with(&Run::read(path)?, skips));
+    let definitions = args.definitions.map_or(Definitions::Own, definitions);
+    let read = |path: &PathBuf| {
+        let run = Run::read(path)?;
+        let mut report = report::report_with(&run, skips);
+        report::redefine(&mut report, &run, definitions);
+        Ok::<_, Failure>(report)
+    };
     let reports = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let show = match args.window {
         None => Show::Both,
@@ -34,6 +41,16 @@ pub fn report(args: &ReportArgs) -> Outcome {
     };
     output::print(&text)?;
     finish::judge(&reports)
+}
+
+fn definitions(tool: ToolName) -> Definitions {
+    match tool {
+        ToolName::Vllm => Definitions::Vllm,
+        ToolName::Aiperf => Definitions::Aiperf,
+        ToolName::Guidellm => Definitions::Guidellm,
+        ToolName::GenaiPerf => Definitions::GenaiPerf,
+        ToolName::Fastgen => Definitions::Fastgen,
+    }
 }
 
 /// Says on standard error what tables and result files can't say of themselves: that they are of a part only.

@@ -32,6 +32,9 @@ const LULL: Duration = Duration::from_millis(4);
 /// Events taken in a row before snapshot and recorder are looked after.
 const BATCH: usize = 4096;
 
+/// Completes events on the collector's thread, with what would take a client too long to find out.
+pub type Amend = Box<dyn FnMut(&mut Event) + Send>;
+
 /// What the collector does beside making figures.
 pub struct Options {
     /// Where to record; `None` for nowhere.
@@ -44,6 +47,8 @@ pub struct Options {
     pub sla: CurveSla,
     /// Stages that the run is to have.
     pub stages: u32,
+    /// Sees every event before anybody else does.
+    pub amend: Option<Amend>,
 }
 
 /// State of the recording, readable from any thread.
@@ -124,6 +129,7 @@ pub struct Collector {
     clock: Clock,
     aggregator: Aggregator,
     writer: Option<Writer>,
+    amend: Option<Amend>,
     headless: bool,
     snapshots: Arc<ArcSwap<Snapshot>>,
     recording: Arc<RecordingStatus>,
@@ -150,6 +156,7 @@ impl Collector {
             clock,
             aggregator,
             writer: options.writer,
+            amend: options.amend,
             headless: options.headless,
             snapshots: Arc::clone(&snapshots),
             recording: Arc::clone(&recording),
@@ -182,21 +189,24 @@ impl Collector {
     /// Takes what is there, waiting a little for the first event; `false` once all sinks are gone.
     fn take_batch(&mut self, receiver: &Receiver<Event>) -> bool {
         match receiver.recv_timeout(WAIT) {
-            Ok(event) => self.take(&event),
+            Ok(event) => self.take(event),
             Err(RecvTimeoutError::Timeout) => return true,
             Err(RecvTimeoutError::Disconnected) => return false,
         }
         for event in receiver.try_iter().take(BATCH) {
-            self.take(&event);
+            self.take(event);
         }
         true
     }
 
-    fn take(&mut self, event: &Event) {
+    fn take(&mut self, mut event: Event) {
+        if let Some(amend) = &mut self.amend {
+            amend(&mut event);
+        }
         self.ended |= matches!(event, Event::Ended { .. });
-        let finished = self.aggregator.apply(event);
+        let finished = self.aggregator.apply(&event);
         if let Some(writer) = &mut self.writer {
-            writer.write(event, finished.as_deref());
+            writer.write(&event, finished.as_deref());
         }
     }
 
@@ -204,7 +214,7 @@ impl Collector {
     fn note_losses(&mut self) {
         let events = self.source.take_lost();
         if events > 0 {
-            self.take(&Event::Lost { at_ns: self.clock.now_ns(), events });
+            self.take(Event::Lost { at_ns: self.clock.now_ns(), events });
         }
     }
 

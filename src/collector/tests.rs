@@ -7,7 +7,7 @@ use crate::recording::{Entry, Losses};
 
 fn options(writer: Option<Writer>) -> Options {
     let sla = crate::metrics::CurveSla::default();
-    Options { writer, headless: false, warmup_per_client: 1, stages: 1, sla }
+    Options { writer, headless: false, warmup_per_client: 1, stages: 1, sla, amend: None }
 }
 
 #[test]

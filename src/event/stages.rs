@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::StageId;
+use super::{OpenLoop, StageId};
 
 /// A stage begins: what it is and what it asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub struct StageStart {
     pub sweep: Vec<(String, serde_json::Value)>,
     /// Clients of a closed loop; `None` for an open one.
     pub clients: Option<u32>,
+    /// How requests arrive in an open loop; `None` for a closed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open: Option<OpenLoop>,
     /// Measured requests asked for, where the stage stops by count.
     pub planned_requests: Option<u64>,
     /// Time the measured part may take, where the stage stops by time, in nanoseconds.

@@ -1,19 +1,10 @@
 //! Tokens in a text: by a model's own tokenizer, or by white space if somebody says so.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use tokenizers::Tokenizer;
-
-/// Why a tokenizer can't be used.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "can't use the tokenizer {}: {why}; a Hugging Face `tokenizer.json` is needed, as it lies beside a model",
-    path.display()
-)]
-pub struct TokenizerError {
-    pub path: PathBuf,
-    pub why: String,
-}
+use crate::model::TextTokenizer;
+pub use crate::model::TokenizerError;
 
 /// How tokens are counted in a text.
 pub enum Counter {
@@ -22,7 +13,7 @@ pub enum Counter {
     /// As words between white space.
     Words,
     /// By a model's tokenizer, without the special tokens that it would put around a text.
-    Tokenizer(Box<Tokenizer>),
+    Tokenizer(Arc<TextTokenizer>),
 }
 
 impl Counter {
@@ -31,22 +22,15 @@ impl Counter {
     /// # Errors
     /// If it can't be read or is none.
     pub fn load(path: &Path) -> Result<Self, TokenizerError> {
-        let error = |why: String| TokenizerError { path: path.to_owned(), why };
-        let bytes = std::fs::read(path).map_err(|e| error(e.to_string()))?;
-        let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|e| error(e.to_string()))?;
-        // Some files cut texts to a model's context, or fill them up to it: neither is a count.
-        tokenizer.with_padding(None);
-        tokenizer.with_truncation(None).map_err(|e| error(e.to_string()))?;
-        Ok(Self::Tokenizer(Box::new(tokenizer)))
+        Ok(Self::Tokenizer(Arc::new(TextTokenizer::load(path)?)))
     }
 
     /// Tokens in a text; `None` if nothing can tell.
     pub fn count(&self, text: &str) -> Option<u32> {
-        let count = match self {
-            Self::None => return None,
-            Self::Words => text.split_whitespace().count(),
-            Self::Tokenizer(tokenizer) => tokenizer.encode_fast(text, false).ok()?.len(),
-        };
-        u32::try_from(count).ok()
+        match self {
+            Self::None => None,
+            Self::Words => u32::try_from(text.split_whitespace().count()).ok(),
+            Self::Tokenizer(tokenizer) => tokenizer.count(text),
+        }
     }
 }

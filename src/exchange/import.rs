@@ -200,6 +200,7 @@ impl Out {
             name: name.to_owned(),
             sweep: sweep(all, &file.args),
             clients: Some(file.args.clients),
+            open: None,
             planned_requests: Some(file.args.requests.unwrap_or(file.responses.len() as u64)),
             planned_ns: None,
         })));

@@ -5,22 +5,17 @@
 //! recorded prompt. Random ids decoded as they are would not: `in` and `form` side by side are one token when
 //! they are read again.
 
+use std::sync::Arc;
+
 use serde_json::Value;
-use tokenizers::Tokenizer;
 
 use super::count::Counter;
-use crate::model::{Tokens, find_shape};
+use crate::model::{TextTokenizer, Tokens, find_shape};
 use crate::profile::Workload;
 use crate::workload::{Generator, Random, Stream, Target};
 
 /// The size of the vocabulary where none is known.
 const VOCABULARY: u32 = 32_000;
-/// More words than this from one tokenizer would tell prompts apart no better.
-const MOST_WORDS: usize = 8192;
-/// Tokens looked at in search of them.
-const MOST_TRIED: u32 = 65_536;
-/// A word repeated so often must count once each.
-const REPEATS: usize = 3;
 /// Rounds of putting right a text whose count is not as asked.
 const ROUNDS: usize = 8;
 /// Purpose of the random words of prompts that the generator doesn't draw.
@@ -38,7 +33,7 @@ enum Words {
     /// Those of random weights: every one is a token of theirs, and a word by white space.
     Dummy(u32),
     /// Those of a tokenizer.
-    Listed(Vec<String>),
+    Listed(Arc<TextTokenizer>),
 }
 
 impl<'a> Prompts<'a> {
@@ -48,9 +43,7 @@ impl<'a> Prompts<'a> {
         let shaped = shape.and_then(|name| find_shape(name).ok()).map(|shape| shape.vocabulary);
         let known = shaped.or(sim.and_then(|n| u32::try_from(n).ok())).unwrap_or(VOCABULARY);
         let (words, vocabulary) = match counter {
-            Counter::Tokenizer(tokenizer) => {
-                (Words::Listed(single_tokens(tokenizer)), tokenizer.get_vocab_size(true) as u32)
-            }
+            Counter::Tokenizer(tokenizer) => (Words::Listed(tokenizer.clone()), tokenizer.vocabulary()),
             Counter::None | Counter::Words => (Words::Dummy(known), known),
         };
         let workload =
@@ -94,31 +87,12 @@ impl<'a> Prompts<'a> {
     fn word(&self, id: u32) -> String {
         match &self.words {
             Words::Dummy(vocabulary) => Tokens::word(*vocabulary, id),
-            Words::Listed(words) => {
+            Words::Listed(tokenizer) => {
+                let words = tokenizer.words();
                 words.get(id as usize % words.len().max(1)).cloned().unwrap_or_else(|| "a".into())
             }
         }
     }
-}
-
-/// Words that a tokenizer takes for one token each, at the start of a text and behind any other.
-fn single_tokens(tokenizer: &Tokenizer) -> Vec<String> {
-    let count = |text: &str| tokenizer.encode_fast(text, false).map_or(0, |encoding| encoding.len());
-    let mut words = Vec::new();
-    for id in 0..(tokenizer.get_vocab_size(false) as u32).min(MOST_TRIED) {
-        let Ok(text) = tokenizer.decode(&[id], true) else { continue };
-        let word = text.trim();
-        let plain = word.len() >= 2 && word.bytes().all(|b| b.is_ascii_lowercase());
-        if plain && count(word) == 1 && count(&[word; REPEATS].join(" ")) == REPEATS {
-            words.push(word.to_owned());
-        }
-        if words.len() == MOST_WORDS {
-            break;
-        }
-    }
-    words.sort_unstable();
-    words.dedup();
-    words
 }
 
 #[cfg(test)]

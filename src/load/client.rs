@@ -1,4 +1,5 @@
-//! One simulated client: warm up, meet at the barrier, then take turns until there are none.
+//! One simulated client: warm up, meet at the barrier, then take turns until there are none. In an open loop each
+//! request is a client of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +50,13 @@ impl Client {
         self.take_turns().await;
     }
 
-    async fn warm_up(&mut self) {
+    /// One measured request of an open loop.
+    pub async fn send_once(self, ask: Planned, scheduled_ns: u64) {
+        self.request(ask, scheduled_ns, false).await;
+    }
+
+    /// Sends the requests that enter no figure.
+    pub async fn warm_up(&mut self) {
         let each = u64::from(self.stage.load.warmup_requests_per_client);
         for i in 0..each {
             if self.wish.borrow().stop > StopLevel::Run {
@@ -57,7 +64,8 @@ impl Client {
             }
             let ask = self.stage.generator.request(Stream::Warmup, u64::from(self.id) * each + i);
             let scheduled_ns = self.stage.clock.now_ns();
-            self.request(ask, scheduled_ns, true).await;
+            let failed = self.request(ask, scheduled_ns, true).await;
+            self.rest(failed).await;
         }
     }
 
@@ -66,12 +74,14 @@ impl Client {
             let turn = self.stage.turns.next(self.id, &mut self.wish, self.stage.clock).await;
             let Some(Turn { number, scheduled_ns }) = turn else { return };
             let ask = self.stage.generator.request(Stream::Measured, number);
-            self.request(ask, scheduled_ns, false).await;
+            let failed = self.request(ask, scheduled_ns, false).await;
+            self.rest(failed).await;
         }
     }
 
-    async fn request(&mut self, ask: Planned, scheduled_ns: u64, warmup: bool) {
-        let stage = self.stage.clone();
+    /// Sends a request and follows it to its end; tells whether it failed.
+    async fn request(&self, ask: Planned, scheduled_ns: u64, warmup: bool) -> bool {
+        let stage = &self.stage;
         let request = stage.next_request();
         let sent_ns = stage.clock.now_ns();
         stage.sink.send(Event::Sent(Sent {
@@ -90,8 +100,9 @@ impl Client {
             prompt: ask.prompt,
             max_tokens: ask.output_tokens,
             ignore_eos: stage.ignore_eos,
+            text: ask.text,
         };
-        let told = Follow { stage: &stage, request, sent_ns }.to_the_end(ask).await;
+        let told = Follow { stage, request, sent_ns }.to_the_end(ask).await;
         let end = told.end;
         let (failed, at_ns) = (end.outcome.is_failure(), stage.clock.now_ns());
         stage.count(at_ns, &end, warmup);
@@ -108,14 +119,17 @@ impl Client {
             retries: told.retries,
         })));
         if failed {
-            self.after_failure().await;
-        } else {
-            self.failures = 0;
+            stage.something_failed();
         }
+        failed
     }
 
-    async fn after_failure(&mut self) {
-        self.stage.something_failed();
+    /// After a request that failed, a closed loop's client waits; the longer, the more have failed in a row.
+    async fn rest(&mut self, failed: bool) {
+        if !failed {
+            self.failures = 0;
+            return;
+        }
         let wait = BACKOFF.saturating_mul(1 << self.failures.min(10)).min(BACKOFF_LIMIT);
         self.failures += 1;
         let mut gate = self.stage.turns.gate();

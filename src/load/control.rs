@@ -19,12 +19,14 @@ pub enum StopLevel {
 }
 
 /// The user's wish.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Wish {
     pub stop: StopLevel,
     pub paused: bool,
-    /// Clients to run, where they differ from the profile's.
+    /// Clients of a closed loop to run, where they differ from the profile's.
     pub clients: Option<u32>,
+    /// Requests a second of an open loop, where they differ from the profile's.
+    pub rate: Option<f64>,
 }
 
 /// The handle that screens and signals hold. Every change goes into the recording, as a mark in time.
@@ -76,9 +78,17 @@ impl Controls {
         self.tell(Control::Clients { clients });
     }
 
-    /// A stage begins: with the clients that it asks for, whatever was wished in the one before.
+    /// Sets the rate of an open loop, requests/s. What is no rate changes nothing.
+    pub fn set_rate(&self, rate: f64) {
+        if rate.is_finite() && rate > 0.0 {
+            self.wish.send_modify(|wish| wish.rate = Some(rate));
+            self.tell(Control::Rate { rate });
+        }
+    }
+
+    /// A stage begins: with the load that it asks for, whatever was wished in the one before.
     pub(super) fn begin_stage(&self) {
-        self.wish.send_if_modified(|wish| wish.clients.take().is_some());
+        self.wish.send_if_modified(|wish| wish.clients.take().is_some() | wish.rate.take().is_some());
     }
 
     /// Marks this moment.

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::client::Client;
 use super::control::{Controls, StopLevel, Wish};
+use super::open::{Dispatcher, announced};
 use super::pulse::Pulse;
 use super::tally::Tally;
 use super::turns::{Gate, Turns};
@@ -17,7 +18,7 @@ use crate::clock::Clock;
 use crate::collector::EventSink;
 use crate::event::{ClientId, Event, Phase, RequestId, StageId, StageOutcome, StageStart};
 use crate::profile::{Drain, Load, Stop};
-use crate::workload::{Generator, start_delay};
+use crate::workload::{Generator, Timetable, start_delay};
 
 /// How often the engine's health is asked for.
 const HEALTH_EVERY: Duration = Duration::from_millis(200);
@@ -125,12 +126,16 @@ impl Driver {
     fn begin(&self, number: StageId, run: StageRun, requests: Arc<AtomicU64>) -> Running {
         let clients = run.load.clients;
         let planned = run.stop.requests.map(|formula| formula.value(clients));
+        let timetable = Timetable::new(&run.load, run.seed);
+        // Of an open loop, one task answers for all that warm up.
+        let at_barrier = if timetable.is_some() { 1 } else { clients };
         self.sink.send(Event::Stage(Box::new(StageStart {
             at_ns: self.clock.now_ns(),
             stage: number,
             name: run.name,
             sweep: run.sweep,
-            clients: Some(clients),
+            clients: run.load.closed_clients(),
+            open: announced(&run.load),
             planned_requests: planned,
             planned_ns: run.stop.duration.map(|d| d.as_nanos() as u64),
         })));
@@ -146,7 +151,7 @@ impl Driver {
             tally: Tally::default(),
             seed: run.seed,
             requests,
-            warming_up: AtomicU32::new(clients),
+            warming_up: AtomicU32::new(at_barrier),
             all_at_barrier: Notify::new(),
             failed: Notify::new(),
         });
@@ -155,6 +160,7 @@ impl Driver {
             wish: self.controls.watch(),
             tasks: JoinSet::new(),
             spawned: 0,
+            timetable,
             stop: run.stop,
             announced: false,
         }
@@ -167,6 +173,8 @@ struct Running {
     wish: watch::Receiver<Wish>,
     tasks: JoinSet<()>,
     spawned: u32,
+    /// Of an open loop, until it is begun.
+    timetable: Option<Timetable>,
     stop: Stop,
     announced: bool,
 }
@@ -185,9 +193,7 @@ enum Woke {
 impl Running {
     async fn through_the_phases(&mut self) -> StageOutcome {
         self.stage.phase(Phase::Warmup);
-        for _ in 0..self.stage.load.clients {
-            self.spawn(false);
-        }
+        self.start();
         let mut deadline: Option<std::time::Instant> = None;
         let mut interrupted = false;
         loop {
@@ -207,8 +213,20 @@ impl Running {
                     return StageOutcome::Failed { reason };
                 }
             }
+            self.announce_draining();
         }
         if interrupted { StageOutcome::Interrupted } else { StageOutcome::Complete }
+    }
+
+    /// Starts the clients, or the one task of an open loop that starts its requests.
+    fn start(&mut self) {
+        let Some(timetable) = self.timetable.take() else {
+            (0..self.stage.load.clients).for_each(|_| self.spawn(false));
+            return;
+        };
+        let most = self.stage.load.open().map_or(1, |open| open.max_in_flight);
+        let dispatcher = Dispatcher::new(self.stage.clone(), self.wish.clone(), most);
+        self.tasks.spawn(dispatcher.run(timetable, self.stop.duration));
     }
 
     fn spawn(&mut self, late: bool) {
@@ -289,8 +307,9 @@ impl Running {
             StopLevel::Abort => self.close(Drain::Cancel),
             StopLevel::Drain => self.close(self.stop.drain),
             StopLevel::Run => {
+                let closed_loop = !self.stage.load.kind.is_open();
                 let open = matches!(*self.stage.turns.gate().borrow(), Gate::Open { .. });
-                while open && self.spawned < wish.clients.unwrap_or(0) {
+                while closed_loop && open && self.spawned < wish.clients.unwrap_or(0) {
                     self.spawn(true);
                 }
             }

@@ -14,7 +14,7 @@ use crate::backend::{End, GenerateRequest, Generation, Item, Refusal};
 use crate::event::{CountedBy, Event, Outcome, RequestId};
 
 /// Most bytes of generated text kept of one request.
-const TEXT_LIMIT: usize = 64 * 1024;
+pub(super) const TEXT_LIMIT: usize = 64 * 1024;
 /// The wait before a request is sent again where the server names none: this, doubled each time…
 const AGAIN: Duration = Duration::from_millis(100);
 /// …up to this.

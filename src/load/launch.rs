@@ -4,6 +4,7 @@
 use std::thread::JoinHandle;
 
 use super::control::Controls;
+use super::count::counting;
 use super::pulse::Pulse;
 use super::readings::Telemetry;
 use super::resume::Earlier;
@@ -11,7 +12,7 @@ use super::sweep::Sweep;
 use crate::clock::Clock;
 use crate::collector::{self, Collector, CollectorHandle, EventSink};
 use crate::event::{Ended, Event, Resumed};
-use crate::metrics::CurveSla;
+use crate::metrics::{CurveSla, Limit};
 use crate::profile::{Profile, StagePlan};
 use crate::recording::Writer;
 
@@ -35,6 +36,10 @@ pub struct Run {
     thread: JoinHandle<Ended>,
 }
 
+fn limit((key, limit): (&String, &std::time::Duration)) -> Limit {
+    Limit { key: key.clone(), limit_ns: u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX) }
+}
+
 /// What a run left.
 pub struct RunOutcome {
     pub ended: Ended,
@@ -53,9 +58,12 @@ impl Run {
         let sla = CurveSla {
             prompt_tokens_per_s: profile.sla.prompt_tokens_per_s,
             rates: profile.sla.generation_tokens_per_s.clone().into(),
+            limits: profile.sla.thresholds.iter().map(limit).collect(),
         };
         let stages_planned = stages.len() as u32;
-        let options = collector::Options { writer, headless, warmup_per_client, stages: stages_planned, sla };
+        let amend = counting(&stages);
+        let options =
+            collector::Options { writer, headless, warmup_per_client, stages: stages_planned, sla, amend };
         let collector = Collector::start(source, clock, options)?;
         let controls = Controls::new(sink.clone(), clock);
         let earlier = resume.map(|(earlier, resumed)| {

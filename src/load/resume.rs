@@ -120,6 +120,7 @@ mod tests {
             name: format!("clients={stage}"),
             sweep: Vec::new(),
             clients: Some(1),
+            open: None,
             planned_requests: None,
             planned_ns: None,
         })))

@@ -1,5 +1,5 @@
 //! The cells of a grid, one after another: loads what each needs, goes on where one fails, passes over what more
-//! clients would not improve, and says how each ended.
+//! load would not improve, and says how each ended.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -188,7 +188,7 @@ impl Sweep {
             stage: number,
             name: plan.name.clone(),
             sweep: plan.sweep.clone(),
-            clients: Some(plan.profile.load.clients),
+            clients: plan.profile.load.closed_clients(),
             how: how.clone(),
         })));
     }

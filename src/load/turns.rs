@@ -1,7 +1,7 @@
 //! Whose turn is it, and with which request? The one place that decides when a stage stops sending.
 //!
-//! In a closed loop a client's turn comes whenever it is free. An open loop hands out the arrival process's
-//! times through the same [`Turn`], whose `scheduled_ns` then lies where the process put it.
+//! In a closed loop a client's turn comes whenever it is free. In an open loop `open` asks only whether there is
+//! another turn: when it comes is the timetable's affair.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -84,6 +84,11 @@ impl Turns {
             Gate::Open { since_ns } => Some(since_ns),
             _ => None,
         }
+    }
+
+    /// Whether there is a turn left in an open loop, once so many were taken.
+    pub fn left(&self, taken: u64) -> bool {
+        taken < self.planned
     }
 
     /// The client's next turn in a closed loop: as soon as it is free and allowed; `None` ends the client.

@@ -9,11 +9,14 @@ use super::latencies::Distributions;
 use super::seconds::Seconds;
 use super::tables::{Journal, Recent, Slowest};
 use super::tracker::Tracker;
-use super::{Counts, Loading, RequestRecord, count_error};
+use super::{Counts, HeatMaps, Loading, RequestRecord, count_error};
 use crate::event::{
     BackendInfo, Control, Ended, Event, Finished, Outcome, Phase, RequestId, Sample, Sent, StageId,
     StageStart,
 };
+
+/// A request that is sent so much later than scheduled (nanoseconds) was not merely waited for by the timer.
+const LATE_NS: u64 = 1_000_000;
 
 /// What is known of the present stage.
 #[derive(Default)]
@@ -28,6 +31,10 @@ pub(super) struct Stage {
     pub(super) done: bool,
     pub(super) counts: Counts,
     pub(super) worst_loop_lag_ns: u64,
+    /// Requests/s of an open loop, as somebody set them since.
+    pub(super) rate_set: Option<f64>,
+    /// As many requests were in flight as an open loop may have, and others were sent late for it.
+    pub(super) at_limit: bool,
 }
 
 /// From events to figures.
@@ -36,6 +43,7 @@ pub struct Aggregator {
     pub(super) fates: Fates,
     pub(super) stage: Stage,
     pub(super) latency: Distributions,
+    pub(super) heat: HeatMaps,
     pub(super) curve: CurveKeeper,
     pub(super) seconds: Seconds,
     pub(super) lanes: Lanes,
@@ -68,6 +76,7 @@ impl Aggregator {
             fates: Fates::default(),
             stage: Stage::default(),
             latency: Distributions::new(),
+            heat: HeatMaps::default(),
             curve: CurveKeeper::default(),
             seconds: Seconds::new(),
             lanes: Lanes::default(),
@@ -162,8 +171,18 @@ impl Aggregator {
                 self.stage.counts.output_tokens += u64::from(tokens);
                 self.seconds.add_output(*at_ns, tokens);
             }
+            self.count_whole(record);
         }
         self.close(record);
+    }
+
+    /// The tokens of an answer that came whole stand at its end.
+    fn count_whole(&mut self, record: &RequestRecord) {
+        if record.chunk_at_ns.is_empty() && record.output_tokens > 0 {
+            self.count_input(record.finished_ns, record.prompt_tokens);
+            self.stage.counts.output_tokens += u64::from(record.output_tokens);
+            self.seconds.add_output(record.finished_ns, record.output_tokens);
+        }
     }
 
     #[inline]
@@ -184,6 +203,10 @@ impl Aggregator {
             self.stray_events += 1;
         } else if self.counts_in(sent.stage, sent.warmup) {
             self.stage.counts.sent += 1;
+            // Late, and into the last place: it waited for that.
+            let late = sent.at_ns.saturating_sub(sent.scheduled_ns) >= LATE_NS;
+            let open = self.stage.start.as_ref().and_then(|start| start.open.as_ref()).filter(|_| late);
+            self.stage.at_limit |= open.is_some_and(|open| self.tracker.in_flight() >= open.max_in_flight);
         }
     }
 
@@ -238,6 +261,7 @@ impl Aggregator {
             if let (Some(sent_with), Some(first)) = (sent_with, record.chunk_at_ns.first()) {
                 self.correct_input(*first, i64::from(record.prompt_tokens) - i64::from(sent_with));
             }
+            self.count_whole(&record);
         }
         let record = Arc::new(record);
         self.close(&record);
@@ -272,6 +296,7 @@ impl Aggregator {
             counts.completed += 1;
             self.seconds.add_completed(record.finished_ns);
             self.latency.record(record, &mut self.seconds);
+            self.heat.record(record);
             self.curve.take(record);
             return;
         }
@@ -297,9 +322,7 @@ impl Aggregator {
         };
         self.fates.begin(start.stage);
         self.stage.counts.warmup_planned = self.warmup_planned();
-        for distribution in self.latency.all() {
-            distribution.clear();
-        }
+        self.latency.clear();
         self.curve.start_stage(start);
         self.seconds.start_stage();
         self.lanes.clear();
@@ -320,13 +343,17 @@ impl Aggregator {
     fn resume(&mut self) {
         self.tracker.clear();
         self.lanes.clear();
+        if let (false, Some(start)) = (self.stage.done, &self.stage.start) {
+            self.heat.forget_since(start.at_ns);
+        }
         self.ended = None;
         self.paused = false;
         self.stage.done = true;
     }
 
     fn warmup_planned(&self) -> Option<u64> {
-        let clients = self.stage.start.as_ref()?.clients?;
+        let start = self.stage.start.as_ref()?;
+        let clients = start.clients.or(start.open.as_ref().map(|open| open.warmup_clients))?;
         Some(u64::from(clients) * u64::from(self.warmup_per_client?))
     }
 
@@ -358,6 +385,7 @@ impl Aggregator {
         match control {
             Control::Paused => self.paused = true,
             Control::Resumed => self.paused = false,
+            Control::Rate { rate } => self.stage.rate_set = Some(*rate),
             _ => {}
         }
         self.journal.control(at_ns, control);

@@ -18,12 +18,26 @@ pub struct CurveSla {
     pub prompt_tokens_per_s: f64,
     /// Rates of generation that can be asked for, tokens/s.
     pub rates: Arc<[f64]>,
+    /// The profile's thresholds.
+    pub limits: Arc<[Limit]>,
+}
+
+/// A threshold of `[sla]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limit {
+    /// Its key, e.g. `ttft_p99`.
+    pub key: String,
+    pub limit_ns: u64,
 }
 
 impl Default for CurveSla {
     /// FastGen's.
     fn default() -> Self {
-        Self { prompt_tokens_per_s: 512.0, rates: [1.0, 2.0, 3.0, 4.0, 6.0, 8.0].into() }
+        Self {
+            prompt_tokens_per_s: 512.0,
+            rates: [1.0, 2.0, 3.0, 4.0, 6.0, 8.0].into(),
+            limits: Arc::default(),
+        }
     }
 }
 
@@ -35,6 +49,8 @@ pub struct StagePoint {
     pub sweep: Vec<(String, Value)>,
     /// Clients of a closed loop.
     pub clients: Option<u32>,
+    /// Requests/s that an open loop asks for.
+    pub rate: Option<f64>,
     /// Completed, measured requests.
     pub requests: u64,
     /// Another stage has begun, or the run is over.
@@ -49,6 +65,11 @@ pub struct StagePoint {
 }
 
 impl StagePoint {
+    /// What varies along a curve: clients, or the rate of an open loop.
+    pub fn load(&self) -> Option<f64> {
+        self.clients.map(f64::from).or(self.rate)
+    }
+
     /// Mean time of a request to its end, seconds.
     pub fn latency_s(&self) -> Option<f64> {
         (self.requests > 0).then(|| self.e2e_sum_s / self.requests as f64)
@@ -144,6 +165,7 @@ impl CurveKeeper {
             name: start.name.clone(),
             sweep: start.sweep.clone(),
             clients: start.clients,
+            rate: start.open.as_ref().map(|open| open.rate),
             ..StagePoint::default()
         });
     }
@@ -188,6 +210,7 @@ mod tests {
             name: format!("clients={clients}"),
             sweep: vec![("clients".into(), clients.into())],
             clients: Some(clients),
+            open: None,
             planned_requests: None,
             planned_ns: None,
         }

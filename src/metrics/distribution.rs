@@ -27,6 +27,7 @@ fn seconds(ns: u64) -> f64 {
 }
 
 /// A latency's distribution. Values are nanoseconds.
+#[derive(Clone)]
 pub(super) struct Distribution {
     histogram: Histogram<u64>,
     count: u64,
@@ -66,6 +67,33 @@ impl Distribution {
         self.sum_ns += u128::from(total_ns);
         self.min_ns = self.min_ns.min(value_ns);
         self.max_ns = self.max_ns.max(value_ns);
+    }
+
+    /// How many values were counted.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// What is left without the values of another one, all of which are in this one too. Extremes are then those of
+    /// the histogram.
+    pub(super) fn without(&self, other: &Self) -> Self {
+        let mut rest = self.clone();
+        rest.summarised = 0;
+        rest.summary = Summary::default();
+        // It can't fail for values that are in both; else all of them stay.
+        if rest.histogram.subtract(&other.histogram).is_err() {
+            return rest;
+        }
+        rest.count = self.count.saturating_sub(other.count);
+        rest.sum_ns = self.sum_ns.saturating_sub(other.sum_ns);
+        let mut left = rest.histogram.iter_recorded().map(|entry| entry.value_iterated_to());
+        if let Some(least) = left.next() {
+            let most = left.last().unwrap_or(least);
+            // The ends of the histogram's steps may lie beyond the true extremes.
+            rest.min_ns = least.clamp(self.min_ns, self.max_ns);
+            rest.max_ns = most.clamp(rest.min_ns, self.max_ns);
+        }
+        rest
     }
 
     pub(super) fn clear(&mut self) {
@@ -195,6 +223,39 @@ mod tests {
         assert_eq!(s.max, Some(7200.0));
         assert_eq!(s.min, Some(0.0));
         assert_eq!(s.mean, Some(3600.0));
+    }
+
+    #[test]
+    fn what_is_taken_out_is_gone_whatever_is_left() {
+        let of = |values: &[u64]| {
+            let mut d = Distribution::new();
+            for ns in values {
+                d.record(*ns);
+            }
+            d
+        };
+        let cases: [(&[u64], &[u64], Option<(f64, f64)>); 5] = [
+            (&[5_000_000, 9_000_000, 70_000_000], &[70_000_000], Some((0.005, 0.009))),
+            (&[0, 0, 20_000_000], &[20_000_000], Some((0.0, 0.0))),
+            (&[0, 0], &[0], Some((0.0, 0.0))),
+            (&[3 * HIGHEST_NS, 7_000_000], &[3 * HIGHEST_NS], Some((0.007, 0.007))),
+            (&[8_000_000], &[8_000_000], None),
+        ];
+        for (all, out, want) in cases {
+            let mut rest = of(all).without(&of(out));
+            let s = rest.summary().clone();
+            assert_eq!(s.count, (all.len() - out.len()) as u64);
+            let Some((least, most)) = want else {
+                assert_eq!(s, Summary::default());
+                continue;
+            };
+            for (got, want) in [(s.min, least), (s.max, most), (s.p50, least)] {
+                assert!(
+                    (got.unwrap() - want).abs() <= want.max(1e-3) * 1e-3,
+                    "{got:?} for {want} in {all:?}"
+                );
+            }
+        }
     }
 
     #[test]

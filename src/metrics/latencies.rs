@@ -1,5 +1,6 @@
 //! The latency figures of a stage, each with its distribution.
 
+use super::by_tool::{ByTool, ToolFigures};
 use super::distribution::Distribution;
 use super::seconds::Seconds;
 use super::{Latencies, RequestRecord};
@@ -13,6 +14,7 @@ pub(super) struct Distributions {
     e2e: Distribution,
     e2e_corrected: Distribution,
     send_lag: Distribution,
+    by_tool: ByTool,
 }
 
 impl Distributions {
@@ -25,11 +27,13 @@ impl Distributions {
             e2e: Distribution::new(),
             e2e_corrected: Distribution::new(),
             send_lag: Distribution::new(),
+            by_tool: ByTool::new(),
         }
     }
 
-    pub(super) fn all(&mut self) -> [&mut Distribution; 7] {
-        [
+    /// Forgets all: a stage begins.
+    pub(super) fn clear(&mut self) {
+        let all = [
             &mut self.ttft,
             &mut self.ttft_corrected,
             &mut self.itl,
@@ -37,10 +41,18 @@ impl Distributions {
             &mut self.e2e,
             &mut self.e2e_corrected,
             &mut self.send_lag,
-        ]
+        ];
+        all.into_iter().for_each(Distribution::clear);
+        self.by_tool.clear();
+    }
+
+    /// Other tools' figures of the same requests.
+    pub(super) fn by_tool(&mut self) -> ToolFigures {
+        self.by_tool.figures(&mut self.itl)
     }
 
     pub(super) fn record(&mut self, record: &RequestRecord, seconds: &mut Seconds) {
+        self.by_tool.record(record, &self.itl);
         self.send_lag.record(record.send_lag_ns());
         if let Some(ns) = record.ttft_ns() {
             self.ttft.record(ns);

@@ -14,17 +14,22 @@
 //! | `lanes` | what each client did lately |
 //! | `tables` | the last and the slowest requests, log lines |
 //! | `latencies` | the seven latency figures of a stage |
+//! | `definitions`, `by_tool` | the same under other tools' definitions |
+//! | `heat` | latencies over time |
 //! | `curve` | one point a stage: throughput, latency, and how many requests were fast enough |
 //! | `fastgen` | DeepSpeed-FastGen's figures, and its SLA for any rate |
 //! | `aggregator`, `view` | the whole: takes events; gives snapshots |
 
 mod aggregator;
+mod by_tool;
 mod curve;
+mod definitions;
 mod distribution;
 mod errors;
 pub mod fastgen;
 mod fates;
 mod hash;
+mod heat;
 mod lanes;
 mod latencies;
 mod record;
@@ -35,9 +40,14 @@ mod tracker;
 mod view;
 
 pub use aggregator::Aggregator;
-pub use curve::{CurveSla, CurveView, StagePoint};
+pub use by_tool::{Told, ToolFigures};
+pub use curve::{CurveSla, CurveView, Limit, StagePoint};
+pub use definitions::{Definitions, Over, Value};
 pub use errors::{ErrorCount, ErrorKind, Errors, count_error};
 pub(crate) use hash::IdHasher;
+pub use heat::{
+    BUCKETS, Bins, FINEST_NS, Heat, HeatColumn, HeatFigure, HeatMaps, bucket_of, bucket_start_ns,
+};
 pub use record::RequestRecord;
 pub use snapshot::*;
 pub use tables::MAX_CONTROLS;

@@ -54,14 +54,20 @@ impl RequestRecord {
         self.chunk_at_ns.first().map(|at| at.saturating_sub(self.scheduled_ns))
     }
 
+    /// `token[k]`: when the last chunk came. An answer that came whole has no chunks, and its last token came with its
+    /// end; so much is known of it, and no more. None without tokens.
+    pub fn last_token_ns(&self) -> Option<u64> {
+        self.chunk_at_ns.last().copied().or((self.output_tokens > 0).then_some(self.finished_ns))
+    }
+
     /// `token[k] − sent`.
     pub fn e2e_ns(&self) -> Option<u64> {
-        self.chunk_at_ns.last().map(|at| at.saturating_sub(self.sent_ns))
+        self.last_token_ns().map(|at| at.saturating_sub(self.sent_ns))
     }
 
     /// `token[k] − scheduled`.
     pub fn e2e_corrected_ns(&self) -> Option<u64> {
-        self.chunk_at_ns.last().map(|at| at.saturating_sub(self.scheduled_ns))
+        self.last_token_ns().map(|at| at.saturating_sub(self.scheduled_ns))
     }
 
     /// `(token[k] − token[1]) / (output tokens − 1)`, in nanoseconds; none below two tokens.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::curve::CurveView;
-use super::{Errors, RequestRecord};
+use super::{Errors, HeatMaps, RequestRecord, ToolFigures};
 use crate::event::{BackendInfo, Control, Ended, LogLine, Outcome, Phase, RequestId, Sample, StageStart};
 
 /// Requests kept for the table: the last ones.
@@ -47,6 +47,10 @@ pub struct Snapshot {
     pub series: Arc<Vec<SeriesPoint>>,
     /// Latencies of the stage's measured, completed requests.
     pub latency: Latencies,
+    /// What other tools' figures need beside these.
+    pub tools: ToolFigures,
+    /// Latencies over time, of all stages.
+    pub heat: HeatMaps,
     /// Throughput against latency, a point a stage.
     pub curve: CurveView,
     /// The newest readings.
@@ -67,6 +71,24 @@ pub struct Snapshot {
     pub lost_events: u64,
     /// Why the client's own figures are in doubt; empty when they are not.
     pub degraded: Vec<String>,
+    /// Requests/s of an open loop, where somebody set them since its stage began.
+    pub rate_set: Option<f64>,
+    /// As many requests were in flight as the stage's open loop may have, and others were sent late for it.
+    pub at_limit: bool,
+}
+
+impl Snapshot {
+    /// How requests arrive, in words, e.g. `poisson 8 req/s`; `None` for a closed loop.
+    pub fn arrivals(&self) -> Option<String> {
+        self.stage.as_ref()?.open.as_ref().map(|open| open.words(self.rate_set))
+    }
+
+    /// Requests/s that an open loop asks for just now.
+    pub fn rate(&self) -> Option<f64> {
+        let open = self.stage.as_ref()?.open.as_ref()?;
+        let since_ns = self.measuring_at_ns.map_or(0, |begin| self.at_ns.saturating_sub(begin));
+        Some(self.rate_set.unwrap_or_else(|| open.rate_at(since_ns)))
+    }
 }
 
 /// The stages of a run: how many there are to be, and how those that are over ended.

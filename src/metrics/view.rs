@@ -29,6 +29,8 @@ impl Aggregator {
             request_rate,
             series: self.seconds.series(),
             latency,
+            tools: self.latency.by_tool(),
+            heat: self.heat.clone(),
             curve: self.curve.view(),
             sample: self.sample.clone(),
             lanes: self.lanes.refresh(self.tracker.iter().filter(|open| open.sent.stage == self.stage.id)),
@@ -39,6 +41,8 @@ impl Aggregator {
             paused: self.paused,
             lost_events: self.lost_events,
             degraded,
+            rate_set: self.stage.rate_set,
+            at_limit: self.stage.at_limit,
         }
     }
 
@@ -67,7 +71,10 @@ impl Aggregator {
 
     fn degraded(&self, latency: &Latencies) -> Vec<String> {
         let mut why = Vec::new();
-        if let Some(p99) = latency.send_lag.p99.filter(|p99| *p99 > DEGRADED_SEND_LAG_NS as f64 / 1e9) {
+        // At its limit an open loop sends late for want of places, not because the client is slow.
+        if let Some(p99) = latency.send_lag.p99.filter(|p99| *p99 > DEGRADED_SEND_LAG_NS as f64 / 1e9)
+            && !self.stage.at_limit
+        {
             why.push(format!(
                 "requests are sent late: send lag p99 is {:.1} ms, more than {:.0} ms",
                 p99 * 1e3,

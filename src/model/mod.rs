@@ -2,7 +2,8 @@
 //!
 //! A profile's `[model]` is resolved to one [`ModelSource`]; [`ModelSource::prepare`] makes it something a loader can
 //! open, and finds out what is wrong with it before a loader does. Who comes in: the embedded engine, and the
-//! commands `model dummy` and `model shapes`. Nothing here knows an engine.
+//! commands `model dummy` and `model shapes`. Nothing here knows an engine. A [`TextTokenizer`] is a model's own, for
+//! whoever makes texts or counts their tokens.
 
 mod dummy;
 mod error;
@@ -14,7 +15,9 @@ mod quantization;
 mod random;
 mod read;
 mod shapes;
+mod tokenizer;
 mod vocabulary;
+mod words;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +29,7 @@ pub use hash::sha256;
 pub use memory::{Need, available as available_memory};
 pub use quantization::Quantization;
 pub use shapes::{SHAPES, Shape, ShapeRow, find as find_shape, table};
+pub use tokenizer::{TextTokenizer, TokenizerError};
 pub use vocabulary::Tokens;
 pub use write::Dummy;
 

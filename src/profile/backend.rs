@@ -54,6 +54,12 @@ pub struct Backend {
     /// The server's way of speaking the protocol.
     #[serde(skip_serializing_if = "is_default")]
     pub dialect: Dialect,
+    /// Ask for a stream. Without one nothing is known of single tokens.
+    #[serde(skip_serializing_if = "is_true")]
+    pub stream: bool,
+    /// The model's `tokenizer.json`: makes prompt texts of a known count, and counts outputs where the server doesn't.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<PathBuf>,
     /// The environment variable that holds the server's key. The key itself never stands in a profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key_env: Option<String>,
@@ -117,6 +123,8 @@ impl Default for Backend {
             endpoint: Endpoint::default(),
             model: None,
             dialect: Dialect::default(),
+            stream: true,
+            tokenizer: None,
             api_key_env: None,
             api_key_file: None,
             http: HttpVersion::default(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::check_openai::check_openai;
 use super::de::hint;
+use super::open::check_open;
 use super::sweep::check_sweep;
 use super::{BackendKind, Distribution, Length, Profile, Spread};
 
@@ -48,7 +49,7 @@ impl Check {
         self.need(value >= 1, key, || "must be 1 or more, and is 0".into());
     }
 
-    fn time(&mut self, value: Option<Duration>, key: &str) {
+    pub(super) fn time(&mut self, value: Option<Duration>, key: &str) {
         let Some(value) = value else { return };
         self.need(!value.is_zero(), key, || {
             "must be longer than no time; leave the key out for no limit".into()
@@ -58,6 +59,17 @@ impl Check {
 
     fn short(&mut self, value: Duration, key: &str) {
         self.need(value <= LONGEST, key, || "is longer than a year".into());
+    }
+
+    /// A file's name with placeholders.
+    pub(super) fn pattern(&mut self, path: &str, key: &str) {
+        self.need(!path.is_empty(), key, || "must not be empty".into());
+        for part in path.split('{').skip(1) {
+            let name = part.split('}').next().unwrap_or_default();
+            self.need(part.contains('}') && PLACEHOLDERS.contains(&name), key, || {
+                format!("unknown placeholder `{{{name}}}`; there is {{profile}} and {{started}}")
+            });
+        }
     }
 
     fn one_of(&mut self, value: &str, known: &[&str], key: &str) {
@@ -76,6 +88,7 @@ pub fn check(profile: &Profile) -> Vec<Problem> {
     check_sla(profile, &mut check);
     check_reference(profile, &mut check);
     check_sweep(profile, &mut check);
+    check_open(profile, &mut check);
     check_files(profile, &mut check);
     check.problems
 }
@@ -127,7 +140,9 @@ fn check_model(profile: &Profile, check: &mut Check) {
         check
             .need(false, last, || format!("`{first}` is set too; weights come from one of hub, path, dummy"));
     }
-    check.need(!given.is_empty() || profile.backend.kind != BackendKind::Mistralrs, "model", || {
+    // With backends to sweep over, every cell is checked by itself.
+    let needed = profile.backend.kind == BackendKind::Mistralrs && !profile.sweep.contains_key("backend");
+    check.need(!given.is_empty() || !needed, "model", || {
         "the engine needs weights: set one of model.path = \"FILE.gguf\", model.hub = \"org/name\", \
          model.dummy = \"tiny\""
             .into()
@@ -180,7 +195,7 @@ fn check_spread(spread: &Spread, key: &str, check: &mut Check) {
     check_bounds(spread.min, spread.max, key, check);
 }
 
-/// Most clients of a closed loop: each is a task with its own state.
+/// Most clients of a closed loop, and requests in flight of an open one: each is a task with its own state.
 const MOST_CLIENTS: u32 = 100_000;
 /// Most times that a request is sent again.
 const MOST_RETRIES: u32 = 100;
@@ -196,6 +211,11 @@ fn check_load(profile: &Profile, check: &mut Check) {
     check.need(load.clients <= MOST_CLIENTS, "load.clients", || {
         format!("can be {MOST_CLIENTS} at most, and is {}", load.clients)
     });
+    let most = load.max_in_flight.unwrap_or(1);
+    check.need(most <= MOST_CLIENTS, "load.max_in_flight", || {
+        format!("can be {MOST_CLIENTS} at most, and is {most}")
+    });
+    check.time(load.ramp_time, "load.ramp_time");
     check.short(load.start_jitter.fixed, "load.start_jitter");
     check.short(load.start_jitter.per_client, "load.start_jitter");
     check.time(load.ttft_timeout, "load.ttft_timeout");
@@ -252,13 +272,7 @@ fn check_reference(profile: &Profile, check: &mut Check) {
 
 fn check_files(profile: &Profile, check: &mut Check) {
     let path = &profile.record.path;
-    check.need(!path.is_empty(), "record.path", || "must not be empty".into());
-    for part in path.split('{').skip(1) {
-        let name = part.split('}').next().unwrap_or_default();
-        check.need(part.contains('}') && PLACEHOLDERS.contains(&name), "record.path", || {
-            format!("unknown placeholder `{{{name}}}`; there is {{profile}} and {{started}}")
-        });
-    }
+    check.pattern(path, "record.path");
     check.need(!profile.ui.theme.is_empty(), "ui.theme", || "must not be empty".into());
     check.need((1..=60).contains(&profile.ui.fps), "ui.fps", || {
         format!("must be 1 to 60 frames a second, and is {}", profile.ui.fps)

@@ -1,6 +1,8 @@
 //! Rules for the keys of `[backend]` that concern servers over HTTP.
 
 use super::check::Check;
+use super::check_launch::check_launch;
+use super::openai::{Dialect, Endpoint};
 use super::{Backend, BackendKind, HttpVersion, Profile, ProfileError, StagePlan};
 
 /// Headers that are made here, or that would carry a key into a recording.
@@ -18,8 +20,22 @@ const OWN_HEADERS: [&str; 9] = [
 const SECRET_HEADERS: [&str; 6] =
     ["authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "x-auth-token"];
 /// Keys of a body that the load decides.
-const OWN_BODY: [&str; 8] =
-    ["model", "prompt", "messages", "stream", "max_tokens", "max_completion_tokens", "n", "best_of"];
+const OWN_BODY: [&str; 14] = [
+    "model",
+    "prompt",
+    "prompts",
+    "messages",
+    "inputs",
+    "input_data",
+    "parameters",
+    "stream",
+    "max_tokens",
+    "max_completion_tokens",
+    "max_new_tokens",
+    "n",
+    "best_of",
+    "details",
+];
 /// Most connections to a server.
 const MOST_CONNECTIONS: u32 = 10_000;
 /// The smallest vocabulary that prompts can be drawn from: the first ids are control tokens.
@@ -32,11 +48,9 @@ pub(super) fn check_openai(profile: &Profile, check: &mut Check) {
     check.need(backend.kind != BackendKind::Openai || !backend.urls.is_empty(), "backend", || {
         "kind = \"openai\" needs `urls`, e.g. urls = [\"http://127.0.0.1:8000/v1\"]".into()
     });
-    check.need(
-        backend.launch.as_ref().is_none_or(|l| !l.command.is_empty()),
-        "backend.launch.command",
-        || "must hold the program to start".into(),
-    );
+    if let Some(launch) = &backend.launch {
+        check_launch(launch, check);
+    }
     check.need(backend.api_key_env.as_deref().is_none_or(is_variable), "backend.api_key_env", || {
         "must be the NAME of an environment variable that holds the key, never the key itself".into()
     });
@@ -47,6 +61,7 @@ pub(super) fn check_openai(profile: &Profile, check: &mut Check) {
     check.need(backend.model.as_deref() != Some(""), "backend.model", || {
         "must not be empty; leave the key out for the first model that the server lists".into()
     });
+    check_answers(profile, check);
     for name in backend.headers.keys() {
         let (key, lower) = (format!("backend.headers.{name}"), name.to_ascii_lowercase());
         check.need(!SECRET_HEADERS.contains(&lower.as_str()), &key, || {
@@ -62,6 +77,28 @@ pub(super) fn check_openai(profile: &Profile, check: &mut Check) {
             "this key is set by the load; see backend.model, [workload]".into()
         });
     }
+}
+
+/// What can be known of answers that don't tell all.
+fn check_answers(profile: &Profile, check: &mut Check) {
+    let backend = &profile.backend;
+    let dialect = backend.dialect;
+    check.need(!(dialect.is_foreign() && backend.endpoint == Endpoint::Chat), "backend.endpoint", || {
+        format!("the dialect \"{}\" has no chat; leave the key out", dialect.name())
+    });
+    let silent = dialect == Dialect::AzureMl || (dialect == Dialect::VllmGenerate && !backend.stream);
+    check.need(!silent || backend.tokenizer.is_some(), "backend.tokenizer", || {
+        format!(
+            "the dialect \"{}\" tells no counts{}; name the model's tokenizer.json here, to count the tokens of its \
+             texts",
+            dialect.name(),
+            if dialect == Dialect::AzureMl { "" } else { " without a stream" }
+        )
+    });
+    let whole = !backend.stream || matches!(dialect, Dialect::AzureMl);
+    check.need(!whole || profile.load.ttft_timeout.is_none(), "load.ttft_timeout", || {
+        "without a stream no first token is seen; set load.request_timeout instead".into()
+    });
 }
 
 fn check_connections(backend: &Backend, check: &mut Check) {
@@ -91,7 +128,7 @@ fn check_connections(backend: &Backend, check: &mut Check) {
     });
 }
 
-fn is_variable(name: &str) -> bool {
+pub(super) fn is_variable(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -104,25 +141,9 @@ pub(super) fn refuse(stage: &StagePlan) -> Result<(), ProfileError> {
         return Ok(());
     }
     let wrong = |key: &str, why: String| Err(ProfileError::Cell { key: key.to_owned(), message: why });
-    if backend.launch.is_some() {
-        let why = "starting the server for the run is not in this version; start it yourself and leave \
-                   [backend.launch] out";
-        return wrong("backend.launch", why.into());
-    }
-    if let Some(name) = backend.dialect.unspoken() {
-        let why = format!(
-            "the dialect \"{name}\" is not in this version; if the server has an OpenAI-compatible endpoint, set \
-             \"auto\""
-        );
-        return wrong("backend.dialect", why);
-    }
     if backend.client_threads.is_some_and(|n| n > 1) {
         let why = "more than one client thread is not in this version; leave the key out";
         return wrong("backend.client_threads", why.into());
-    }
-    if stage.profile.workload.prompt_text.is_some() {
-        let why = "a prompt of one's own for a server is not in this version; use workload.prompt_tokens";
-        return wrong("workload.prompt_text", why.into());
     }
     Ok(())
 }

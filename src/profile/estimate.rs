@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{BackendKind, StagePlan};
 
-/// Assumed of every engine but the simulated one: output tokens a second for each client. A 7B model on one GPU
+/// Assumed of every engine but the simulated one: output tokens a second for each client of a closed loop. A 7B model on one GPU
 /// gives between 3 (32 clients) and 35 (one).
 pub const ASSUMED_TOKENS_PER_S: f64 = 10.0;
 
@@ -26,22 +26,39 @@ impl StagePlan {
     pub fn estimate(&self) -> Estimate {
         let (load, stop) = (&self.profile.load, &self.profile.stop);
         let requests = stop.requests.map(|formula| formula.value(load.clients));
-        let warmup_requests = u64::from(load.clients) * u64::from(load.warmup_requests_per_client);
-        let measuring = match (requests.map(|n| self.seconds(n)), stop.duration) {
+        let warmup_requests = u64::from(load.warmup_clients()) * u64::from(load.warmup_requests_per_client);
+        let measuring = match (requests.map(|n| self.measured_seconds(n)), stop.duration) {
             (Some(by_count), Some(limit)) => Some(by_count.min(limit.as_secs_f64())),
             (by_count, limit) => by_count.or(limit.map(|d| d.as_secs_f64())),
         };
         let time = measuring.map(|seconds| {
             let all = (seconds + self.seconds(warmup_requests)).min(1e12);
-            Duration::from_secs_f64(all).saturating_add(load.start_jitter.fixed)
+            let jitter = load.closed_clients().map_or(Duration::ZERO, |_| load.start_jitter.fixed);
+            Duration::from_secs_f64(all).saturating_add(jitter)
         });
         Estimate { requests, warmup_requests, time, limit: stop.duration }
     }
 
-    /// Seconds that so many requests take.
+    /// Seconds until so many measured requests are through. Of an open loop: until they are due, or, with the simulated
+    /// engine, until that has made them, whichever is later.
+    fn measured_seconds(&self, requests: u64) -> f64 {
+        let Some(open) = self.profile.load.open() else { return self.seconds(requests) };
+        let due = open.seconds(requests as f64);
+        match self.profile.backend.kind {
+            BackendKind::Sim => due.max(self.seconds_of(requests, open.max_in_flight)),
+            _ => due,
+        }
+    }
+
+    /// Seconds that so many requests take with all clients.
     fn seconds(&self, requests: u64) -> f64 {
+        self.seconds_of(requests, self.profile.load.warmup_clients())
+    }
+
+    /// Seconds that so many requests take, of which so many are in flight at once.
+    fn seconds_of(&self, requests: u64, in_flight: u32) -> f64 {
         let (backend, workload) = (&self.profile.backend, &self.profile.workload);
-        let clients = self.profile.load.clients.max(1);
+        let clients = in_flight.max(1);
         let output = workload.output_tokens.mean();
         if backend.kind != BackendKind::Sim {
             let rounds = requests.div_ceil(u64::from(clients));

@@ -6,13 +6,14 @@ use etcetera::BaseStrategy as _;
 use serde::Deserialize as _;
 
 use super::check::check;
+use super::contenders;
 use super::de::Fault;
 use super::tree::{self, Entry, Node, Origin, Source, SourceKind, Value};
 use super::{Profile, ProfileError};
 use crate::suggest::did_you_mean;
 
 /// The profiles that the program brings along: name and TOML.
-pub const BUNDLED: [(&str, &str); 10] = [
+pub const BUNDLED: [(&str, &str); 16] = [
     ("demo", include_str!("../../profiles/demo.toml")),
     ("fastgen-mini", include_str!("../../profiles/fastgen-mini.toml")),
     ("llama2-7b-fastgen", include_str!("../../profiles/llama2-7b-fastgen.toml")),
@@ -23,6 +24,12 @@ pub const BUNDLED: [(&str, &str); 10] = [
     ("llama2-7b-a6000", include_str!("../../profiles/llama2-7b-a6000.toml")),
     ("llama2-7b-cpu", include_str!("../../profiles/llama2-7b-cpu.toml")),
     ("sim", include_str!("../../profiles/sim.toml")),
+    ("sim-open", include_str!("../../profiles/sim-open.toml")),
+    ("vllm", include_str!("../../profiles/vllm.toml")),
+    ("sglang", include_str!("../../profiles/sglang.toml")),
+    ("llama.cpp", include_str!("../../profiles/llama.cpp.toml")),
+    ("tgi", include_str!("../../profiles/tgi.toml")),
+    ("mii", include_str!("../../profiles/mii.toml")),
 ];
 
 /// A profile ready to run, and where it came from.
@@ -100,7 +107,18 @@ pub fn resolve_in(
     let mut layers = Layers::default();
     let name = layers.push_profile(folder, name_or_file)?;
     layers.push_flags(sets, &name)?;
-    layers.finish(&name)
+    layers.finish(&name, |profile| contenders::expand(profile, |other| alone(folder, other)))
+}
+
+/// A profile for its backend only: what it sweeps over is left out.
+fn alone(folder: Option<&Path>, name_or_file: &str) -> Result<Profile, ProfileError> {
+    let mut layers = Layers::default();
+    let name = layers.push_profile(folder, name_or_file)?;
+    let resolved = layers.finish(&name, |profile| {
+        profile.sweep.clear();
+        Ok(())
+    })?;
+    Ok(resolved.profile)
 }
 
 /// The user's profiles: `$XDG_CONFIG_HOME/fastgen-tui/profiles`.
@@ -240,11 +258,19 @@ impl Layers {
         ProfileError::locate(fault, &self.sources, name)
     }
 
-    fn finish(mut self, name: &str) -> Result<Resolved, ProfileError> {
+    /// Reads and checks the whole; `complete` sees to `sweep.backend` in between.
+    fn finish(
+        mut self,
+        name: &str,
+        complete: impl FnOnce(&mut Profile) -> Result<(), (usize, String)>,
+    ) -> Result<Resolved, ProfileError> {
         let nothing = Node { value: Value::Table(Vec::new()), origin: Origin { source: 0, span: 0..0 } };
         let mut tree = self.tree.take().unwrap_or(nothing);
         add_name(&mut tree, name);
-        let profile = Profile::deserialize(&tree).map_err(|fault| self.located(&fault, name))?;
+        let mut profile = Profile::deserialize(&tree).map_err(|fault| self.located(&fault, name))?;
+        if let Err((number, why)) = complete(&mut profile) {
+            return Err(self.located(&located(&tree, &format!("sweep.backend.{number}"), &why), name));
+        }
         if let Some(problem) = check(&profile).first() {
             return Err(self.located(&located(&tree, &problem.key, &problem.message), name));
         }

@@ -6,12 +6,15 @@
 
 mod backend;
 mod check;
+mod check_launch;
 mod check_openai;
 mod connect;
+mod contenders;
 mod de;
 mod error;
 mod estimate;
 mod layers;
+mod open;
 mod openai;
 mod read;
 mod schema;
@@ -25,10 +28,12 @@ mod tests;
 
 pub use backend::*;
 pub use check::{DEVICES, DUMMY_QUANTIZATIONS, IN_SITU_QUANTIZATIONS};
+pub use check_launch::names_a_secret;
 pub use connect::*;
 pub use error::{Located, ProfileError};
 pub use estimate::{ASSUMED_TOKENS_PER_S, Estimate};
 pub use layers::{BUNDLED, Listed, Resolved, list, resolve, resolve_in};
+pub use open::{MOST_RATE, Open, Ramp, USUAL_MAX_IN_FLIGHT};
 pub use openai::*;
 pub use read::SLA_KEYS;
 pub use schema::*;

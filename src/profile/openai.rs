@@ -1,5 +1,7 @@
 //! The keys of `[backend]` that concern servers over HTTP.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -45,31 +47,58 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// Its name in a profile, if this version doesn't speak it.
-    pub fn unspoken(self) -> Option<&'static str> {
+    /// Its name in a profile.
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Auto | Self::Vllm | Self::Sglang | Self::LlamaCpp => None,
-            Self::Tgi => Some("tgi"),
-            Self::Mii => Some("mii"),
-            Self::MiiOpenai => Some("mii-openai"),
-            Self::VllmGenerate => Some("vllm-generate"),
-            Self::AzureMl => Some("azure-ml"),
+            Self::Auto => "auto",
+            Self::Vllm => "vllm",
+            Self::Sglang => "sglang",
+            Self::LlamaCpp => "llama.cpp",
+            Self::Tgi => "tgi",
+            Self::Mii => "mii",
+            Self::MiiOpenai => "mii-openai",
+            Self::VllmGenerate => "vllm-generate",
+            Self::AzureMl => "azure-ml",
         }
+    }
+
+    /// Whether it is another API than OpenAI's, and has no chat.
+    pub fn is_foreign(self) -> bool {
+        matches!(self, Self::Mii | Self::VllmGenerate | Self::AzureMl)
     }
 }
 
 /// `[backend.launch]`: a server started for the run.
+///
+/// In `command`, in `args` and in the values of `env`, `{model}` stands for `model.path` or `model.hub`, `{host}` and `{port}` for
+/// those of the first base URL. All other braces are left as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Launch {
-    /// The program and its arguments.
+    /// The program and its arguments; no shell looks at them.
     pub command: Vec<String>,
-    /// A URL that answers once the server is ready.
+    /// More arguments, behind those of the command: so that a layer can add some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Variables of its environment, besides those of our own. They are recorded, so no secret may be among them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Variables whose values are taken from variables of our own, by name: for secrets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env_from: BTreeMap<String, String>,
+    /// The folder that it runs in; default: the current one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<PathBuf>,
+    /// A URL that answers with 200 once the server is ready; default: `/health` of the first base URL's host, and
+    /// where there is none, its list of models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<String>,
     /// Most time to become ready.
     #[serde(default = "five_minutes", with = "duration")]
     pub timeout: Duration,
+    /// A file that gets all it prints, with the placeholders of `record.path`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
 }
 
 fn five_minutes() -> Duration {

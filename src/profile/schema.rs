@@ -191,9 +191,13 @@ fn is_unbounded(max: &u32) -> bool {
 pub enum LoadKind {
     /// A fixed number of clients, each with one request in flight.
     Closed,
+    /// An open loop, one request every `1 / rate` seconds.
     Constant,
+    /// Gaps of an exponential distribution.
     Poisson,
+    /// Gaps of a gamma distribution.
     Gamma,
+    /// Even gaps at a rate that changes evenly, then stays.
     Ramp,
     Trace,
 }
@@ -203,10 +207,26 @@ pub enum LoadKind {
 #[serde(deny_unknown_fields, default)]
 pub struct Load {
     pub kind: LoadKind,
+    /// Of a closed loop. Of an open one: how many warm up side by side.
     pub clients: u32,
+    /// Requests a second of an open loop; of a ramp those that it goes to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// Shape of the gamma distribution of `kind = "gamma"`: 1 is a Poisson process, less comes in bursts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burstiness: Option<f64>,
+    /// Requests a second at a ramp's start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ramp_from: Option<f64>,
+    /// How long a ramp takes to `rate`.
+    #[serde(with = "optional_duration", skip_serializing_if = "Option::is_none")]
+    pub ramp_time: Option<Duration>,
+    /// Most requests of an open loop in flight at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_in_flight: Option<u32>,
     /// Requests each client sends before the barrier; they enter no figure.
     pub warmup_requests_per_client: u32,
-    /// Each client starts after a uniformly random delay of up to this: `"10ms"`, or `"10ms/client"`.
+    /// Each client of a closed loop starts after a uniformly random delay of up to this: `"10ms"`, or `"10ms/client"`.
     pub start_jitter: Jitter,
     /// Rest between two stages of a sweep.
     #[serde(with = "duration", skip_serializing_if = "Duration::is_zero")]
@@ -234,6 +254,11 @@ impl Default for Load {
         Self {
             kind: LoadKind::Closed,
             clients: 8,
+            rate: None,
+            burstiness: None,
+            ramp_from: None,
+            ramp_time: None,
+            max_in_flight: None,
             warmup_requests_per_client: 1,
             start_jitter: Jitter::default(),
             stage_pause: Duration::ZERO,
@@ -257,13 +282,13 @@ pub struct Jitter {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Stop {
-    /// Measured requests: a number, or a formula of `clients` such as `"4*clients+32"`.
+    /// Measured requests: a number, or in a closed loop a formula of `clients` such as `"4*clients+32"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<Formula>,
     /// Length of the measured part.
     #[serde(with = "optional_duration", skip_serializing_if = "Option::is_none")]
     pub duration: Option<Duration>,
-    /// Of a sweep over `clients`: run no larger counts once two in a row brought less than this share of requests/s
+    /// Of a sweep over `clients` or `rate`: run no larger ones once two in a row brought less than this share of requests/s
     /// more (0.02: two percent).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when_flat: Option<f64>,

@@ -25,7 +25,7 @@ pub struct StagePlan {
 impl Profile {
     /// The stages of a run in the order of running: one without a sweep, else one a cell. All cells that one
     /// engine can serve come one after another, so that no engine is loaded twice; else the order is the
-    /// profile's, `clients` running fastest.
+    /// profile's, `clients` or `rate` running fastest.
     ///
     /// # Errors
     /// [`ProfileError::Cell`] if a cell can't be run.
@@ -63,13 +63,10 @@ impl Profile {
     /// [`ProfileError::NotInThisVersion`] or [`ProfileError::Cell`] with what it can't do, and what to do instead.
     pub fn check_runnable(&self) -> Result<(), ProfileError> {
         let refuse = |what: &str| Err(ProfileError::NotInThisVersion(what.to_owned()));
-        if self.load.kind != LoadKind::Closed {
-            let why = "open-loop load is not in this version; set load.kind = \"closed\"";
+        if self.load.kind == LoadKind::Trace {
+            let why = "arrivals from a recorded trace are not in this version; set load.kind to \"closed\", \"constant\", \
+                       \"poisson\", \"gamma\" or \"ramp\"";
             return Err(wrong("load.kind", why.into()));
-        }
-        if self.sweep.contains_key("rate") {
-            let why = "a rate belongs to an open loop, which is not in this version; sweep over `clients`";
-            return Err(wrong("sweep.rate", why.into()));
         }
         let stages = self.stages()?;
         if self.backend.kind == BackendKind::Imported {
@@ -90,6 +87,14 @@ impl StagePlan {
     /// Whether the cell measures what it says, and ends.
     fn check_meaning(&self, stages: usize) -> Result<(), ProfileError> {
         let stop = &self.profile.stop;
+        let formula = stop.requests.filter(|formula| formula.per_client > 0);
+        if let Some(formula) = formula.filter(|_| self.profile.load.kind.is_open()) {
+            let why = format!(
+                "an open loop has no clients to count by, so \"{formula}\" is no number; give one, e.g. 200, or --for or \
+                 --requests"
+            );
+            return Err(wrong("stop.requests", why));
+        }
         if stages > 1 && stop.requests.is_none() && stop.duration.is_none() {
             let why = "a stage without an end would be the only one: set stop.requests or stop.duration, or give \
                        --for or --requests";

@@ -4,10 +4,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::check::Check;
+use super::contenders::set_backend;
 use super::de::hint;
-use super::{BackendKind, Distribution, Length, Model, Profile, Spread};
+use super::open::MOST_RATE;
+use super::{Distribution, Length, Model, Profile, Spread};
 
-/// Keys of a grid, the outermost first: what needs another engine changes least often, `clients` most often.
+/// Keys of a grid, the outermost first: what needs another engine changes least often, the load most often.
 pub const SWEEP_KEYS: [&str; 10] = [
     "backend",
     "model",
@@ -15,9 +17,9 @@ pub const SWEEP_KEYS: [&str; 10] = [
     "tensor_parallel",
     "replicas",
     "max_batch",
-    "rate",
     "prompt_tokens",
     "output_tokens",
+    "rate",
     "clients",
 ];
 /// Most cells a grid may have: more is a slip.
@@ -29,10 +31,7 @@ pub const MOST_CELLS: usize = 10_000;
 /// What is wrong with the value.
 pub(super) fn apply(profile: &mut Profile, key: &str, value: &Value) -> Result<Value, String> {
     match key {
-        "backend" => {
-            profile.backend.kind = BackendKind::deserialize(value)
-                .map_err(|_| format!("expected \"mistralrs\", \"openai\" or \"sim\", found {value}"))?;
-        }
+        "backend" => return set_backend(profile, value),
         "model" => return set_model(&mut profile.model, value),
         "quantization" => text(value)?.clone_into(&mut profile.model.quantization),
         "tensor_parallel" => profile.backend.tensor_parallel = count(value)?,
@@ -44,12 +43,11 @@ pub(super) fn apply(profile: &mut Profile, key: &str, value: &Value) -> Result<V
             profile.load.clients = clients(value, profile.backend.replicas)?;
             return Ok(profile.load.clients.into());
         }
-        // Only an open loop has a rate, and those are refused as a whole.
         _ => {
-            value
-                .as_f64()
-                .filter(|rate| *rate > 0.0)
-                .ok_or_else(|| format!("expected requests a second, a number above 0, found {value}"))?;
+            let rate = rate(value)?;
+            profile.load.rate = Some(rate);
+            // `rate=4`, however it was written.
+            return Ok(if rate.fract() == 0.0 { (rate as u64).into() } else { rate.into() });
         }
     }
     Ok(value.clone())
@@ -66,6 +64,14 @@ fn count(value: &Value) -> Result<u32, String> {
         .and_then(|n| u32::try_from(n).ok())
         .filter(|n| *n > 0)
         .ok_or_else(|| format!("expected a whole number above 0, found {value}"))
+}
+
+/// Requests a second. What is no number at all (`nan`, `inf`) comes as `null`.
+fn rate(value: &Value) -> Result<f64, String> {
+    value.as_f64().filter(|rate| *rate > 0.0 && *rate <= MOST_RATE).ok_or_else(|| {
+        let found = if value.is_null() { "no finite number".into() } else { value.to_string() };
+        format!("expected requests a second, a number above 0 and up to {MOST_RATE}, found {found}")
+    })
 }
 
 /// A number of clients, or `"16*replicas"`: so many for each engine.

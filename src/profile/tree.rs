@@ -248,8 +248,11 @@ fn overlay(base: &mut Node, top: Node, path: &str) {
         *base = top;
         return;
     }
-    if path == "model" {
-        forget_other_weights(old, new);
+    match path {
+        "model" => forget_other_weights(old, new),
+        "load" => forget_other_load(old, new),
+        "sweep" => forget_other_sweep(old, new),
+        _ => {}
     }
     let Value::Table(new) = top.value else { return };
     base.origin = top.origin;
@@ -267,6 +270,30 @@ fn overlay(base: &mut Node, top: Node, path: &str) {
 
 fn has(entries: &[Entry], key: &str) -> bool {
     entries.iter().any(|e| e.key == key)
+}
+
+/// A later layer that says how requests arrive drops the keys of earlier ones that its kind of load does not have.
+fn forget_other_load(old: &mut Vec<Entry>, new: &[Entry]) {
+    let kind = new.iter().find(|e| e.key == "kind").map(|e| &e.node.value);
+    let Some(Value::Text(kind)) = kind else { return };
+    let open = ["rate", "max_in_flight"];
+    let (shape, ramp) = (["burstiness"], ["ramp_from", "ramp_time"]);
+    let foreign: Vec<&str> = match kind.as_str() {
+        "closed" => open.into_iter().chain(shape).chain(ramp).collect(),
+        "gamma" => ramp.into(),
+        "ramp" => shape.into(),
+        _ => shape.into_iter().chain(ramp).collect(),
+    };
+    old.retain(|e| !foreign.contains(&e.key.as_str()));
+}
+
+/// A later layer's sweep over rates replaces an earlier one's over clients, and the other way round: no load has both.
+fn forget_other_sweep(old: &mut Vec<Entry>, new: &[Entry]) {
+    for (given, other) in [("rate", "clients"), ("clients", "rate")] {
+        if has(new, given) && !has(new, other) {
+            old.retain(|e| e.key != other);
+        }
+    }
 }
 
 /// A later layer that names other weights replaces the ones named before, with what described them.

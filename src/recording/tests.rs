@@ -1,6 +1,7 @@
 //! Laws of the format: what is written is read again, a cut costs only what is behind it, damage never panics.
 
 mod laws;
+mod loads;
 mod resumed;
 
 pub(crate) use resumed::{Resumption, resumption};
@@ -90,6 +91,8 @@ fn request(r: &mut Random, id: u64, start: u64, events: &mut Vec<Event>) {
 /// A well-formed run: all kinds of events, in order, no two at the same time.
 pub(crate) fn run(seed: u64, requests: u64) -> Vec<Event> {
     let mut r = Random(seed | 1);
+    let open = loads::open(&mut r);
+    let clients = open.is_none().then_some(4);
     let mut events = vec![
         Event::Ready {
             at_ns: 0,
@@ -100,7 +103,8 @@ pub(crate) fn run(seed: u64, requests: u64) -> Vec<Event> {
             stage: 0,
             name: "main".into(),
             sweep: vec![("clients".into(), 4.into())],
-            clients: Some(4),
+            clients,
+            open,
             planned_requests: Some(requests),
             planned_ns: None,
         })),
@@ -118,6 +122,7 @@ pub(crate) fn run(seed: u64, requests: u64) -> Vec<Event> {
     }
     let mark = Control::Mark { note: "here \"it\" is".into() };
     events.push(Event::Control { at_ns: end_ns / 2, control: mark });
+    events.push(Event::Control { at_ns: end_ns / 2, control: Control::Rate { rate: 3.25 } });
     events.push(Event::Log(Box::new(LogLine {
         at_ns: end_ns / 3,
         level: Level::Warn,
@@ -130,7 +135,7 @@ pub(crate) fn run(seed: u64, requests: u64) -> Vec<Event> {
         stage: 0,
         name: "main".into(),
         sweep: vec![("clients".into(), 4.into())],
-        clients: Some(4),
+        clients,
         how: StageOutcome::Complete,
     })));
     events.push(Event::Ended { at_ns: end_ns + 2 * TICK, how: Ended::Complete });

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::metrics::{Aggregator, CurveSla, Snapshot};
+use crate::metrics::{Aggregator, CurveSla, Limit, Snapshot};
 use crate::recording::{self, Entry, Header, Losses, Reader, RecordingError};
 
 pub use expand::Expander;
@@ -100,7 +100,18 @@ fn sla(header: &Header) -> CurveSla {
             .and_then(number)
             .unwrap_or(usual.prompt_tokens_per_s),
         rates: if rates.is_empty() { usual.rates } else { rates.into() },
+        limits: limits(&header.profile),
     }
+}
+
+/// The thresholds of the recorded profile; what can't be read sets none.
+fn limits(profile: &Value) -> Arc<[Limit]> {
+    let keys = profile.get("sla").and_then(Value::as_object).into_iter().flatten();
+    let read = |(key, value): (&String, &Value)| {
+        let limit = humantime::parse_duration(value.as_str()?).ok()?;
+        Some(Limit { key: key.clone(), limit_ns: u64::try_from(limit.as_nanos()).ok()? })
+    };
+    keys.filter_map(read).collect()
 }
 
 #[cfg(test)]

@@ -149,7 +149,7 @@ impl Player {
                 }
             }
             // They change a load, and a replay has none.
-            Action::AddClients(_) | Action::Mark(_) | Action::Export | Action::Interrupted => {}
+            Action::AddLoad(_) | Action::Mark(_) | Action::Export | Action::Interrupted => {}
         }
         true
     }

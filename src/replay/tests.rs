@@ -20,6 +20,7 @@ fn figures(s: &Snapshot) -> impl PartialEq + std::fmt::Debug + use<> {
     let times = (s.at_ns, s.phase, s.phase_at_ns, s.measuring_at_ns, s.measured_end_ns, s.ended.clone());
     let lists = (s.series.clone(), s.lanes.clone(), s.recent.clone(), s.slowest.clone(), s.log.clone());
     let verdicts = (s.lost_events, s.degraded.clone(), s.controls.clone(), s.stage.clone());
+    let verdicts = (verdicts, s.rate_set, s.rate(), s.at_limit, s.arrivals());
     (s.counts.clone(), s.latency.clone(), rates, times, lists, verdicts)
 }
 

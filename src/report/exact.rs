@@ -9,6 +9,7 @@ use super::figures::{
     EndedAs, ErrorReport, Latency, REPORT_VERSION, RecordingPart, Report, Requests, StageReport, Throughput,
     Tokens, Window, Windows,
 };
+use super::open;
 use super::run::{Run, Stage};
 use super::sla::Sla;
 use super::stats::{Pool, Stats};
@@ -79,6 +80,7 @@ fn stage_report(run: &Run, stage: &Stage, sla: &Sla, skips: Skips) -> StageRepor
         name: stage.start.name.clone(),
         sweep: stage.start.sweep.clone(),
         clients: stage.start.clients,
+        open_loop: open::analyse(stage, steady),
         ended: stage.ended.as_ref().map(StageOutcome::name),
         ended_reason: stage.ended.as_ref().and_then(StageOutcome::reason).map(str::to_owned),
         windows,
@@ -240,7 +242,7 @@ fn first(r: &RequestRecord) -> Option<u64> {
 }
 
 fn last(r: &RequestRecord) -> Option<u64> {
-    r.chunk_at_ns.last().copied()
+    r.last_token_ns()
 }
 
 #[cfg(test)]

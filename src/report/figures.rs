@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use super::client::ClientReport;
+use super::definitions::Redefined;
 use super::fastgen::{Curve, FastgenReport};
 use super::stats::Stats;
 use crate::event::{BackendInfo, Outcome};
@@ -103,6 +104,12 @@ pub enum VerdictKind {
     Interrupted,
     /// The load was changed by hand while it was measured.
     Intervened,
+    /// Requests of an open loop were sent late because as many were in flight as may be.
+    HeldBack,
+    /// Requests of an open loop came faster than they were answered.
+    Overloaded,
+    /// Output tokens are counted by chunks, of which each may hold several.
+    CountedByChunks,
     /// The client was busy to more than half of what it can measure on that machine.
     ClientNearLimit,
     SlaMissed,
@@ -120,6 +127,9 @@ impl VerdictKind {
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
             Self::Intervened => "changed by hand",
+            Self::HeldBack => "held back",
+            Self::Overloaded => "can't keep up",
+            Self::CountedByChunks => "tokens counted by chunks",
             Self::ClientNearLimit => "client may be the bottleneck",
             Self::SlaMissed => "SLA missed",
             Self::SlaMet => "SLA met",
@@ -136,6 +146,8 @@ pub struct StageReport {
     pub sweep: Vec<(String, serde_json::Value)>,
     /// Clients of a closed loop; `null` for an open one.
     pub clients: Option<u32>,
+    /// How requests arrived in an open loop; `null` for a closed one.
+    pub open_loop: Option<OpenLoopReport>,
     /// `complete`, `interrupted`, `failed`, `skipped`; `null` if the recording does not say.
     pub ended: Option<&'static str>,
     /// Why it failed or was skipped.
@@ -149,6 +161,54 @@ pub struct StageReport {
     pub sla: Option<SlaReport>,
     /// DeepSpeed-FastGen's own figures.
     pub fastgen: FastgenReport,
+}
+
+/// The load of an open loop: what was asked for, and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OpenLoopReport {
+    /// `constant`, `poisson`, `gamma`, `ramp`.
+    pub kind: String,
+    /// Requests/s asked for; of a ramp those that it goes to.
+    pub rate: f64,
+    pub burstiness: Option<f64>,
+    pub ramp_from: Option<f64>,
+    pub ramp_s: Option<f64>,
+    pub max_in_flight: u32,
+    /// Requests that were scheduled, a second of the steady window; without one, from the first to the last scheduled.
+    pub offered_per_s: Option<f64>,
+    /// Requests that completed in the same stretch.
+    pub achieved_per_s: Option<f64>,
+    pub peak_in_flight: u64,
+    /// Requests that were sent late because `max_in_flight` were in flight.
+    pub held_back: u64,
+    /// The longest that one of these waited.
+    pub held_back_longest_s: Option<f64>,
+    /// `null` without a steady window.
+    pub backlog: Option<Backlog>,
+    /// `false` if the backlog grows through the steady window.
+    pub keeps_up: Option<bool>,
+}
+
+/// Requests scheduled and not ended, on the average over each third of the steady window.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Backlog {
+    pub first: f64,
+    pub middle: f64,
+    pub last: f64,
+}
+
+impl StageReport {
+    /// Requests/s that an open loop asks for, in a stage that never began too.
+    pub fn rate(&self) -> Option<f64> {
+        let swept = || self.sweep.iter().find(|(key, _)| key == "rate").and_then(|(_, value)| value.as_f64());
+        self.open_loop.as_ref().map(|open| open.rate).or_else(swept)
+    }
+
+    /// Its load in words: `8 clients`, `poisson 8 req/s`; `None` where it is not known.
+    pub fn load(&self) -> Option<String> {
+        let open = self.open_loop.as_ref();
+        self.clients.map(|n| format!("{n} clients")).or_else(|| open.map(OpenLoopReport::words))
+    }
 }
 
 /// Figures by window; `null` where a stage has no such window.
@@ -178,6 +238,9 @@ pub struct Window {
     pub errors: BTreeMap<Outcome, u64>,
     /// The same more finely, with the words of the first of each kind.
     pub error_kinds: Vec<ErrorReport>,
+    /// The same under another tool's definitions, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub definitions: Option<Redefined>,
 }
 
 /// Requests that went wrong in one way.

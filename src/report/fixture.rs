@@ -1,6 +1,6 @@
 //! Small runs for tests, whose figures can be worked out by hand.
 
-use crate::event::{CountedBy, Ended, Outcome, Phase, StageStart};
+use crate::event::{CountedBy, Ended, OpenLoop, Outcome, Phase, StageStart};
 use crate::metrics::RequestRecord;
 use crate::recording::{Engine, Header, Host, MAJOR, MINOR, Program, Version};
 
@@ -87,6 +87,7 @@ pub fn stage(clients: u32, measuring_ns: u64) -> Stage {
             name: "main".into(),
             sweep: Vec::new(),
             clients: Some(clients),
+            open: None,
             planned_requests: None,
             planned_ns: None,
         },
@@ -95,6 +96,22 @@ pub fn stage(clients: u32, measuring_ns: u64) -> Stage {
         ended: None,
         info: None,
     }
+}
+
+/// A stage `main` of an open loop without requests that measures from the start on.
+pub fn open_stage(kind: &str, rate: f64, max_in_flight: u32) -> Stage {
+    let mut made = stage(1, 0);
+    made.start.clients = None;
+    made.start.open = Some(OpenLoop {
+        kind: kind.into(),
+        rate,
+        burstiness: None,
+        ramp_from: None,
+        ramp_ns: None,
+        max_in_flight,
+        warmup_clients: 1,
+    });
+    made
 }
 
 /// A header that says as little as it may.

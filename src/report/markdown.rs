@@ -47,22 +47,22 @@ fn push_fastgen(out: &mut String, report: &Report) {
 }
 
 fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
-    let clients = stage.clients.map_or_else(String::new, |n| format!(", {n} clients"));
+    let load = stage.load().map_or_else(String::new, |load| format!(", {}", escape(&load)));
     let r = &stage.requests;
-    let _ = write!(out, "### {}{clients}\n\n", escape(&stage.name));
+    let _ = write!(out, "### {}{load}\n\n", escape(&stage.name));
     let again = if r.retries > 0 { format!(" {} were sent again.", r.retries) } else { String::new() };
     let _ = write!(out, "{} of {} requests completed.{again}\n\n", r.completed, r.scheduled);
     if push_fate(out, stage) {
         return;
     }
+    if let Some(offered) = table::offered(stage) {
+        let _ = write!(out, "{}\n\n", escape(&offered));
+    }
     let windows = show.of(&stage.windows);
     push_table(out, &table::rates(&windows));
     for (name, window) in windows {
         let Some(window) = window else { continue };
-        let mut latencies = table::latency_header(&format!("{name} window"));
-        for (_, name, stats) in window.latency.all() {
-            latencies.row(table::latency_row(name, stats));
-        }
+        let latencies = table::latencies(name, window);
         push_table(out, &latencies);
         if !window.errors.is_empty() {
             let mut errors =

@@ -7,12 +7,14 @@
 pub mod chart;
 mod client;
 pub mod csv;
+mod definitions;
 mod exact;
 pub mod fastgen;
 mod figures;
 #[cfg(test)]
 mod fixture;
 mod markdown;
+mod open;
 mod radix;
 mod run;
 #[cfg(test)]
@@ -26,9 +28,11 @@ mod verdict;
 mod window;
 
 pub use client::{BOTTLENECK_SHARE, ClientReport, three_digits};
+pub use definitions::{Redefined, RedefinedLatency, redefine};
 pub use exact::{report, report_with};
 pub use figures::*;
 pub use markdown::markdown;
+pub use open::{BACKLOG_DEVIATIONS, BACKLOG_SHARE};
 pub use run::{Run, Stage};
 pub use stats::{Pool, Sorted, Stats};
 pub use text::text;

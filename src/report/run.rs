@@ -167,6 +167,7 @@ impl Run {
                 name: format!("stage-{id}"),
                 sweep: Vec::new(),
                 clients: None,
+                open: None,
                 planned_requests: None,
                 planned_ns: None,
             };

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Report, fixture, report};
+use super::{Report, fixture, redefine, report};
 use crate::event::{BackendInfo, Sample};
+use crate::metrics::Definitions;
 
 fn schema() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/report.schema.json");
@@ -122,8 +123,36 @@ fn reports_of_all_kinds_fit_the_schema() {
     run.ended = Some(crate::event::Ended::Failed { reason: "died".into() });
     run.samples = vec![Sample::default()];
     assert_eq!(check(&report(&run)), [""; 0]);
+    for definitions in Definitions::ALL {
+        let mut report = report(&run);
+        redefine(&mut report, &run, definitions);
+        assert_eq!(check(&report), [""; 0]);
+    }
     run.stages[0].requests.clear();
     run.stages[0].start.clients = None;
+    assert_eq!(check(&report(&run)), [""; 0]);
+}
+
+#[test]
+fn an_open_loop_fits_it_and_has_no_figure_of_clients() {
+    let mut run = fixture::closed_loop(4, 20);
+    let requests = std::mem::take(&mut run.stages[0].requests);
+    run.stages = vec![fixture::open_stage("gamma", 20.0, 3)];
+    run.stages[0].requests = requests;
+    if let Some(open) = &mut run.stages[0].start.open {
+        open.burstiness = Some(0.5);
+        open.max_in_flight = 1;
+    }
+    let told = report(&run);
+    assert_eq!(check(&told), [""; 0]);
+    let json: Value = serde_json::from_str(&told.to_json().unwrap()).unwrap();
+    let stage = &json["stages"][0];
+    assert_eq!((&stage["clients"], &stage["open_loop"]["rate"]), (&Value::Null, &Value::from(20.0)));
+    let fastgen = &stage["fastgen"];
+    assert!(fastgen["query_throughput_rps"].is_null() && fastgen["measured_throughput_rps"].is_number());
+    assert!(stage["windows"]["steady"].is_object() && stage["open_loop"]["backlog"].is_object());
+    // Without a request there is little to say, and it is said.
+    run.stages[0].requests.clear();
     assert_eq!(check(&report(&run)), [""; 0]);
 }
 

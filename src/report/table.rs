@@ -1,6 +1,7 @@
 //! Tables of text cells, and how numbers are written in reports for people.
 
-use super::figures::{Report, StageReport};
+use super::definitions::RedefinedLatency;
+use super::figures::{Latency, Report, StageReport, Throughput};
 use super::stats::Stats;
 use super::{Show, Window};
 
@@ -27,7 +28,8 @@ impl Table {
 
 /// A number with so many decimals.
 pub fn number(value: Option<f64>, decimals: usize) -> String {
-    let text = value.map_or_else(|| UNKNOWN.into(), |v| format!("{v:.decimals$}"));
+    let Some(value) = value else { return UNKNOWN.into() };
+    let text = format!("{value:.decimals$}");
     // What rounds to nothing has no sign.
     match text.strip_prefix('-') {
         Some(rest) if rest.bytes().all(|b| matches!(b, b'0' | b'.')) => rest.to_owned(),
@@ -62,6 +64,30 @@ pub fn latency_header(window: &str) -> Table {
     Table::new([window, "mean", "min", "p50", "p90", "p95", "p99", "p99.9", "max", "count"])
 }
 
+/// The latencies of a window: ours, or those of the tool whose definitions were asked for.
+pub fn latencies(name: &str, window: &Window) -> Table {
+    let Some(told) = &window.definitions else {
+        let mut table = latency_header(&format!("{name} window"));
+        for (_, name, stats) in window.latency.all() {
+            table.row(latency_row(name, stats));
+        }
+        return table;
+    };
+    let mut table = latency_header(&format!("{name}, as {}", told.name));
+    for (name, stats) in told.latency.all() {
+        let none =
+            || std::iter::once(format!("{name} {UNKNOWN}")).chain((0..9).map(|_| UNKNOWN.into())).collect();
+        table.row(stats.map_or_else(none, |stats| latency_row(name, stats)));
+    }
+    table
+}
+
+/// Rates of a window, and what they are over.
+fn throughput(window: &Window) -> (f64, &Throughput) {
+    let own = (window.seconds, &window.throughput);
+    window.definitions.as_ref().map_or(own, |told| (told.seconds, &told.throughput))
+}
+
 fn unit(max_s: Option<f64>) -> (&'static str, f64) {
     match max_s {
         Some(max) if max >= 10.0 => ("s", 1.0),
@@ -88,10 +114,14 @@ pub fn rates(windows: &[(&'static str, Option<&Window>)]) -> Table {
     add("requests cancelled", &|w| w.requests.cancelled.to_string());
     add("output tokens", &|w| w.tokens.output.to_string());
     add("input tokens", &|w| w.tokens.input.to_string());
-    add("requests/s", &|w| number(w.throughput.requests_per_s, 3));
-    add("output tokens/s", &|w| number(w.throughput.output_tokens_per_s, 1));
-    add("input tokens/s", &|w| number(w.throughput.input_tokens_per_s, 1));
-    add("total tokens/s", &|w| number(w.throughput.total_tokens_per_s, 1));
+    let tool = windows.iter().find_map(|(_, window)| Some((*window)?.definitions.as_ref()?.name));
+    if let Some(tool) = tool {
+        add(&format!("rates as {tool}: over s"), &|w| number(Some(throughput(w).0), 3));
+    }
+    add("requests/s", &|w| number(throughput(w).1.requests_per_s, 3));
+    add("output tokens/s", &|w| number(throughput(w).1.output_tokens_per_s, 1));
+    add("input tokens/s", &|w| number(throughput(w).1.input_tokens_per_s, 1));
+    add("total tokens/s", &|w| number(throughput(w).1.total_tokens_per_s, 1));
     add("requests in flight, mean", &|w| number(w.concurrency_mean, 2));
     add("Little residual", &|w| number(w.little_residual, 4));
     table
@@ -101,8 +131,13 @@ pub fn rates(windows: &[(&'static str, Option<&Window>)]) -> Table {
 /// both are).
 pub fn summary(reports: &[Report], show: Show) -> Table {
     let head = ["req/s", "out tok/s", "TTFT p50", "TTFT p99", "ITL p50", "ITL p99", "E2E p99", "bad"];
-    let window = if show == Show::Steady { "steady window, ms" } else { "measured window, ms" };
-    let mut table = Table::new(std::iter::once(window).chain(head));
+    let window = if show == Show::Steady { "steady window" } else { "measured window" };
+    let stages = || reports.iter().flat_map(|report| &report.stages);
+    let told = stages().find_map(|stage| stage.windows.measured.as_ref()?.definitions.as_ref());
+    let title =
+        told.map_or_else(|| format!("{window}, ms"), |told| format!("{window}, ms, as {}", told.name));
+    let head = head.into_iter().map(str::to_owned);
+    let mut table = Table::new(std::iter::once(title).chain(head));
     for report in reports {
         for stage in &report.stages {
             let window = match show {
@@ -122,17 +157,25 @@ pub fn summary(reports: &[Report], show: Show) -> Table {
 }
 
 fn summary_row(name: String, window: Option<&Window>, bad: u64) -> Vec<String> {
-    let rate = |f: fn(&Window) -> Option<f64>, decimals| number(window.and_then(f), decimals);
-    let ms = |f: fn(&Window) -> Option<f64>| number(window.and_then(f).map(|v| v * 1e3), 1);
+    let rate = |f: fn(&Throughput) -> Option<f64>, decimals| {
+        number(window.and_then(|w| f(throughput(w).1)), decimals)
+    };
+    let told = window.and_then(|w| w.definitions.as_ref()).map(|told| &told.latency);
+    let of = |own: fn(&Latency) -> &Stats, tools: fn(&RedefinedLatency) -> &Stats| {
+        told.map(tools).or_else(|| window.map(|w| own(&w.latency)))
+    };
+    let ms =
+        |stats: Option<&Stats>, f: fn(&Stats) -> Option<f64>| number(stats.and_then(f).map(|v| v * 1e3), 1);
+    let (ttft, itl) = (of(|l| &l.ttft_s, |l| &l.ttft_s), of(|l| &l.itl_s, |l| &l.itl_s));
     vec![
         name,
-        rate(|w| w.throughput.requests_per_s, 3),
-        rate(|w| w.throughput.output_tokens_per_s, 1),
-        ms(|w| w.latency.ttft_s.p50),
-        ms(|w| w.latency.ttft_s.p99),
-        ms(|w| w.latency.itl_s.p50),
-        ms(|w| w.latency.itl_s.p99),
-        ms(|w| w.latency.e2e_s.p99),
+        rate(|t| t.requests_per_s, 3),
+        rate(|t| t.output_tokens_per_s, 1),
+        ms(ttft, |s| s.p50),
+        ms(ttft, |s| s.p99),
+        ms(itl, |s| s.p50),
+        ms(itl, |s| s.p99),
+        ms(of(|l| &l.e2e_s, |l| &l.e2e_s), |s| s.p99),
         bad.to_string(),
     ]
 }
@@ -151,6 +194,25 @@ pub fn fate(stage: &StageReport) -> Option<String> {
     let ended = stage.ended.filter(|ended| *ended != "complete")?;
     let reason = stage.ended_reason.as_deref().map(harmless);
     Some(reason.map_or_else(|| ended.to_owned(), |reason| format!("{ended}: {reason}")))
+}
+
+/// What an open loop offered and what came of it, in one line.
+pub fn offered(stage: &StageReport) -> Option<String> {
+    let open = stage.open_loop.as_ref()?;
+    let rate = |rate| number(rate, 3);
+    let keeps_up = match open.keeps_up {
+        Some(true) => "; the server kept up",
+        Some(false) => "; the server did not keep up",
+        None => "",
+    };
+    Some(format!(
+        "offered {} req/s, achieved {}; at most {} in flight of {} allowed, {} held back{keeps_up}",
+        rate(open.offered_per_s),
+        rate(open.achieved_per_s),
+        open.peak_in_flight,
+        open.max_in_flight,
+        open.held_back
+    ))
 }
 
 /// Name and value pairs that say what was run.

@@ -56,14 +56,14 @@ fn push_fastgen(out: &mut String, report: &Report) {
 }
 
 fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
-    let clients = stage.clients.map_or_else(String::new, |n| format!(", {n} clients"));
+    let load = stage.load().map_or_else(String::new, |load| format!(", {}", table::harmless(&load)));
     let r = &stage.requests;
     let again = if r.retries > 0 { format!(", {} sent again", r.retries) } else { String::new() };
     out.push('\n');
     line(
         out,
         &format!(
-            "stage {}{clients}: {} of {} requests completed, {} more to warm up{again}",
+            "stage {}{load}: {} of {} requests completed, {} more to warm up{again}",
             table::harmless(&stage.name),
             r.completed,
             r.scheduled,
@@ -76,14 +76,14 @@ fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
     if stage.windows.measured.is_none() && stage.ended_reason.is_some() {
         return;
     }
+    if let Some(offered) = table::offered(stage) {
+        line(out, &format!("  {offered}"));
+    }
     let windows = show.of(&stage.windows);
     push_table(out, &table::rates(&windows));
     for (name, window) in windows {
         let Some(window) = window else { continue };
-        let mut latencies = table::latency_header(&format!("{name} window"));
-        for (_, name, stats) in window.latency.all() {
-            latencies.row(table::latency_row(name, stats));
-        }
+        let latencies = table::latencies(name, window);
         out.push('\n');
         push_table(out, &latencies);
         if !window.errors.is_empty() {

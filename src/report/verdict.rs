@@ -3,8 +3,9 @@
 use super::client::{BOTTLENECK_SHARE, ClientReport};
 use super::figures::{StageReport, Verdict, VerdictKind};
 use super::run::Run;
+use super::table::number;
 use super::window;
-use crate::event::{Control, Ended};
+use crate::event::{Control, CountedBy, Ended, Outcome};
 use crate::metrics::{DEGRADED_LOOP_LAG_NS, DEGRADED_SEND_LAG_NS};
 
 /// All verdicts on a run, gravest first; none is good news too.
@@ -32,11 +33,17 @@ pub fn verdicts(run: &Run, stages: &[StageReport], client: &ClientReport) -> Vec
     if let Some(why) = intervened(run) {
         say(VerdictKind::Intervened, why);
     }
+    for (kind, why) in stages.iter().flat_map(open_loop) {
+        say(kind, why);
+    }
     if run.losses.damaged_pieces() > 0 {
         say(
             VerdictKind::Damaged,
             format!("{} pieces of the recording can't be read", run.losses.damaged_pieces()),
         );
+    }
+    if let Some(why) = chunks_counted(run) {
+        say(VerdictKind::CountedByChunks, why);
     }
     if client.share.is_some_and(|share| share > BOTTLENECK_SHARE) {
         say(VerdictKind::ClientNearLimit, client.line.clone().unwrap_or_default());
@@ -75,15 +82,67 @@ fn intervened(run: &Run) -> Option<String> {
     let told = [
         ("paused", count(|c| matches!(c, Control::Paused))),
         ("given other clients", count(|c| matches!(c, Control::Clients { .. }))),
+        ("given another rate", count(|c| matches!(c, Control::Rate { .. }))),
     ];
     let told: Vec<_> = told.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{what} {n}×")).collect();
     (!told.is_empty())
         .then(|| format!("the load was {}; the figures are of all of it together", told.join(", ")))
 }
 
+/// What became of an open loop's load, where it was not as asked for, or too much.
+fn open_loop(stage: &StageReport) -> Vec<(VerdictKind, String)> {
+    let Some(open) = &stage.open_loop else { return Vec::new() };
+    let mut said = Vec::new();
+    if let Some(longest_s) = open.held_back_longest_s {
+        let why = format!(
+            "{}: {} of {} requests were sent late, by up to {longest_s:.3} s, since {} were in flight \
+             (load.max_in_flight); corrected latencies hold the wait",
+            stage.name, open.held_back, stage.requests.scheduled, open.max_in_flight
+        );
+        said.push((VerdictKind::HeldBack, why));
+    }
+    if let (Some(false), Some(backlog)) = (open.keeps_up, open.backlog) {
+        let rate = |rate| number(rate, 2);
+        let why = format!(
+            "{}: of {} requests/s {} were answered; due or in flight were {:.1} on the average over the first third of \
+             the steady window, {:.1} over the last",
+            stage.name,
+            rate(open.offered_per_s),
+            rate(open.achieved_per_s),
+            backlog.first,
+            backlog.last
+        );
+        said.push((VerdictKind::Overloaded, why));
+    }
+    said
+}
+
+/// So many requests were held back that the send lag's p99 tells of that, and not of the client.
+fn lag_is_the_limits(stage: &StageReport) -> bool {
+    let held_back = stage.open_loop.as_ref().map_or(0, |open| open.held_back);
+    held_back * 100 >= stage.requests.scheduled.max(1)
+}
+
+/// Requests to a server whose output nobody counted: a chunk was taken for a token. Imports tell their own.
+fn chunks_counted(run: &Run) -> Option<String> {
+    let measured = run.stages.iter().flat_map(crate::report::run::Stage::measured);
+    let completed = measured.filter(|r| r.outcome == Outcome::Completed);
+    let (mut all, mut by_chunks) = (0u64, 0u64);
+    for request in completed {
+        all += 1;
+        by_chunks += u64::from(request.counted_by == CountedBy::Chunks);
+    }
+    (by_chunks > 0 && run.header.engine.kind == "openai").then(|| {
+        format!(
+            "the server told no counts for {by_chunks} of {all} requests: each chunk is taken for one token, so there \
+             may be more; backend.tokenizer would count them"
+        )
+    })
+}
+
 fn degraded(run: &Run, stages: &[StageReport]) -> Vec<String> {
     let mut reasons = Vec::new();
-    for stage in stages {
+    for stage in stages.iter().filter(|stage| !lag_is_the_limits(stage)) {
         let lag = stage.windows.measured.as_ref().and_then(|w| w.latency.send_lag_s.p99);
         if let Some(lag) = lag.filter(|lag| *lag > DEGRADED_SEND_LAG_NS as f64 / 1e9) {
             let limit = DEGRADED_SEND_LAG_NS / 1_000_000;
@@ -161,6 +220,45 @@ mod tests {
         assert_eq!(kinds(&run), [VerdictKind::Intervened]);
         let why = report(&run).recording.verdicts[0].why.clone();
         assert!(why.contains("paused 1×, given other clients 2×"), "{why}");
+    }
+
+    #[test]
+    fn an_open_loop_at_its_limit_is_held_back_and_its_client_is_not_to_blame() {
+        let mut run = fixture::run();
+        let mut stage = fixture::open_stage("poisson", 10.0, 1);
+        // Each takes 150 ms, alone; one comes every 100 ms.
+        let made =
+            |i: u64| fixture::request(i, i * 150 * MS).scheduled(i * 100 * MS).ends((i + 1) * 150 * MS);
+        stage.requests = (0..200).map(|i| made(i).into()).collect();
+        run.stages = vec![stage];
+        assert_eq!(kinds(&run), [VerdictKind::HeldBack, VerdictKind::Overloaded]);
+        let verdicts = report(&run).recording.verdicts;
+        assert!(
+            verdicts[0].why.contains("199 of 200 requests were sent late, by up to 9.950 s, since 1 were")
+        );
+        assert!(verdicts[1].why.contains("of 10.03 requests/s 6.63 were answered"), "{}", verdicts[1].why);
+        // The same lag without a reason for it is the client's.
+        if let Some(open) = &mut run.stages[0].start.open {
+            open.max_in_flight = 1000;
+        }
+        assert_eq!(kinds(&run), [VerdictKind::ClientDegraded, VerdictKind::Overloaded]);
+        run.controls.push((1, Control::Rate { rate: 3.0 }));
+        assert_eq!(kinds(&run)[1], VerdictKind::Intervened);
+    }
+
+    #[test]
+    fn chunks_in_place_of_counts_are_told() {
+        let mut run = fixture::run();
+        for r in &mut run.stages[0].requests {
+            r.counted_by = CountedBy::Chunks;
+        }
+        assert_eq!(kinds(&run), [], "only a server could have told");
+        run.header.engine.kind = "openai".into();
+        assert_eq!(kinds(&run), [VerdictKind::CountedByChunks]);
+        for r in &mut run.stages[0].requests {
+            r.counted_by = CountedBy::Tokenizer;
+        }
+        assert_eq!(kinds(&run), []);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The windows of a stage: when figures are taken, and what is in flight meanwhile.
 
 use super::run::Stage;
-use crate::event::{Control, Phase};
+use crate::event::{Control, OpenLoop, Phase};
 use crate::metrics::DEGRADED_SEND_LAG_NS;
 
 /// Steady is a stage while this share of its clients has a request in flight.
@@ -39,9 +39,12 @@ pub fn measured(stage: &Stage) -> Option<Span> {
 }
 
 /// The longest stretch of the measured window in which at least [`STEADY_SHARE`] of a closed loop's clients
-/// have a request in flight. It ends where somebody changes the number of clients. `None` for an open loop, and
-/// where there is no such stretch.
+/// have a request in flight; it ends where somebody changes the number of clients. Of an open loop, the longest with
+/// one rate: see [`open_steady`]. `None` where there is no such stretch.
 pub fn steady(stage: &Stage, controls: &[(u64, Control)], measured: Span) -> Option<Span> {
+    if let Some(open) = &stage.start.open {
+        return open_steady(stage, controls, measured, open);
+    }
     let clients = stage.start.clients?;
     let mut search = Search::new(clients);
     for (at_ns, step) in steps(stage, controls, measured) {
@@ -49,6 +52,44 @@ pub fn steady(stage: &Stage, controls: &[(u64, Control)], measured: Span) -> Opt
     }
     search.close(measured.end_ns);
     search.longest.filter(|span| span.end_ns > span.start_ns)
+}
+
+/// Behind the ramp and the first request's end, before the last request came or the end was called: from then on
+/// requests end as they come, if the server keeps up. A change of the rate or a pause parts it; the longest part counts.
+fn open_steady(stage: &Stage, controls: &[(u64, Control)], measured: Span, open: &OpenLoop) -> Option<Span> {
+    let first_end_ns = stage.measured().map(|r| r.finished_ns).min()?;
+    let ramped_ns = measured.start_ns.saturating_add(open.ramp_ns.unwrap_or(0));
+    let start_ns = first_end_ns.max(ramped_ns);
+    let end_ns = arrivals_end(stage)?.max(start_ns);
+    let mut longest: Option<Span> = None;
+    let mut close = |since: Option<u64>, end_ns: u64| {
+        let span = since.map(|start_ns| Span { start_ns, end_ns });
+        if let Some(span) = span.filter(|s| longest.is_none_or(|longest| s.seconds() > longest.seconds())) {
+            longest = Some(span);
+        }
+    };
+    let mut since = Some(start_ns);
+    for (at_ns, control) in controls {
+        let at_ns = (*at_ns).clamp(start_ns, end_ns);
+        let next = match control {
+            Control::Paused => None,
+            Control::Resumed => Some(at_ns),
+            Control::Rate { .. } => since.map(|_| at_ns),
+            _ => continue,
+        };
+        close(since, at_ns);
+        since = next;
+    }
+    close(since, end_ns);
+    longest.filter(|span| span.end_ns > span.start_ns)
+}
+
+/// When the last request of an open loop came, where their number ended it; else when the end was called.
+fn arrivals_end(stage: &Stage) -> Option<u64> {
+    let last_ns = stage.measured().map(|r| r.scheduled_ns).max()?;
+    let draining = stage.phases.iter().find(|(_, phase)| *phase == Phase::Draining).map(|(at, _)| *at);
+    let all = stage.start.planned_requests.is_some_and(|planned| stage.measured().count() as u64 >= planned);
+    Some(draining.filter(|_| !all).unwrap_or(last_ns))
 }
 
 /// Time-average of measured requests in flight over a window; `None` for an empty one.
@@ -178,6 +219,35 @@ mod tests {
         assert_eq!(steady(&stage, &[], whole), None);
         stage.start.clients = None;
         assert_eq!(steady(&stage, &[], whole), None);
+    }
+
+    #[test]
+    fn an_open_loop_is_steady_between_ramp_and_drain_at_one_rate() {
+        let mut stage = fixture::open_stage("ramp", 20.0, 8);
+        let made = |i: u64| fixture::request(i, i * 100 * MS).ends((i * 100 + 150) * MS).into();
+        stage.requests = (0..20).map(made).collect();
+        let whole = measured(&stage).unwrap();
+        let span = |start: u64, end: u64| Some(Span { start_ns: start * MS, end_ns: end * MS });
+        assert_eq!(steady(&stage, &[], whole), span(150, 1900), "from the first end to the last arrival");
+        stage.phases.push((1980 * MS, Phase::Draining));
+        assert_eq!(steady(&stage, &[], whole), span(150, 1980), "the end was called later");
+        stage.start.planned_requests = Some(20);
+        assert_eq!(steady(&stage, &[], whole), span(150, 1900), "the number ended it");
+        let rate = (1500 * MS, Control::Rate { rate: 9.0 });
+        assert_eq!(steady(&stage, std::slice::from_ref(&rate), whole), span(150, 1500));
+        let mut changes = vec![(500 * MS, Control::Paused), (900 * MS, Control::Resumed), rate];
+        assert_eq!(steady(&stage, &changes, whole), span(900, 1500), "not while it rests");
+        changes.insert(0, (0, Control::Paused));
+        changes.insert(1, (1, Control::Resumed));
+        assert_eq!(steady(&stage, &changes, whole), span(900, 1500), "what was before has no part in it");
+        if let Some(open) = &mut stage.start.open {
+            open.ramp_ns = Some(1000 * MS);
+        }
+        assert_eq!(steady(&stage, &[], whole), span(1000, 1900));
+        if let Some(open) = &mut stage.start.open {
+            open.ramp_ns = Some(u64::MAX);
+        }
+        assert_eq!(steady(&stage, &[], whole), None, "all of it is ramp");
     }
 
     #[test]

@@ -107,6 +107,7 @@ pub async fn completions(State(api): State<Arc<Api>>, asked: Result<Json<Asked>,
         prompt: prompt.into(),
         max_tokens: asked.max_tokens.unwrap_or(MAX_TOKENS),
         ignore_eos: asked.ignore_eos,
+        text: None,
     });
     api.counts.running.fetch_add(1, Ordering::Relaxed);
     let model = api.backend.info().model.clone();

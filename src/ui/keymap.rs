@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::state::Screen;
+use crate::metrics::HeatFigure;
 
 /// What a user can ask for, by key or mouse.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,8 +17,16 @@ pub enum Command {
     PageDown,
     Top,
     Bottom,
-    /// Left or right: seeks in a replay.
+    /// Seeks in a replay.
     Seek(i64),
+    /// Left or right: the cursor on Latency; elsewhere seeks in a replay.
+    Side(i8),
+    /// Mouse: a cell of the time axis.
+    SelectCell(u16),
+    /// The latency figure to be shown.
+    Figure(HeatFigure),
+    /// The next tool's definitions.
+    Definitions,
     Open,
     Close,
     Filter,
@@ -25,7 +34,7 @@ pub enum Command {
     Reverse,
     Freeze,
     Pause,
-    AddClients(i32),
+    AddLoad(i32),
     Theme,
     Mark,
     Export,
@@ -55,10 +64,35 @@ pub enum Command {
 pub enum Place {
     Everywhere,
     On(Screen),
-    /// Where a list can be moved in: everywhere but Live.
+    /// Where a list can be moved in: everywhere but on Live and Latency.
     Lists,
     LiveRun,
+    /// A live run with clients.
+    ClosedLoop,
+    /// A live run with a rate.
+    OpenLoop,
     Replay,
+}
+
+/// What is shown, as far as keys depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scene {
+    pub replay: bool,
+    /// The stage is an open loop.
+    pub open: bool,
+}
+
+impl Scene {
+    /// Whether a place is part of it.
+    pub fn has(self, place: Place) -> bool {
+        match place {
+            Place::LiveRun => !self.replay,
+            Place::ClosedLoop => !self.replay && !self.open,
+            Place::OpenLoop => !self.replay && self.open,
+            Place::Replay => self.replay,
+            Place::Everywhere | Place::On(_) | Place::Lists => true,
+        }
+    }
 }
 
 /// One line of the table.
@@ -76,8 +110,8 @@ const fn bind(keys: &'static str, hint: &'static str, about: &'static str, place
 }
 
 /// Every key, in the order of the help.
-pub const BINDINGS: [Binding; 28] = [
-    bind("1 3 4 5 7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
+pub const BINDINGS: [Binding; 36] = [
+    bind("1–5 7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
     bind("?", "help", "this help", Place::Everywhere),
     bind("q ^C", "quit", "end gracefully; again: at once", Place::Everywhere),
     bind("t", "theme", "next theme", Place::Everywhere),
@@ -85,14 +119,22 @@ pub const BINDINGS: [Binding; 28] = [
     bind("m", "mark", "set a mark with a note", Place::LiveRun),
     bind("e", "export", "write CSV files of the recording now", Place::Everywhere),
     bind("space", "pause", "pause and resume the load (marked)", Place::LiveRun),
-    bind("+ -", "clients", "one client more or fewer (marked)", Place::LiveRun),
+    bind("+ -", "clients", "one client more or fewer (marked)", Place::ClosedLoop),
+    bind("+ -", "rate", "a tenth more or fewer requests/s (marked)", Place::OpenLoop),
     bind("space", "play", "play and pause", Place::Replay),
     bind("< >", "speed", "half and double speed", Place::Replay),
     bind(", .", "step", "previous and next end of a request", Place::Replay),
-    bind("← →", "seek", "5 s back and forth", Place::Replay),
+    bind("← →", "seek", "5 s back and forth; on Latency with Shift", Place::Replay),
     bind("{ }", "jump", "previous and next mark or phase", Place::Replay),
     bind("w", "window", "rates over 1, 10 or 60 s", Place::On(Screen::Live)),
+    bind("d", "definitions", "the table as another tool defines its figures", Place::On(Screen::Live)),
     bind("z Z", "zoom", "a longer and a shorter stretch of time", Place::On(Screen::Live)),
+    bind("f", "figure", "TTFT, ITL, TPOT or E2E", Place::On(Screen::Latency)),
+    bind("← →", "cursor", "look at one column; Esc: at all of them", Place::On(Screen::Latency)),
+    bind("[ ]", "SLA", "the SLA's rate of generation, lower and higher", Place::On(Screen::Latency)),
+    bind("w", "window", "percentile lines over 1, 10 or 60 s", Place::On(Screen::Latency)),
+    bind("z Z", "zoom", "a longer and a shorter stretch of time", Place::On(Screen::Latency)),
+    bind("Home End", "", "the first and the last column", Place::On(Screen::Latency)),
     bind("z Z", "zoom", "a longer and a shorter stretch of time", Place::On(Screen::Clients)),
     bind("Enter", "requests", "the selected client's requests", Place::On(Screen::Clients)),
     bind("Enter", "open", "open the selected request; Esc closes", Place::On(Screen::Requests)),
@@ -108,10 +150,11 @@ pub const BINDINGS: [Binding; 28] = [
 ];
 
 /// Five seconds, what an arrow seeks by.
-const ARROW_SEEK_NS: i64 = 5_000_000_000;
+pub const ARROW_SEEK_NS: i64 = 5_000_000_000;
 
 /// The command of a key while nothing is being typed.
 pub fn command(key: KeyEvent) -> Option<Command> {
+    let shift = key.modifiers.contains(KeyModifiers::SHIFT);
     if key.modifiers.contains(KeyModifiers::CONTROL) {
         return (key.code == KeyCode::Char('c')).then_some(Command::Interrupt);
     }
@@ -125,8 +168,10 @@ pub fn command(key: KeyEvent) -> Option<Command> {
         KeyCode::PageDown => Command::PageDown,
         KeyCode::Home => Command::Top,
         KeyCode::End => Command::Bottom,
-        KeyCode::Left => Command::Seek(-ARROW_SEEK_NS),
-        KeyCode::Right => Command::Seek(ARROW_SEEK_NS),
+        KeyCode::Left if shift => Command::Seek(-ARROW_SEEK_NS),
+        KeyCode::Right if shift => Command::Seek(ARROW_SEEK_NS),
+        KeyCode::Left => Command::Side(-1),
+        KeyCode::Right => Command::Side(1),
         KeyCode::Enter => Command::Open,
         KeyCode::Esc => Command::Close,
         _ => return None,
@@ -136,6 +181,7 @@ pub fn command(key: KeyEvent) -> Option<Command> {
 fn letter(c: char) -> Option<Command> {
     Some(match c {
         '1' => Command::Show(Screen::Live),
+        '2' => Command::Show(Screen::Latency),
         '3' => Command::Show(Screen::Clients),
         '4' => Command::Show(Screen::Requests),
         '5' => Command::Show(Screen::Curve),
@@ -150,11 +196,12 @@ fn letter(c: char) -> Option<Command> {
         'S' => Command::Reverse,
         'p' => Command::Freeze,
         ' ' => Command::Pause,
-        '+' | '=' => Command::AddClients(1),
-        '-' => Command::AddClients(-1),
+        '+' | '=' => Command::AddLoad(1),
+        '-' => Command::AddLoad(-1),
         't' => Command::Theme,
         'm' => Command::Mark,
         'e' => Command::Export,
+        'd' => Command::Definitions,
         'w' => Command::Window,
         'z' => Command::Zoom(1),
         'Z' => Command::Zoom(-1),
@@ -173,13 +220,11 @@ fn letter(c: char) -> Option<Command> {
 }
 
 /// The bindings of use on a screen.
-pub fn bindings(screen: Screen, replay: bool) -> impl Iterator<Item = &'static Binding> {
+pub fn bindings(screen: Screen, scene: Scene) -> impl Iterator<Item = &'static Binding> {
     BINDINGS.iter().filter(move |b| match b.place {
-        Place::Everywhere => true,
         Place::On(s) => s == screen,
-        Place::Lists => screen != Screen::Live,
-        Place::LiveRun => !replay,
-        Place::Replay => replay,
+        Place::Lists => !matches!(screen, Screen::Live | Screen::Latency),
+        place => scene.has(place),
     })
 }
 

@@ -95,8 +95,8 @@ pub enum Action {
     Abort,
     /// Pause or resume the load (live), or the play head (replay).
     TogglePause,
-    /// More or fewer clients.
-    AddClients(i32),
+    /// So many clients more or fewer; of an open loop so many tenths of its rate.
+    AddLoad(i32),
     /// A mark with a note.
     Mark(String),
     /// Write CSV files of the recording so far, beside it.

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use crate::event::{Level, RequestId};
-use crate::metrics::RequestRecord;
 use crate::metrics::fastgen::Validator;
+use crate::metrics::{Definitions, HeatFigure, RequestRecord};
 
 /// A screen; its number is its key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Screen {
     #[default]
     Live,
+    Latency,
     Clients,
     Requests,
     Curve,
@@ -19,12 +20,14 @@ pub enum Screen {
 
 impl Screen {
     /// All screens, in the order of their numbers.
-    pub const ALL: [Self; 5] = [Self::Live, Self::Clients, Self::Requests, Self::Curve, Self::Log];
+    pub const ALL: [Self; 6] =
+        [Self::Live, Self::Latency, Self::Clients, Self::Requests, Self::Curve, Self::Log];
 
     /// The number that selects it.
     pub fn number(self) -> u8 {
         match self {
             Self::Live => 1,
+            Self::Latency => 2,
             Self::Clients => 3,
             Self::Requests => 4,
             Self::Curve => 5,
@@ -36,6 +39,7 @@ impl Screen {
     pub fn name(self) -> &'static str {
         match self {
             Self::Live => "Live",
+            Self::Latency => "Latency",
             Self::Clients => "Clients",
             Self::Requests => "Requests",
             Self::Curve => "Curve",
@@ -169,6 +173,51 @@ impl CurveState {
     }
 }
 
+/// The latency screen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LatencyState {
+    pub figure: HeatFigure,
+    /// The moment that is looked at, nanoseconds since the run's start; `None`: all that is shown.
+    pub cursor_ns: Option<u64>,
+    /// The time axis of the last frame.
+    pub axis: TimeAxis,
+}
+
+/// A time axis in cells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TimeAxis {
+    /// Time at the left edge, nanoseconds since the run's start.
+    pub from_ns: u64,
+    /// Nanoseconds a cell, at least 1 where there is an axis.
+    pub cell_ns: u64,
+    pub cells: u16,
+    /// The last cell with something to look at.
+    pub last: u16,
+}
+
+impl TimeAxis {
+    /// When a cell begins.
+    pub fn start_ns(&self, cell: u16) -> u64 {
+        self.from_ns.saturating_add(self.cell_ns.saturating_mul(u64::from(cell)))
+    }
+
+    /// When the axis ends.
+    pub fn end_ns(&self) -> u64 {
+        self.start_ns(self.cells)
+    }
+
+    /// The cell of a time on the axis.
+    pub fn cell_of(&self, at_ns: u64) -> Option<u16> {
+        let cell = at_ns.checked_sub(self.from_ns)? / self.cell_ns.max(1);
+        u16::try_from(cell).ok().filter(|cell| *cell < self.cells)
+    }
+
+    /// A time within a cell that stays in it while the axis moves by whole cells.
+    pub fn middle_ns(&self, cell: u16) -> u64 {
+        self.start_ns(cell).saturating_add(self.cell_ns / 2)
+    }
+}
+
 /// Spans of time that lanes and charts can show, in seconds; the first is chosen by itself.
 pub const ZOOMS: [u32; 7] = [0, 5, 10, 30, 60, 120, 600];
 
@@ -188,6 +237,9 @@ pub struct UiState {
     pub client_offset: usize,
     pub requests: RequestsState,
     pub curve: CurveState,
+    pub latency: LatencyState,
+    /// Whose definitions the table of latencies follows.
+    pub definitions: Definitions,
     pub log: LogState,
     /// How often the end was asked for.
     pub stops: u8,
@@ -212,6 +264,8 @@ impl Default for UiState {
             client_offset: 0,
             requests: RequestsState::default(),
             curve: CurveState { rate: None, validator: Validator::Cumulative, up: 0 },
+            latency: LatencyState::default(),
+            definitions: Definitions::Own,
             log: LogState { least: Level::Info, filter: String::new(), up: 0 },
             stops: 0,
             leave: false,

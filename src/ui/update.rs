@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::keymap::Command;
+use super::keymap::{ARROW_SEEK_NS, Command};
 use super::state::{Column, Prompt, PromptKind, Screen, UiState, ZOOMS};
 use super::{Action, Transport, rows};
 use crate::event::{Level, Phase};
@@ -98,7 +98,10 @@ pub fn update(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effe
         Command::Export => {
             vec![Effect::Act(Action::Export), Effect::Say("exporting CSV files beside the recording".into())]
         }
-        Command::Pause | Command::AddClients(_) | Command::Mark => intervene(ui, command, sight),
+        Command::Pause | Command::AddLoad(_) | Command::Mark => intervene(ui, command, sight),
+        Command::Side(by) if ui.screen != Screen::Latency => {
+            transport(&Command::Seek(i64::from(*by) * ARROW_SEEK_NS), sight)
+        }
         Command::Seek(_) | Command::SeekTo(_) | Command::Faster(_) | Command::Step(_) | Command::Jump(_) => {
             transport(command, sight)
         }
@@ -125,7 +128,7 @@ fn intervene(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effec
     match command {
         Command::Pause => vec![Effect::Act(Action::TogglePause)],
         _ if sight.transport.is_some() || sight.over => Vec::new(),
-        Command::AddClients(n) => vec![Effect::Act(Action::AddClients(*n))],
+        Command::AddLoad(n) => vec![Effect::Act(Action::AddLoad(*n))],
         _ => {
             ui.prompt = Some(Prompt { kind: PromptKind::Mark, text: String::new() });
             Vec::new()
@@ -158,6 +161,10 @@ fn look(ui: &mut UiState, command: &Command, snap: &Snapshot) {
         }
         Command::Help => ui.help = true,
         Command::Close if ui.requests.open.is_some() => ui.requests.open = None,
+        Command::Close if ui.screen == Screen::Latency => ui.latency.cursor_ns = None,
+        Command::Definitions => ui.definitions = ui.definitions.next(),
+        Command::Figure(figure) => ui.latency.figure = *figure,
+        Command::Level if ui.screen == Screen::Latency => ui.latency.figure = ui.latency.figure.next(),
         Command::Close => set_filter(ui, String::new()),
         Command::Filter if matches!(ui.screen, Screen::Requests | Screen::Log) => {
             let text = if ui.screen == Screen::Log { &ui.log.filter } else { &ui.requests.filter };
@@ -220,7 +227,7 @@ fn open(ui: &mut UiState, snap: &Snapshot) {
             ui.requests.open = record;
             ui.requests.scroll = 0;
         }
-        Screen::Live | Screen::Curve | Screen::Log => {}
+        Screen::Live | Screen::Latency | Screen::Curve | Screen::Log => {}
     }
 }
 
@@ -243,6 +250,7 @@ fn shift(ui: &mut UiState, command: &Command, snap: &Snapshot) {
     let page = ui.page.max(1);
     match ui.screen {
         Screen::Live => {}
+        Screen::Latency => look_at(ui, command),
         Screen::Clients => ui.client = moved(ui.client, command, page, snap.lanes.len()),
         Screen::Requests if ui.requests.open.is_some() => {
             // The inspector's page clamps what is beyond its text.
@@ -265,6 +273,26 @@ fn shift(ui: &mut UiState, command: &Command, snap: &Snapshot) {
     }
 }
 
+/// Moves the cursor on the time axis; without one it begins at the newest column.
+fn look_at(ui: &mut UiState, command: &Command) {
+    let axis = ui.latency.axis;
+    if axis.cell_ns == 0 {
+        return;
+    }
+    let at = ui
+        .latency
+        .cursor_ns
+        .map(|at| axis.cell_of(at).unwrap_or(if at < axis.from_ns { 0 } else { axis.last }));
+    let to = match (command, at) {
+        (Command::Side(_), None) | (Command::Bottom, _) => axis.last,
+        (Command::Side(by), Some(at)) => at.saturating_add_signed(i16::from(*by)).min(axis.last),
+        (Command::Top, _) => 0,
+        (Command::SelectCell(cell), _) => (*cell).min(axis.last),
+        _ => return,
+    };
+    ui.latency.cursor_ns = Some(axis.middle_ns(to));
+}
+
 /// As [`moved`], for a list that is counted from its end up, since it grows there.
 fn moved_from_end(up: usize, command: &Command, page: usize, len: usize) -> usize {
     let most = len.saturating_sub(page);
@@ -283,6 +311,7 @@ fn moved_from_end(up: usize, command: &Command, page: usize, len: usize) -> usiz
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ui::state::TimeAxis;
 
     fn sight(snap: &Snapshot, replay: bool, over: bool) -> Sight<'_> {
         let transport =
@@ -314,7 +343,7 @@ mod tests {
         let see = sight(&snap, true, false);
         assert_eq!(update(&mut ui, &Command::SeekTo(0.5), see), [Effect::Act(Action::Seek(5000))]);
         assert_eq!(update(&mut ui, &Command::Faster(128.0), see), [Effect::Act(Action::Speed(64.0))]);
-        assert_eq!(update(&mut ui, &Command::AddClients(1), see), []);
+        assert_eq!(update(&mut ui, &Command::AddLoad(1), see), []);
         assert_eq!(update(&mut ui, &Command::Seek(5), sight(&snap, false, false)), []);
     }
 
@@ -343,5 +372,29 @@ mod tests {
         assert_eq!(ui.zoom, ZOOMS.len() - 1);
         update(&mut ui, &Command::Window, sight(&snap, false, false));
         assert_eq!(ui.window.seconds(), 10);
+    }
+
+    #[test]
+    fn the_cursor_stays_on_the_axis_and_esc_leaves_it() {
+        let snap = Snapshot::default();
+        let mut ui = UiState { screen: Screen::Latency, ..UiState::default() };
+        let see = sight(&snap, true, false);
+        update(&mut ui, &Command::Side(-1), see);
+        assert_eq!(ui.latency.cursor_ns, None, "there is no axis before the first frame");
+        ui.latency.axis = TimeAxis { from_ns: 1000, cell_ns: 10, cells: 50, last: 20 };
+        let mut at = |command: Command| {
+            assert_eq!(update(&mut ui, &command, see), []);
+            ui.latency.cursor_ns
+        };
+        assert_eq!(at(Command::Side(-1)), Some(1205));
+        assert_eq!(at(Command::Side(-1)), Some(1195));
+        assert_eq!(at(Command::Top), Some(1005));
+        assert_eq!(at(Command::Side(-1)), Some(1005));
+        assert_eq!(at(Command::SelectCell(49)), Some(1205));
+        assert_eq!(at(Command::Side(1)), Some(1205));
+        assert_eq!(at(Command::Close), None);
+        ui.screen = Screen::Clients;
+        let sought = update(&mut ui, &Command::Side(1), see);
+        assert_eq!(sought, [Effect::Act(Action::SeekBy(ARROW_SEEK_NS))]);
     }
 }

@@ -31,6 +31,8 @@ pub struct Target<'a> {
 pub struct Planned {
     pub prompt: Arc<[u32]>,
     pub output_tokens: u32,
+    /// `workload.prompt_text`, which is every prompt where it is given.
+    pub text: Option<Arc<str>>,
 }
 
 /// Why a workload can't be asked of a model.
@@ -64,6 +66,8 @@ pub struct Generator {
     prefix: Vec<u32>,
     /// `prompt_text` as tokens.
     text: Option<Arc<[u32]>>,
+    /// `prompt_text` itself.
+    said: Option<Arc<str>>,
 }
 
 impl Generator {
@@ -90,7 +94,9 @@ impl Generator {
         if let Some(context) = target.context {
             check_context(workload, text.as_ref().map(|t| t.len() as u32), context)?;
         }
+        let said = workload.prompt_text.as_deref().filter(|_| text.is_some()).map(Into::into);
         let mut made = Self {
+            said,
             workload: workload.clone(),
             reserved,
             usable,
@@ -126,7 +132,7 @@ impl Generator {
             Some(context) => output.min(context.saturating_sub(prompt.len() as u32)).max(1),
             None => output,
         };
-        Planned { prompt, output_tokens }
+        Planned { prompt, output_tokens, text: self.said.clone() }
     }
 
     /// A prompt without a `max` of its own is cut so that the output fits after it.

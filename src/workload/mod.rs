@@ -7,8 +7,9 @@
 mod arrivals;
 mod generator;
 mod length;
+mod pace;
 mod random;
 
-pub use arrivals::{Arrivals, start_delay};
+pub use arrivals::{Timetable, start_delay};
 pub use generator::{Generator, Planned, Stream, Target, WorkloadError, check_context};
 pub use random::Random;

@@ -38,6 +38,25 @@ impl Random {
         radius * libm::cos(std::f64::consts::TAU * self.unit())
     }
 
+    /// A number of the gamma distribution of this shape (above 0) and scale 1, by Marsaglia and Tsang's method: the
+    /// cube of a normal number near 1, with rejection. Shapes below 1 are drawn as one more, times a power of a
+    /// uniform number.
+    pub fn gamma(&mut self, shape: f64) -> f64 {
+        if shape < 1.0 {
+            let power = libm::log(1.0 - self.unit()) / shape;
+            return self.gamma(shape + 1.0) * libm::exp(power);
+        }
+        let d = shape - 1.0 / 3.0;
+        let c = 1.0 / libm::sqrt(9.0 * d);
+        loop {
+            let x = self.normal();
+            let cube = (1.0 + c * x) * (1.0 + c * x) * (1.0 + c * x);
+            if cube > 0.0 && libm::log(1.0 - self.unit()) < 0.5 * x * x + d - d * cube + d * libm::log(cube) {
+                return d * cube;
+            }
+        }
+    }
+
     /// A number of the exponential distribution with mean 1.
     pub fn exponential(&mut self) -> f64 {
         -libm::log(1.0 - self.unit())

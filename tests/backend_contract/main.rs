@@ -30,7 +30,7 @@ fn load(toml: &str) -> Arc<dyn Backend> {
 fn ask(prompt_tokens: u32, max_tokens: u32) -> GenerateRequest {
     // Ids from 100 on: no backend has control tokens there.
     let prompt: Vec<u32> = (0..prompt_tokens).map(|i| 100 + i * 7 % 100).collect();
-    GenerateRequest { request: 0, client: 0, prompt: prompt.into(), max_tokens, ignore_eos: true }
+    GenerateRequest { request: 0, client: 0, prompt: prompt.into(), max_tokens, ignore_eos: true, text: None }
 }
 
 /// All that came of a request.

@@ -86,6 +86,7 @@ async fn an_end_token_ends_a_generation_only_where_it_may() {
                 prompt: prompt.clone(),
                 max_tokens: 40,
                 ignore_eos,
+                text: None,
             };
             let free = tell(&*backend, ask(false)).await;
             assert_eq!(free.end.outcome, Outcome::Completed, "{:?}", free.end.error);

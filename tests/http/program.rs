@@ -83,9 +83,20 @@ fn what_can_be_seen_to_be_wrong_is_said_before_any_load() {
         (vec!["--url", "http://h", "--set", "load.retries=1000"], "can be 100 at most"),
         (vec!["--url", "http://me:pw@host/v1"], "no user or password"),
         (
-            vec!["--url", "http://host", "--set", "backend.dialect=tgi"],
-            "the dialect \"tgi\" is not in this version",
+            vec!["--url", "http://host", "--set", "backend.dialect=mii", "--set", "backend.endpoint=chat"],
+            "the dialect \"mii\" has no chat",
         ),
+        (vec!["--url", "http://host", "--set", "backend.dialect=azure-ml"], "tells no counts"),
+        (
+            vec!["--url", "http://host", "--set", "backend.stream=false", "--set", "load.ttft_timeout=1s"],
+            "no first token is seen",
+        ),
+        (
+            vec!["--url", "http://host", "--set", "backend.tokenizer=no/such/tokenizer.json"],
+            "can't use the tokenizer no/such/tokenizer.json: No such file",
+        ),
+        (vec!["--url", "http://host", "--set", "backend.body={n=2}"], "set by the load"),
+        (vec!["--url", "http://host", "--set", "backend.body={best_of=2}"], "set by the load"),
         (vec!["--url", "http://host", "--set", "backend.api_key_env=NO_SUCH_KEY"], "NO_SUCH_KEY is not set"),
         (vec!["--url", "http://host", "--set", "backend.api_key_env=sk-abc"], "must be the NAME"),
         (

@@ -78,6 +78,11 @@ fn serve(socket: TcpStream, seen: &Seen) -> std::io::Result<()> {
             models(&mut output, &scenario)?;
             continue;
         }
+        // What kind of server this is can't be found out but by the list of models.
+        if body.is_null() {
+            output.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?;
+            continue;
+        }
         seen.bodies.lock().unwrap().push(body.clone());
         let (scenario, slow) = match scenario.strip_prefix("slow-") {
             Some(rest) => (rest, true),

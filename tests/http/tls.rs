@@ -120,7 +120,8 @@ async fn streams_over_tls_are_exact() {
                 let story = tell(&*backend, 5).await;
                 assert_eq!(story.end.outcome, Outcome::Completed, "{scenario}: {:?}", story.end.error);
                 assert_eq!(story.end.output_tokens, 5, "{scenario}");
-                assert!(story.at_ns.is_sorted() && story.at_ns[0] > 0, "{scenario}: {:?}", story.at_ns);
+                let timed = story.at_ns.is_sorted() && story.at_ns.first().is_some_and(|at| *at > 0);
+                assert!(timed || scenario == "whole", "{scenario}: {:?}", story.at_ns);
             }
         }
     }

@@ -9,9 +9,21 @@ fn every_key_does_what_the_help_says_and_nothing_breaks() {
         Terminal::start(&home, &["--profile", "sim", "--set", "stop={duration=\"1h\"}"], 120, 40);
     terminal.wait_for("measuring");
     terminal.keys("?");
-    terminal.wait_for("theme");
+    terminal.wait_for("any key closes");
+    // Keys that come at once after an Escape would be taken for Alt and a key.
     terminal.keys("\x1b");
-    terminal.keys("3");
+    terminal.wait_until("the help to close", |text| !text.contains("any key closes"));
+    terminal.keys("2");
+    terminal.wait_for("Latency over time");
+    // There is no column to look at before the first request has completed.
+    terminal.wait_for("lines over");
+    terminal.keys("f[]wzZ\x1b[D\x1b[D\x1b[C\x1b[H\x1b[F");
+    terminal.wait_for("TPOT, 0:");
+    terminal.keys("\x1b");
+    terminal.wait_for("TPOT, all shown");
+    terminal.keys("d");
+    terminal.wait_for("as vllm");
+    terminal.keys("ddddd3");
     terminal.wait_for("prefill");
     terminal.keys("jjkkzZ");
     terminal.keys("4");
@@ -72,7 +84,7 @@ fn a_recording_is_replayed_on_the_same_screens() {
     let mut terminal = Terminal::start(&home, &["replay", "run.jsonl.zst", "--speed", "4"], 120, 40);
     terminal.wait_for("run.jsonl.zst");
     terminal.wait_for("done");
-    for screen in ["3", "4", "7", "1"] {
+    for screen in ["2", "3", "4", "7", "1"] {
         terminal.keys(screen);
     }
     terminal.wait_for("Output tokens/s");
@@ -83,4 +95,61 @@ fn a_recording_is_replayed_on_the_same_screens() {
     let (status, _, screen) = terminal.ended();
     assert!(status.success());
     assert_restored(&screen);
+}
+
+#[test]
+fn keys_change_an_open_loops_rate_and_pause_its_timetable() {
+    let home = Home::new();
+    let sets = ["--profile", "sim-open", "--set", "stop={duration=\"1h\"}", "--set", "load.rate=20"];
+    let mut terminal = Terminal::start(&home, &sets, 140, 40);
+    terminal.wait_for("measuring");
+    terminal.wait_for("poisson 20 req/s");
+    terminal.keys("+");
+    terminal.wait_for("poisson 22 req/s");
+    terminal.keys("3");
+    terminal.wait_for("Places: poisson 22 req/s");
+    terminal.keys(" ");
+    terminal.wait_until("the pause", |text| text.contains("paused"));
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    terminal.keys(" ");
+    terminal.wait_for("measuring");
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    terminal.keys("--q");
+    terminal.wait_for("interrupted");
+    terminal.keys("q");
+    let (_, _, screen) = terminal.ended();
+    assert_restored(&screen);
+    paused_without_a_burst(&home);
+}
+
+/// The recording holds what was done, and between pause and resumption no request was due, nor many at once after.
+fn paused_without_a_burst(home: &Home) {
+    use fastgen_tui::event::{Control, Event};
+    use fastgen_tui::recording::{Entry, open};
+    let path = home.recordings().pop().expect("a recording");
+    let entries: Vec<Entry> = open(&path).expect("it can be read").collect();
+    let controls: Vec<(u64, Control)> = entries
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Event(Event::Control { at_ns, control }) => Some((*at_ns, control.clone())),
+            _ => None,
+        })
+        .collect();
+    let told: Vec<Control> = controls.iter().map(|c| c.1.clone()).collect();
+    let rate = |rate| Control::Rate { rate };
+    let wanted = [rate(22.0), Control::Paused, Control::Resumed, rate(20.0), rate(18.2), Control::Stop];
+    assert_eq!(told, wanted);
+    let (paused, resumed) = (controls[1].0, controls[2].0);
+    let due: Vec<u64> = entries
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Event(Event::Sent(sent)) if !sent.warmup => Some(sent.scheduled_ns),
+            _ => None,
+        })
+        .collect();
+    // The task that keeps the times sees a pause a moment after it was stamped.
+    let moment = 20_000_000;
+    assert!(due.iter().all(|at| *at < paused + moment || *at >= resumed), "{due:?} {paused} {resumed}");
+    let after = due.iter().filter(|at| (resumed..resumed + 300_000_000).contains(at)).count();
+    assert!((1..20).contains(&after), "{after} requests within 300 ms, at 22 a second");
 }

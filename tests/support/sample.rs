@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use fastgen_tui::event::{
-    BackendInfo, Control, CountedBy, Ended, Event, GpuSample, Level, LogLine, Outcome, Phase, Sample,
-    StageStart,
+    BackendInfo, Control, CountedBy, Ended, Event, GpuSample, Level, LogLine, OpenLoop, Outcome, Phase,
+    Sample, StageStart,
 };
 use fastgen_tui::metrics::fastgen::{Curve, Effective, Point, Source};
 use fastgen_tui::metrics::{
-    Aggregator, Counts, CurveView, ErrorCount, ErrorKind, InFlight, Lane, Latencies, Loading, MINI_BUCKETS,
-    Open, Rate, RequestRecord, SeriesPoint, Snapshot, Span, Summary,
+    Aggregator, Counts, CurveView, ErrorCount, ErrorKind, HeatMaps, InFlight, Lane, Latencies, Loading,
+    MINI_BUCKETS, Open, Rate, RequestRecord, SeriesPoint, Snapshot, Span, Summary, ToolFigures,
 };
 use fastgen_tui::ui::{Recording, Title, Transport};
 
@@ -107,6 +107,8 @@ pub fn running(clients: u32) -> Sampled {
         latency: latencies(),
         sample: Some(Arc::new(sample(at))),
         lanes: (0..clients).map(|c| Arc::new(lane(c, at, &mut dice))).collect(),
+        heat: heat(at, 330).heat,
+        tools: tools(),
         recent: Arc::new(records(512, at, &mut dice)),
         slowest: Arc::new(records(64, at, &mut dice)),
         log: Arc::new(log(40)),
@@ -172,6 +174,41 @@ fn info() -> BackendInfo {
     }
 }
 
+/// An open loop at its limit, whose rate somebody changed.
+pub fn open() -> Sampled {
+    let mut s = running(8);
+    let mut start = stage(8);
+    start.clients = None;
+    start.open = Some(arrivals(8.0));
+    s.snap.stage = Some(Arc::new(start));
+    s.snap.rate_set = Some(8.8);
+    s.snap.at_limit = true;
+    let rates = [(2.0, 10), (4.0, 20), (8.0, 40), (12.5, 9)];
+    s.snap.curve = curve_of(rates.map(|(rate, requests)| {
+        let start = StageStart {
+            name: format!("rate={rate}"),
+            sweep: vec![("rate".into(), rate.into())],
+            clients: None,
+            open: Some(arrivals(rate)),
+            ..stage(1)
+        };
+        (start, rate.ceil() as u32, requests)
+    }));
+    s
+}
+
+fn arrivals(rate: f64) -> OpenLoop {
+    OpenLoop {
+        kind: "poisson".into(),
+        rate,
+        burstiness: None,
+        ramp_from: None,
+        ramp_ns: None,
+        max_in_flight: 8,
+        warmup_clients: 4,
+    }
+}
+
 fn stage(clients: u32) -> StageStart {
     StageStart {
         at_ns: S,
@@ -179,6 +216,7 @@ fn stage(clients: u32) -> StageStart {
         name: "main".into(),
         sweep: Vec::new(),
         clients: Some(clients),
+        open: None,
         planned_requests: None,
         planned_ns: Some(60 * S),
     }
@@ -246,6 +284,80 @@ fn latencies() -> Latencies {
         e2e_corrected: summary(0.934, 0.7),
         send_lag: summary(0.000_083, 2.0),
     }
+}
+
+fn tools() -> ToolFigures {
+    ToolFigures {
+        chunk_gap: summary(0.0252, 0.7),
+        chunk_share: summary(0.0232, 0.6),
+        fastgen_gap: summary(0.0249, 0.7),
+        request_gap: summary(0.0236, 0.3),
+        per_token: summary(0.0271, 0.4),
+        to_end: summary(0.934, 0.7),
+        output_tokens: 11_002,
+        input_tokens: 40_192,
+        completed: 314,
+        span_ns: Some((4 * S, 41 * S)),
+    }
+}
+
+/// So many requests of forty tokens up to `at`, eight at a time: some prompts take long, and stall the others' tokens;
+/// from half of the time on everything takes longer.
+pub fn heat(at: u64, requests: u64) -> Snapshot {
+    let mut dice = Dice(7);
+    let mut aggregator = Aggregator::new();
+    let begin = 4 * S;
+    aggregator.apply(&Event::Stage(Box::new(stage(8))));
+    aggregator.apply(&Event::Phase { at_ns: begin, stage: 0, phase: Phase::Measuring });
+    let step = (at - begin - 2 * S) / requests.max(1);
+    for request in 0..requests {
+        let sent = begin + request * step;
+        let slow = if sent > at / 2 { 2 } else { 1 };
+        let long = request % 11 == 0;
+        let wait = if long { 380 + dice.roll(160) } else { 60 + dice.roll(90) * slow };
+        let mut chunk_at_ns = vec![sent + wait * MS];
+        for k in 0..39 {
+            let stalled = (request + k) % 37 == 0;
+            let gap = if stalled { 110_000 + dice.roll(60_000) } else { (17_000 + dice.roll(9_000)) * slow };
+            chunk_at_ns.push(chunk_at_ns[k as usize] + gap * 1000);
+        }
+        aggregator.apply_record(&Arc::new(RequestRecord {
+            status: None,
+            retries: 0,
+            request,
+            client: (request % 8) as u32,
+            stage: 0,
+            warmup: false,
+            scheduled_ns: sent,
+            sent_ns: sent,
+            prefill_ns: None,
+            finished_ns: chunk_at_ns[39] + MS,
+            prompt_tokens: if long { 256 } else { 64 },
+            max_tokens: 40,
+            output_tokens: 40,
+            counted_by: CountedBy::Engine,
+            outcome: Outcome::Completed,
+            error: None,
+            text: None,
+            chunk_at_ns,
+            chunk_tokens: Vec::new(),
+        }));
+    }
+    aggregator.snapshot(at)
+}
+
+/// A dozen answers without streaming.
+pub fn whole_answers() -> HeatMaps {
+    let mut aggregator = Aggregator::new();
+    aggregator.apply(&Event::Stage(Box::new(stage(8))));
+    aggregator.apply(&Event::Phase { at_ns: 4 * S, stage: 0, phase: Phase::Measuring });
+    let mut dice = Dice(3);
+    for request in 0..12 {
+        let record = RequestRecord { request, ..RequestRecord::clone(&records(1, 30 * S, &mut dice)[0]) };
+        let (chunk_at_ns, chunk_tokens) = (Vec::new(), Vec::new());
+        aggregator.apply_record(&Arc::new(RequestRecord { chunk_at_ns, chunk_tokens, ..record }));
+    }
+    aggregator.snapshot(31 * S).heat
 }
 
 fn sample(at_ns: u64) -> Sample {
@@ -397,6 +509,7 @@ pub fn sweep() -> Sampled {
         stage: String::new(),
         sweep: Vec::new(),
         clients: Some(clients),
+        rate: None,
         throughput_rps: Some(rps),
         latency_s: Some(latency),
         effective: Effective::Published { generation_tokens_per_s: 4.0, rps: rps * 0.9 },
@@ -417,19 +530,24 @@ pub fn curve(count: u32, requests: u64) -> Sampled {
 
 /// The curve of stages of so many clients and requests.
 fn stages(of: &[(u32, u64)]) -> CurveView {
+    let start = |clients: u32| StageStart {
+        name: format!("clients={clients}"),
+        sweep: vec![("clients".into(), clients.into())],
+        planned_requests: Some(40),
+        planned_ns: None,
+        ..stage(clients)
+    };
+    curve_of(of.iter().map(|(clients, requests)| (start(*clients), *clients, *requests)))
+}
+
+/// The curve of stages, each with as many requests, which are as slow as with so many clients.
+fn curve_of(of: impl IntoIterator<Item = (StageStart, u32, u64)>) -> CurveView {
     let mut aggregator = Aggregator::new();
-    for (stage, (clients, requests)) in (0u32..).zip(of.iter().copied()) {
-        aggregator.apply(&Event::Stage(Box::new(StageStart {
-            at_ns: u64::from(stage) * 60 * S,
-            stage,
-            name: format!("clients={clients}"),
-            sweep: vec![("clients".into(), clients.into())],
-            clients: Some(clients),
-            planned_requests: Some(40),
-            planned_ns: None,
-        })));
+    for (number, (start, clients, requests)) in (0u32..).zip(of) {
+        let start = StageStart { at_ns: u64::from(number) * 60 * S, stage: number, ..start };
+        aggregator.apply(&Event::Stage(Box::new(start)));
         for i in 0..requests {
-            aggregator.apply_record(&Arc::new(swept(stage, clients, i)));
+            aggregator.apply_record(&Arc::new(swept(number, clients, i)));
         }
     }
     aggregator.snapshot(200 * S).curve

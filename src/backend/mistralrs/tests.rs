@@ -42,7 +42,14 @@ fn backend(engine: &Arc<Engine>) -> MistralrsBackend {
 }
 
 fn ask(max_tokens: u32) -> GenerateRequest {
-    GenerateRequest { request: 0, client: 0, prompt: [5, 6, 7].into(), max_tokens, ignore_eos: true }
+    GenerateRequest {
+        request: 0,
+        client: 0,
+        prompt: [5, 6, 7].into(),
+        max_tokens,
+        ignore_eos: true,
+        text: None,
+    }
 }
 
 async fn last(mut generation: Box<dyn Generation>) -> crate::backend::End {

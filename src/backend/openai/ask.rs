@@ -1,12 +1,16 @@
 //! The body of a request, written without building it: what is the same in all is made once.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::dialect::{Habits, sent_as};
+use super::dialect::Habits;
+use super::speech::form::{self, Form};
+use super::speech::{Kind, Speech};
 use crate::backend::GenerateRequest;
-use crate::profile::{Backend, Endpoint, PromptAs};
+use crate::model::TextTokenizer;
+use crate::profile::{Backend, Endpoint};
 
 /// Words that most vocabularies hold as one token each, with the blank before them.
 const WORDS: [&str; 64] = [
@@ -18,135 +22,136 @@ const WORDS: [&str; 64] = [
 ];
 
 /// Writes requests.
-#[derive(Debug)]
 pub struct Ask {
-    /// The fixed keys, with the brace that opens the body and without the one that closes it.
+    /// The fixed keys, as far as the first of a request's own.
     head: Vec<u8>,
-    path: &'static str,
-    prompt_as: PromptAs,
-    chat: bool,
-    ignore_eos: bool,
-    min_tokens: bool,
+    form: Form,
+    kind: Kind,
+    endpoint: &'static str,
+    stream: bool,
+    /// For APIs that name it in the path.
+    model: String,
+    tokenizer: Option<Arc<TextTokenizer>>,
 }
 
 impl Ask {
-    /// How this server is asked for this model.
-    pub fn new(habits: &Habits, backend: &Backend, model: &str) -> Self {
-        let mut head = Value::Object(habits.fixed_body(backend, model)).to_string().into_bytes();
-        head.pop();
-        let chat = backend.endpoint == Endpoint::Chat;
-        let own = |key: &str| backend.body.contains_key(key);
-        Self {
-            head,
-            path: if chat { "/chat/completions" } else { "/completions" },
-            prompt_as: sent_as(backend),
-            chat,
-            ignore_eos: habits.ignore_eos && !own("ignore_eos"),
-            min_tokens: habits.min_tokens && !own("min_tokens"),
+    /// How this server is asked for this model. Texts are made for the tokenizer, if there is one.
+    pub fn new(
+        habits: &Habits,
+        backend: &Backend,
+        model: &str,
+        tokenizer: Option<Arc<TextTokenizer>>,
+    ) -> Self {
+        let kind = habits.kind;
+        let stream = kind.streams(backend.stream);
+        let mut form = kind.form(stream).unwrap_or_else(|| form::openai(habits, backend, model));
+        for (key, value) in &backend.body {
+            form.fixed.insert(key.clone(), value.clone());
         }
+        let mut head = form.open.as_bytes().to_vec();
+        let fixed = Value::Object(std::mem::take(&mut form.fixed)).to_string();
+        head.extend_from_slice(&fixed.as_bytes()[1..fixed.len() - 1]);
+        if fixed.len() > "{}".len() {
+            head.push(b',');
+        }
+        let own = |key: &str| backend.body.contains_key(key);
+        form.ignore_eos &= !own("ignore_eos");
+        form.min = form.min.filter(|key| !own(key));
+        let endpoint = if backend.endpoint == Endpoint::Chat { "/chat/completions" } else { "/completions" };
+        Self { head, form, kind, endpoint, stream, model: model.to_owned(), tokenizer }
     }
 
-    /// The path behind the base URL.
-    pub fn path(&self) -> &'static str {
-        self.path
+    /// Where requests go, for the path of a base URL.
+    pub fn path(&self, prefix: &str) -> String {
+        let mut path = self.kind.path(prefix, self.stream, &self.model);
+        if self.kind == Kind::Openai {
+            path.push_str(self.endpoint);
+        }
+        path
+    }
+
+    /// Whether answers come as a stream.
+    pub fn streams(&self) -> bool {
+        self.stream
+    }
+
+    /// Whether the server can be expected to count as many prompt tokens as were asked for.
+    pub fn is_exact(&self) -> bool {
+        self.form.tokens || self.tokenizer.is_some()
+    }
+
+    /// How the answer to a request is understood.
+    pub fn speech(&self, request: &GenerateRequest) -> Speech {
+        let prompt = self.kind.echoes().then(|| {
+            let mut text = Vec::new();
+            self.words(&mut text, &request.prompt);
+            let text = || String::from_utf8_lossy(&text).into_owned();
+            request.text.as_deref().map_or_else(text, str::to_owned).into()
+        });
+        self.kind.speech(prompt)
     }
 
     /// A request's body.
     pub fn body(&self, request: &GenerateRequest) -> Vec<u8> {
+        let form = &self.form;
         let mut body = Vec::with_capacity(self.head.len() + 96 + request.prompt.len() * 6);
         body.extend_from_slice(&self.head);
-        put(&mut body, ",\"max_tokens\":", request.max_tokens);
-        if request.ignore_eos && self.ignore_eos {
+        put(&mut body, &[b"\"", form.max.as_bytes(), b"\":"], request.max_tokens);
+        if request.ignore_eos && form.ignore_eos {
             body.extend_from_slice(b",\"ignore_eos\":true");
         }
-        if request.ignore_eos && self.min_tokens {
-            put(&mut body, ",\"min_tokens\":", request.max_tokens);
+        if let Some(min) = form.min.filter(|_| request.ignore_eos) {
+            put(&mut body, &[b",\"", min.as_bytes(), b"\":"], request.max_tokens);
         }
-        if self.chat {
-            body.extend_from_slice(b",\"messages\":[{\"role\":\"user\",\"content\":\"");
-            text(&mut body, &request.prompt);
-            body.extend_from_slice(b"\"}]}");
+        if let (Some(text), true) = (&request.text, form.tokens) {
+            // A text of the user's own goes as it is, whatever other prompts are.
+            body.extend_from_slice(b",\"prompt\":");
+            body.extend_from_slice(Value::from(&**text).to_string().as_bytes());
+            body.push(b'}');
             return body;
         }
-        match self.prompt_as {
-            PromptAs::Tokens => {
-                body.extend_from_slice(b",\"prompt\":[");
+        body.extend_from_slice(form.before.as_bytes());
+        match &request.text {
+            Some(text) => {
+                let quoted = Value::from(&**text).to_string();
+                body.extend_from_slice(&quoted.as_bytes()[1..quoted.len() - 1]);
+            }
+            None if form.tokens => {
                 for (i, id) in request.prompt.iter().enumerate() {
-                    put(&mut body, if i == 0 { "" } else { "," }, *id);
+                    put(&mut body, &[if i == 0 { b"" } else { b"," }], *id);
                 }
-                body.extend_from_slice(b"]}");
             }
-            PromptAs::Text => {
-                body.extend_from_slice(b",\"prompt\":\"");
-                text(&mut body, &request.prompt);
-                body.extend_from_slice(b"\"}");
-            }
+            None => self.words(&mut body, &request.prompt),
         }
+        body.extend_from_slice(form.after.as_bytes());
         body
     }
-}
 
-fn put(body: &mut Vec<u8>, before: &str, number: u32) {
-    let written = write!(body, "{before}{number}");
-    debug_assert!(written.is_ok(), "writing to memory can't fail");
-}
-
-/// As many words as there are token ids, each id always the same word.
-fn text(body: &mut Vec<u8>, ids: &[u32]) {
-    for (i, id) in ids.iter().enumerate() {
-        if i > 0 {
-            body.push(b' ');
+    /// As many words as there are token ids, each id always the same word.
+    fn words(&self, body: &mut Vec<u8>, ids: &[u32]) {
+        let listed = self.tokenizer.as_ref().map(|tokenizer| tokenizer.words()).filter(|w| !w.is_empty());
+        for (i, id) in ids.iter().enumerate() {
+            if i > 0 {
+                body.push(b' ');
+            }
+            // Ids that differ only by a multiple of the number of words would else be the same word.
+            let mixed = u64::from(id.wrapping_mul(0x9e37_79b1));
+            let nth = |words: usize| ((mixed * words as u64) >> 32) as usize;
+            let word =
+                listed.map_or_else(|| WORDS[nth(WORDS.len())], |words| words[nth(words.len())].as_str());
+            body.extend_from_slice(word.as_bytes());
         }
-        // Ids that differ only by a multiple of the number of words would else be the same word.
-        let mixed = id.wrapping_mul(0x9e37_79b1) >> 26;
-        body.extend_from_slice(WORDS[mixed as usize].as_bytes());
     }
+}
+
+fn put(body: &mut Vec<u8>, before: &[&[u8]], number: u32) {
+    for part in before {
+        body.extend_from_slice(part);
+    }
+    let written = write!(body, "{number}");
+    debug_assert!(written.is_ok(), "writing to memory can't fail");
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::backend::openai::dialect::habits;
-    use crate::profile::Dialect;
-
-    fn body(dialect: Dialect, change: impl Fn(&mut Backend), ignore_eos: bool) -> Value {
-        let mut backend = Backend::default();
-        change(&mut backend);
-        let ask = Ask::new(&habits(dialect, None), &backend, "my \"model\"");
-        let prompt = vec![7, 31_999, 0].into();
-        let request = GenerateRequest { request: 1, client: 0, prompt, max_tokens: 9, ignore_eos };
-        serde_json::from_slice(&ask.body(&request)).unwrap()
-    }
-
-    #[test]
-    fn token_ids_are_sent_as_they_are() {
-        let sent = body(Dialect::Vllm, |_| (), true);
-        assert_eq!(sent["prompt"], json!([7, 31_999, 0]));
-        assert_eq!(sent["model"], "my \"model\"");
-        assert_eq!(sent["stream"], true);
-        assert_eq!((&sent["max_tokens"], &sent["min_tokens"]), (&json!(9), &json!(9)));
-        assert_eq!(sent["ignore_eos"], true);
-        assert!(body(Dialect::Vllm, |_| (), false).get("ignore_eos").is_none());
-        assert!(body(Dialect::Auto, |_| (), true).get("ignore_eos").is_none());
-    }
-
-    #[test]
-    fn texts_have_a_word_for_each_id() {
-        let chat = body(Dialect::Auto, |b| b.endpoint = Endpoint::Chat, true);
-        let content = chat["messages"][0]["content"].as_str().unwrap();
-        assert_eq!(content.split(' ').count(), 3);
-        assert!(chat.get("prompt").is_none());
-        let text = body(Dialect::Auto, |b| b.prompt_as = PromptAs::Text, true);
-        assert_eq!(text["prompt"], content);
-    }
-
-    #[test]
-    fn a_key_of_the_profile_is_sent_once() {
-        let own = |b: &mut Backend| drop(b.body.insert("ignore_eos".into(), json!(false)));
-        let sent = body(Dialect::Vllm, own, true);
-        assert_eq!(sent["ignore_eos"], false);
-    }
-}
+mod tests;

@@ -13,6 +13,8 @@ use super::open::{Answer, ERROR_BODY, Exchange, open};
 use super::reading::Reading;
 use super::server::Ticket;
 use super::shared::Stream;
+use super::speech::Speech;
+use super::watch::PromptWatch;
 use super::wire::Wire;
 use crate::backend::{End, Generation, Item, Refusal};
 use crate::clock::Clock;
@@ -41,6 +43,13 @@ pub struct Order {
     pub clock: Clock,
     /// The server's key: it must not come back in an error.
     pub key: Option<Arc<str>>,
+    pub speech: Speech,
+    /// No stream was asked for.
+    pub whole: bool,
+    /// Tokens of the prompt, and who is told if the server counts others.
+    pub prompt: (u32, Option<Arc<PromptWatch>>),
+    /// Tokens of a text are counted behind the run, if the server doesn't tell.
+    pub counted: bool,
 }
 
 /// A request over HTTP. Dropping it closes its connection, which cancels it at the server.
@@ -51,21 +60,25 @@ pub struct HttpGeneration {
     clock: Clock,
     key: Option<Arc<str>>,
     ticket: Option<Ticket>,
+    prompt: (u32, Option<Arc<PromptWatch>>),
+    counted: bool,
     refusal: Refusal,
 }
 
 impl HttpGeneration {
     /// Nothing is sent before the first poll.
     pub fn begin(order: Order) -> Self {
-        let Order { ticket, path, body, max_tokens, clock, key } = order;
-        let opening = Box::pin(open(ticket.0.clone(), path, body));
+        let Order { ticket, path, body, max_tokens, clock, key, speech, whole, prompt, counted } = order;
+        let opening = Box::pin(open(ticket.0.clone(), path, body, whole));
         Self {
             state: State::Opening(opening),
-            reading: Reading::default(),
+            reading: Reading::of(speech),
             max_tokens,
             clock,
             key,
             ticket: Some(ticket),
+            prompt,
+            counted,
             refusal: Refusal::default(),
         }
     }
@@ -75,7 +88,7 @@ impl HttpGeneration {
             Ok(Answer::Stream(Exchange::One(wire, body))) => State::Streaming(wire, body),
             Ok(Answer::Stream(Exchange::Shared(stream))) => State::Sharing(stream),
             Ok(Answer::Whole(json, at_ns)) => {
-                self.reading.whole(&json, at_ns);
+                self.reading.whole(&json, at_ns, self.counted);
                 State::Over
             }
             Err(fault) => {
@@ -169,6 +182,9 @@ impl HttpGeneration {
             && error.contains(&**key)
         {
             end.error = Some(error.replace(&**key, "***").into());
+        }
+        if let (asked, Some(watch), Some(told)) = (self.prompt.0, &self.prompt.1, end.prompt_tokens) {
+            watch.compare(asked, told);
         }
         self.ticket = None;
         end

@@ -87,7 +87,7 @@ impl Exchange {
     }
 
     /// Keeps the connection for another request, if its body was read to the end.
-    async fn keep(self, server: &Server) {
+    pub async fn keep(self, server: &Server) {
         if let Self::One(mut wire, _) = self
             && wire.is_free().await
         {
@@ -142,15 +142,18 @@ async fn among_others(server: &Server, path: &str, body: Option<Bytes>) -> Resul
 
 /// Sends a request and looks at what kind of answer comes.
 ///
+/// `whole`: no stream is expected, and what comes may call itself anything.
+///
 /// # Errors
 /// Whatever is no stream and no JSON object, told in one line.
-pub async fn open(server: Arc<Server>, path: String, body: Vec<u8>) -> Result<Answer, Fault> {
+pub async fn open(server: Arc<Server>, path: String, body: Vec<u8>, whole: bool) -> Result<Answer, Fault> {
     let (head, mut answer) = exchange(&server, &path, Some(body)).await?;
     if !head.status.is_success() {
         return Err(refused(&server, &head, answer).await);
     }
     match kind(&head.headers).as_str() {
-        "application/json" => {
+        // vLLM's /generate calls its answers nothing at all.
+        kind if kind == "application/json" || (whole && kind != "text/html") => {
             let json = answer.body(WHOLE).await?;
             if json.len() >= WHOLE {
                 return Err(Fault::protocol(format!("the answer is longer than {} MiB", WHOLE >> 20)));

@@ -114,7 +114,7 @@ impl<'de> Visitor<'de> for Top<'_> {
 }
 
 /// The words in a server's `error`, which may be an object, a text, or null.
-fn complaint(error: serde_json::Value) -> Option<String> {
+pub(super) fn complaint(error: serde_json::Value) -> Option<String> {
     use serde_json::Value;
     match error {
         Value::Null | Value::Bool(false) => None,

@@ -1,13 +1,14 @@
-//! Asks a server what it is before any load: its models, and by their owner what it is made of.
+//! Asks a server what it has before any load: its models, and whatever else it tells of itself.
 
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::fault::{Fault, harmless, words};
 use super::open::exchange;
 use super::server::Server;
-use crate::backend::{BackendError, Progress};
+use crate::backend::Progress;
 
 /// Most time for an answer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -37,78 +38,120 @@ struct List {
     data: Vec<Served>,
 }
 
-/// The model to ask a server for.
-///
-/// # Errors
-/// The server is not there, is none, refuses the key, or lacks the model that `wanted` names.
-pub async fn model(
-    server: &Server,
-    wanted: Option<&str>,
-    progress: &dyn Progress,
-) -> Result<Served, BackendError> {
-    let shown = server.target.shown();
-    progress.step(&format!("asking {shown} for its models"), None);
-    let list = tokio::select! {
-        list = list(server) => list.map_err(BackendError::Unavailable)?,
-        () = given_up(progress) => return Err(BackendError::Interrupted),
-    };
-    choose(list, wanted).map_err(|why| BackendError::Unavailable(format!("{shown} {why}")))
+/// Asks a server, over one connection as far as it goes.
+pub struct Asker<'a> {
+    pub server: &'a Server,
+    /// The status in place of a list of models.
+    no_list: u16,
 }
 
-async fn given_up(progress: &dyn Progress) {
+impl<'a> Asker<'a> {
+    pub fn new(server: &'a Server) -> Self {
+        Self { server, no_list: 0 }
+    }
+
+    /// A GET: status and body.
+    ///
+    /// # Errors
+    /// If there is no connection, or no answer in time.
+    pub async fn get(&mut self, path: &str) -> Result<(u16, Vec<u8>), Fault> {
+        let asked = async {
+            let (head, mut answer) = exchange(self.server, path, None).await?;
+            let read = answer.body(LIST).await?;
+            if read.len() < LIST {
+                answer.keep(self.server).await;
+            }
+            Ok((head.status.as_u16(), read))
+        };
+        let late = || Err(Fault::protocol(format!("no answer within {} s", ANSWER.as_secs())));
+        tokio::time::timeout(ANSWER, asked).await.unwrap_or_else(|_| late())
+    }
+
+    /// A GET that need not work out: the JSON object that it gives, if it does.
+    pub async fn object(&mut self, path: &str) -> Option<Map<String, Value>> {
+        match self.get(path).await {
+            Ok((200, body)) => serde_json::from_slice(&body).ok(),
+            _ => None,
+        }
+    }
+
+    /// The server's list of models; `None` if it has none.
+    ///
+    /// # Errors
+    /// Nobody is there, or it is no such server, or it refuses the key.
+    pub async fn list(&mut self) -> Result<Option<Vec<Served>>, String> {
+        let shown = self.server.target.shown();
+        let path = format!("{}/models", self.server.target.prefix);
+        let (status, body) = self.get(&path).await.map_err(|fault| self.nobody(&path, &fault))?;
+        match status {
+            200 => match serde_json::from_slice::<List>(&body) {
+                Ok(list) => Ok(Some(list.data)),
+                Err(_) => Err(format!(
+                    "{shown} is no OpenAI-compatible server: GET {path} answers with something that is no list of \
+                     models: {}",
+                    harmless(&String::from_utf8_lossy(&body[..body.len().min(400)]))
+                )),
+            },
+            404 | 405 => {
+                self.no_list = status;
+                Ok(None)
+            }
+            _ => Err(self.refusal(&path, status, &body)),
+        }
+    }
+
+    /// What is said where nobody answers.
+    pub fn nobody(&self, path: &str, fault: &Fault) -> String {
+        let shown = self.server.target.shown();
+        format!("there is no server to measure at {shown}: GET {path}: {}", fault.message)
+    }
+
+    /// What is said of an answer that forbids to go on.
+    pub fn refusal(&self, path: &str, status: u16, body: &[u8]) -> String {
+        let shown = self.server.target.shown();
+        match status {
+            401 | 403 => format!(
+                "{shown} refuses the key (HTTP {status}); name the variable that holds the right one by \
+                 backend.api_key_env: {}",
+                words(body)
+            ),
+            _ => format!("{shown} is not ready: GET {path}: HTTP {status}: {}", words(body)),
+        }
+    }
+
+    /// A server without a list of models must be well at least.
+    ///
+    /// # Errors
+    /// If it does not say so.
+    pub async fn health(&mut self) -> Result<(), String> {
+        match self.get("/health").await.map(|(status, _)| status) {
+            Ok(200) => Ok(()),
+            other => {
+                let shown = self.server.target.shown();
+                Err(format!(
+                    "{shown} is no OpenAI-compatible server, or the path is wrong: GET {}/models: HTTP {}, \
+                     GET /health: {}",
+                    self.server.target.prefix,
+                    self.no_list,
+                    other.map_or_else(|fault| fault.message, |status| format!("HTTP {status}"))
+                ))
+            }
+        }
+    }
+}
+
+/// Waits for somebody to give up.
+pub async fn given_up(progress: &dyn Progress) {
     while !progress.cancelled() {
         tokio::time::sleep(LOOK).await;
     }
 }
 
-/// The server's list of models; `None` if it is a server without one.
-async fn list(server: &Server) -> Result<Option<Vec<Served>>, String> {
-    let shown = server.target.shown();
-    let path = format!("{}/models", server.target.prefix);
-    let (status, body) = get(server, &path).await.map_err(|fault| {
-        format!("there is no server to measure at {shown}: GET {path}: {}", fault.message)
-    })?;
-    match status {
-        200 => match serde_json::from_slice::<List>(&body) {
-            Ok(list) => Ok(Some(list.data)),
-            Err(_) => Err(format!(
-                "{shown} is no OpenAI-compatible server: GET {path} answers with something that is no list of \
-                 models: {}",
-                harmless(&String::from_utf8_lossy(&body[..body.len().min(400)]))
-            )),
-        },
-        401 | 403 => Err(format!(
-            "{shown} refuses the key (HTTP {status}); name the variable that holds the right one by \
-             backend.api_key_env: {}",
-            words(&body)
-        )),
-        404 | 405 => {
-            let health = get(server, "/health").await.map(|(status, _)| status);
-            match health {
-                Ok(200) => Ok(None),
-                other => Err(format!(
-                    "{shown} is no OpenAI-compatible server, or the path is wrong: GET {path}: HTTP {status}, \
-                     GET /health: {}",
-                    other.map_or_else(|fault| fault.message, |status| format!("HTTP {status}"))
-                )),
-            }
-        }
-        _ => Err(format!("{shown} is not ready: GET {path}: HTTP {status}: {}", words(&body))),
-    }
-}
-
-async fn get(server: &Server, path: &str) -> Result<(u16, Vec<u8>), Fault> {
-    let asked = async {
-        let (head, mut answer) = exchange(server, path, None).await?;
-        let read = answer.body(LIST).await?;
-        Ok((head.status.as_u16(), read))
-    };
-    let late = || Err(Fault::protocol(format!("no answer within {} s", ANSWER.as_secs())));
-    tokio::time::timeout(ANSWER, asked).await.unwrap_or_else(|_| late())
-}
-
 /// The wanted model of a list, or its first.
-fn choose(served: Option<Vec<Served>>, wanted: Option<&str>) -> Result<Served, String> {
+///
+/// # Errors
+/// If it is not there.
+pub fn choose(served: Option<Vec<Served>>, wanted: Option<&str>) -> Result<Served, String> {
     let mut served = served.unwrap_or_default();
     let Some(wanted) = wanted else {
         let none = || "lists no models; set backend.model to the name to ask for".to_owned();

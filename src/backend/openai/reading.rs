@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 
 use super::fault::{Fault, harmless};
-use super::peek::{Peek, Usage, peek};
+use super::peek::{Peek, Usage};
 use super::shape::{Said, Shape};
-use super::sse::{Frames, LINE_LIMIT};
+use super::speech::{Cut, Speech};
+use super::sse::LINE_LIMIT;
 use crate::backend::End;
 use crate::event::{CountedBy, Outcome};
 
@@ -18,7 +19,7 @@ pub type Chunk = (u64, u32);
 /// A stream, as far as it has come.
 #[derive(Debug, Default)]
 pub struct Reading {
-    frames: Frames,
+    frames: Cut,
     told: Told,
 }
 
@@ -37,11 +38,17 @@ struct Told {
     finished: bool,
     done: bool,
     usage: Usage,
+    speech: Speech,
     shape: Shape,
     fault: Option<Fault>,
 }
 
 impl Reading {
+    /// An answer that is understood in this way.
+    pub fn of(speech: Speech) -> Self {
+        Self { frames: speech.cut(), told: Told { speech, ..Told::default() } }
+    }
+
     /// Takes in bytes that were read at `at_ns`.
     pub fn feed(&mut self, bytes: &[u8], at_ns: u64) {
         let told = &mut self.told;
@@ -50,19 +57,24 @@ impl Reading {
         }
     }
 
-    /// A whole answer in place of a stream.
-    pub fn whole(&mut self, json: &[u8], at_ns: u64) {
+    /// A whole answer in place of a stream: no token has a time of its own. `counted`: somebody counts the tokens of
+    /// its text if it doesn't tell itself.
+    pub fn whole(&mut self, json: &[u8], at_ns: u64, counted: bool) {
         let told = &mut self.told;
         told.event(json, at_ns);
+        told.chunks.clear();
+        if told.fault.is_none() && told.usage.completion_tokens.is_none() {
+            if told.made == 0 {
+                told.fault = Some(Fault::protocol(format!("the answer holds no completion: {}", seen(json))));
+            } else if !counted {
+                let why = "the answer does not tell how many tokens it has; name the model's tokenizer.json by \
+                           backend.tokenizer, to count them";
+                told.fault = Some(Fault::protocol(why));
+            }
+        }
+        told.made = 0;
         told.finished = true;
         told.done = true;
-        if told.made > 0
-            && let Some(count) = told.usage.completion_tokens
-        {
-            told.chunks.clear();
-            told.made = count.max(1);
-            told.chunks.push_back((at_ns, told.made));
-        }
     }
 
     /// The body is over.
@@ -75,7 +87,8 @@ impl Reading {
             return;
         }
         told.done = true;
-        if !told.finished && told.made < max_tokens && told.usage.completion_tokens.is_none() {
+        let may_end = told.finished || (told.made > 0 && told.speech.just_ends());
+        if !may_end && told.made < max_tokens && told.usage.completion_tokens.is_none() {
             told.fault = Some(Fault::protocol(match told.made {
                 0 => "the stream ended without a token".to_owned(),
                 n => format!("the stream was cut after {n} tokens: no finish_reason, no [DONE]"),
@@ -175,12 +188,11 @@ impl Told {
             self.done = true;
             return;
         }
-        if let Ok(found) = peek(data, &mut self.text) {
+        if let Ok(found) = self.speech.look(data, &mut self.text) {
             self.shape.learn(data, &found);
             self.found(found, at_ns);
         } else {
-            let seen = harmless(&String::from_utf8_lossy(&data[..data.len().min(400)]));
-            self.fault = Some(Fault::protocol(format!("an event is no JSON object: {seen}")));
+            self.fault = Some(Fault::protocol(format!("an event is no JSON object: {}", seen(data))));
         }
         if self.text.len() > TEXT {
             self.text.truncate(self.text.floor_char_boundary(TEXT));
@@ -219,6 +231,11 @@ impl Told {
             self.chunks.push_back((at_ns, tokens));
         }
     }
+}
+
+/// The start of what a server said, for a message.
+fn seen(data: &[u8]) -> String {
+    harmless(&String::from_utf8_lossy(&data[..data.len().min(400)]))
 }
 
 #[cfg(test)]

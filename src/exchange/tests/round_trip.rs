@@ -38,6 +38,7 @@ fn recorded(profile: Value) -> Run {
             name: format!("clients={clients}"),
             sweep: vec![("clients".into(), clients.into())],
             clients: Some(clients),
+            open: None,
             planned_requests: Some(40),
             planned_ns: None,
         };

@@ -43,6 +43,7 @@ fn stage(stage: StageId, at_ns: u64) -> Event {
         name: "main".into(),
         sweep: Vec::new(),
         clients: Some(4),
+        open: None,
         planned_requests: Some(10),
         planned_ns: None,
     }))

@@ -18,7 +18,7 @@ pub enum Source {
 pub struct Curve {
     pub label: String,
     pub source: Source,
-    /// By growing load: clients, where there are some.
+    /// By growing load: clients, or the rate of an open loop.
     pub points: Vec<Point>,
 }
 
@@ -31,6 +31,8 @@ pub struct Point {
     pub sweep: Vec<(String, Value)>,
     /// Clients of a closed loop.
     pub clients: Option<u32>,
+    /// Requests/s that an open loop asks for.
+    pub rate: Option<f64>,
     /// Queries/s as FastGen plots them: clients / mean latency; of an open loop the measured ones.
     pub throughput_rps: Option<f64>,
     /// Mean latency of a query to its end.
@@ -52,6 +54,11 @@ pub enum Effective {
 }
 
 impl Point {
+    /// What varies along a curve: clients, or the rate of an open loop.
+    pub fn load(&self) -> Option<f64> {
+        self.clients.map(f64::from).or(self.rate)
+    }
+
     /// Effective throughput at a target. A published value answers for its own rates, whatever the validator,
     /// which publications don't tell.
     pub fn effective_rps(&self, target: &Target) -> Option<f64> {
@@ -85,9 +92,9 @@ impl Curve {
         throughputs.into_iter().zip(latencies).collect()
     }
 
-    /// `(clients, effective throughput)` of each stage that has both.
-    pub fn effective(&self, target: &Target) -> Vec<(u32, f64)> {
-        self.points.iter().filter_map(|p| p.clients.zip(p.effective_rps(target))).collect()
+    /// `(clients or rate, effective throughput)` of each stage that has both.
+    pub fn effective(&self, target: &Target) -> Vec<(f64, f64)> {
+        self.points.iter().filter_map(|p| p.load().zip(p.effective_rps(target))).collect()
     }
 }
 
@@ -101,6 +108,7 @@ mod tests {
             stage: format!("clients={clients}"),
             sweep: vec![("clients".into(), clients.into())],
             clients: Some(clients),
+            rate: None,
             throughput_rps: throughput,
             latency_s: Some(latency),
             effective,
@@ -135,7 +143,7 @@ mod tests {
             let validator = Validator::Cumulative;
             curve.effective(&Target { prompt_tokens_per_s, generation_tokens_per_s, validator })
         };
-        assert_eq!(at(512.0, 4.0), [(8, 1.5)]);
+        assert_eq!(at(512.0, 4.0), [(8.0, 1.5)]);
         assert_eq!((at(512.0, 6.0), at(256.0, 4.0)), (vec![], vec![]));
     }
 }

@@ -94,7 +94,7 @@ fn wrong_grids_are_refused_where_they_stand() {
         ("sweep.clients=[\"0*replicas\"]", "sweep.clients.0: expected a number of clients"),
         ("sweep.max_batch=[0]", "sweep.max_batch.0: expected a whole number above 0"),
         ("sweep.tensor_parallel=[1.5]", "sweep.tensor_parallel.0: expected a whole number above 0"),
-        ("sweep.backend=[\"simm\"]", "sweep.backend.0: expected \"mistralrs\", \"openai\" or \"sim\""),
+        ("sweep.backend=[\"simm\"]", "sweep.backend.0: there is no profile `simm`; did you mean `sim`?"),
         ("sweep.backend=[\"openai\"]", "the cell backend=openai can't be run"),
         ("sweep.model=[3]", "sweep.model.0: expected a text"),
         ("sweep.model=[{dumy=\"tiny\"}]", "sweep.model.0: unknown field `dumy`"),
@@ -164,4 +164,70 @@ fn a_stage_is_estimated_by_its_count_and_never_beyond_its_limit() {
     let demo = stages("demo", &["stop.requests=\"2*clients\"", "workload.output_tokens=50"])[0].estimate();
     // 2 rounds and 1 to warm up, of 50 tokens at 10 tokens/s.
     assert_eq!((demo.requests, demo.time), (Some(16), Some(Duration::from_secs(15))));
+}
+
+#[test]
+fn a_layer_that_says_how_requests_arrive_drops_what_others_have() {
+    let load = |name: &str, list: &[&str]| resolve_in(None, name, &sets(list)).unwrap().profile;
+    let closed = load("sim-open", &["load.kind=closed"]);
+    assert_eq!((closed.load.rate, closed.load.max_in_flight, closed.load.clients), (None, None, 4));
+    let gamma = load("sim-open", &["load.kind=gamma", "load.burstiness=0.5"]);
+    assert_eq!((gamma.load.rate, gamma.load.burstiness), (Some(8.0), Some(0.5)));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bursts.toml");
+    let bursts = "[backend]\nkind = \"sim\"\n[load]\nkind = \"gamma\"\nrate = 3\nburstiness = 0.5\n";
+    std::fs::write(&path, bursts).unwrap();
+    let poisson = load(path.to_str().unwrap(), &["load.kind=poisson"]);
+    assert_eq!((poisson.load.rate, poisson.load.burstiness), (Some(3.0), None));
+    let both = resolve_in(None, "sim-open", &sets(&["load.kind=closed", "load.rate=3"])).unwrap_err();
+    assert!(both.to_string().contains("load.rate: belongs to an open loop"), "{both}");
+    let swept = load("fastgen-mini", &["load.kind=poisson", "sweep.rate=[1, 2.5]", "stop.requests=9"]);
+    let names: Vec<String> = swept.stages().unwrap().into_iter().map(|p| p.name).collect();
+    assert_eq!(names, ["rate=1", "rate=2.5"]);
+    assert_eq!(swept.load.open(), None, "the rate is the cells'");
+    assert_eq!(swept.stages().unwrap()[1].profile.load.open().unwrap().rate.to_string(), "2.5");
+}
+
+#[test]
+fn backends_of_other_profiles_come_with_their_own_weights_or_serve_the_profiles() {
+    let backends =
+        "sweep.backend=[\"mistralrs\", \"vllm\", \"demo\", {name=\"fast\", backend={kind=\"sim\"}}]";
+    let resolved =
+        resolve_in(None, "sim", &sets(&[backends, "model.hub=org/name", "stop={requests=1}"])).unwrap();
+    let plans = resolved.profile.stages().unwrap();
+    let told: Vec<_> = plans
+        .iter()
+        .map(|p| (p.name.as_str(), p.profile.backend.kind, p.profile.model.hub.is_some(), p.engine))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("backend=mistralrs", BackendKind::Mistralrs, true, 0),
+            ("backend=vllm", BackendKind::Openai, true, 1),
+            ("backend=demo", BackendKind::Mistralrs, false, 2),
+            ("backend=fast", BackendKind::Sim, true, 3),
+        ]
+    );
+    assert_eq!(plans[1].profile.backend.launch.as_ref().unwrap().command[0], "vllm");
+    assert_eq!(plans[2].profile.model.dummy.as_deref(), Some("tiny"));
+    // Written out, and as a recording has it, it is the same run, without a look at the other profiles.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("whole.toml");
+    std::fs::write(&path, resolved.to_toml().unwrap()).unwrap();
+    let again = resolve_in(None, path.to_str().unwrap(), &[]).unwrap().profile;
+    assert_eq!(again.stages().unwrap(), plans);
+    let json = serde_json::to_value(&resolved.profile).unwrap();
+    assert_eq!(serde_json::from_value::<Profile>(json).unwrap().stages().unwrap(), plans);
+}
+
+#[test]
+fn a_profile_that_only_compares_backends_needs_no_weights_and_may_name_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[sweep]\nbackend = [\"sim\", \"both\"]\n[stop]\nrequests = 1\n[backend]\nkind = \"sim\"\n";
+    std::fs::write(folder.path().join("both.toml"), text).unwrap();
+    std::fs::write(folder.path().join("bare.toml"), text.replace("[backend]\nkind = \"sim\"\n", "")).unwrap();
+    let stages = |name: &str| resolve_in(Some(folder.path()), name, &[]).unwrap().profile.stages();
+    let names: Vec<_> = stages("both").unwrap().into_iter().map(|p| p.name).collect();
+    assert_eq!(names, ["backend=sim", "backend=both"]);
+    assert_eq!(stages("bare").unwrap().len(), 2);
 }

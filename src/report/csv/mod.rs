@@ -20,7 +20,7 @@ use crate::metrics::RequestRecord;
 
 const REQUESTS: &str = "run,stage,request,client,scheduled_s,sent_s,first_token_s,last_token_s,finished_s,\
     outcome,error,prompt_tokens,output_tokens,send_lag_s,ttft_s,ttft_corrected_s,tpot_s,e2e_s,e2e_corrected_s,\
-    sla_ok";
+    sla_ok,counted_by";
 const TOKENS: &str = "run,stage,request,token,at_s,gap_s,tokens_in_chunk";
 /// Rows are handed to the file in pieces of this size, bytes.
 const PIECE: usize = 1 << 18;
@@ -178,6 +178,7 @@ fn request_row(row: &mut Row, names: &Row, r: &RequestRecord, sla_ok: Option<boo
         Some(ok) => row.text(if ok { "true" } else { "false" }),
         None => row.empty(),
     }
+    row.text(r.counted_by.name());
 }
 
 fn write_tokens(out: &mut Output, names: &Row, stage: &Stage) -> Result<(), ExportError> {

@@ -2,7 +2,7 @@
 
 use super::{ExportError, Output, Row, fastgen};
 use crate::event::Outcome;
-use crate::report::figures::{RecordingPart, Report, StageReport, Window};
+use crate::report::figures::{OpenLoopReport, RecordingPart, Report, StageReport, Window};
 use crate::report::stats::Stats;
 
 /// Rows, kept to the end: which sweep columns there are is known only then.
@@ -109,6 +109,7 @@ fn recording_cells(cells: &mut Cells, r: Option<&RecordingPart>) {
 fn stage_cells(cells: &mut Cells, stage: Option<&StageReport>) {
     let clients = stage.and_then(|s| s.clients);
     cells.push(("stage_clients".into(), clients.map_or(Cell::Empty, |n| Cell::Whole(u64::from(n)))));
+    open_cells(cells, stage.and_then(|s| s.open_loop.as_ref()));
     let ended = stage.and_then(|s| s.ended);
     cells.push(("stage_ended".into(), ended.map_or(Cell::Empty, |how| Cell::Text(how.into()))));
     let reason = stage.and_then(|s| s.ended_reason.clone());
@@ -118,6 +119,23 @@ fn stage_cells(cells: &mut Cells, stage: Option<&StageReport>) {
     cells.push(("warmup_requests".into(), stage.map_or(Cell::Empty, |s| Cell::Whole(s.warmup_requests))));
     window_cells(cells, "measured", stage.and_then(|s| s.windows.measured.as_ref()));
     window_cells(cells, "steady", stage.and_then(|s| s.windows.steady.as_ref()));
+}
+
+/// The load of an open loop; empty for a closed one.
+fn open_cells(cells: &mut Cells, open: Option<&OpenLoopReport>) {
+    let mut put = |name: &str, cell: Option<Cell>| {
+        cells.push((format!("open_loop_{name}"), cell.unwrap_or(Cell::Empty)));
+    };
+    let number = |value: fn(&OpenLoopReport) -> Option<f64>| open.map(|open| Cell::Number(value(open)));
+    put("kind", open.map(|open| Cell::Text(open.kind.clone())));
+    put("rate", number(|open| Some(open.rate)));
+    put("burstiness", number(|open| open.burstiness));
+    put("max_in_flight", open.map(|open| Cell::Whole(u64::from(open.max_in_flight))));
+    put("offered_per_s", number(|open| open.offered_per_s));
+    put("achieved_per_s", number(|open| open.achieved_per_s));
+    put("peak_in_flight", open.map(|open| Cell::Whole(open.peak_in_flight)));
+    put("held_back", open.map(|open| Cell::Whole(open.held_back)));
+    put("keeps_up", open.and_then(|open| open.keeps_up).map(|yes| Cell::Text(yes.to_string())));
 }
 
 fn window_cells(cells: &mut Cells, prefix: &str, window: Option<&Window>) {

@@ -42,7 +42,7 @@ fn columns_are_the_contract() {
     assert_eq!(
         written.text("requests.csv"),
         "run,stage,request,client,scheduled_s,sent_s,first_token_s,last_token_s,finished_s,outcome,error,\
-         prompt_tokens,output_tokens,send_lag_s,ttft_s,ttft_corrected_s,tpot_s,e2e_s,e2e_corrected_s,sla_ok\r\n"
+         prompt_tokens,output_tokens,send_lag_s,ttft_s,ttft_corrected_s,tpot_s,e2e_s,e2e_corrected_s,sla_ok,counted_by\r\n"
     );
     assert_eq!(written.text("tokens.csv"), "run,stage,request,token,at_s,gap_s,tokens_in_chunk\r\n");
     assert_eq!(
@@ -64,10 +64,11 @@ fn rows_are_what_happened() {
     assert_eq!(
         rows[1],
         "hand.jsonl.zst,main,2,0,1.004000,1.010000,1.310000,1.310000,2.000000,completed,,10,1,0.006000,\
-         0.300000,0.306000,,0.300000,0.306000,false"
+         0.300000,0.306000,,0.300000,0.306000,false,engine"
     );
     assert!(rows[4].contains("failed_engine,\"'=out of memory, \"\"all\"\"\",10,0,"), "{}", rows[4]);
     assert_eq!(written.column("requests.csv", "sla_ok"), ["true", "false", "true", "", "false"]);
+    assert_eq!(written.column("requests.csv", "counted_by"), ["engine"; 5]);
     let tokens = written.text("tokens.csv");
     let rows: Vec<_> = tokens.lines().skip(1).take(3).collect();
     assert_eq!(

@@ -27,10 +27,9 @@ pub fn curves(report: &Report) -> Vec<Curve> {
         });
         curves[at].1.points.push(point(stage));
     }
-    let by_load =
-        |p: &Point| (p.clients, p.sweep.iter().find(|(k, _)| k == "rate").and_then(|(_, v)| v.as_f64()));
     for (_, curve) in &mut curves {
-        curve.points.sort_by(|a, b| by_load(a).partial_cmp(&by_load(b)).unwrap_or(std::cmp::Ordering::Equal));
+        let load = |p: &Point| p.load().unwrap_or(0.0);
+        curve.points.sort_by(|a, b| load(a).total_cmp(&load(b)));
     }
     curves.into_iter().map(|(_, curve)| curve).collect()
 }
@@ -41,6 +40,7 @@ fn point(stage: &StageReport) -> Point {
         stage: stage.name.clone(),
         sweep: stage.sweep.clone(),
         clients: stage.clients,
+        rate: stage.rate(),
         throughput_rps: figures.query_throughput_rps.or(figures.measured_throughput_rps),
         latency_s: figures.latency_s,
         effective: Effective::Judged(stage.fastgen.judge.clone()),
@@ -63,6 +63,7 @@ fn reference(reference: Reference) -> Curve {
         stage: String::new(),
         sweep: Vec::new(),
         clients: Some(*clients),
+        rate: None,
         throughput_rps: reference.throughput_rps.get(i).copied(),
         latency_s: reference.latency_s.get(i).copied(),
         effective: reference.effective_rps_4tps.get(i).map_or(Effective::Unknown, |rps| {
@@ -116,7 +117,7 @@ mod tests {
         assert_eq!(curves[0].pairs(), [(0.5, 1.8), (0.9, 2.3)]);
         let target =
             |generation_tokens_per_s| Target { prompt_tokens_per_s: 512.0, generation_tokens_per_s, ..EASY };
-        assert_eq!(curves[0].effective(&target(4.0)), [(1, 0.5)]);
+        assert_eq!(curves[0].effective(&target(4.0)), [(1.0, 0.5)]);
         assert_eq!(curves[0].effective(&target(2.0)), []);
         assert_eq!(references(&json!({ "reference": "none" })), []);
         assert_eq!(references(&Value::Null), []);

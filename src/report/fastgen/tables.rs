@@ -72,13 +72,19 @@ fn rate_names(rates: &[f64]) -> impl Iterator<Item = String> {
 }
 
 fn effective(stages: &[&StageReport], validator: Validator, rates: &[f64]) -> Table {
-    let head = [format!("effective, {}", validator.name()), "clients".into(), "req/s".into()];
+    let open = stages.iter().all(|stage| stage.clients.is_none() && stage.rate().is_some());
+    let load = if open { "rate" } else { "clients" };
+    let head = [format!("effective, {}", validator.name()), load.into(), "req/s".into()];
     let mut table = Table::new(head.into_iter().chain(["latency s".into()]).chain(rate_names(rates)));
     for stage in stages {
         let f = &stage.fastgen;
         let mut cells = vec![
             stage.name.clone(),
-            whole(stage.clients),
+            if open {
+                stage.rate().map_or_else(|| UNKNOWN.into(), |r| r.to_string())
+            } else {
+                whole(stage.clients)
+            },
             number(f.figures.query_throughput_rps, 3),
             number(f.figures.latency_s, 3),
         ];
@@ -171,6 +177,21 @@ mod tests {
         assert_eq!(headers(&tables)[2..], ["effective, cumulative", "effective, ema16"]);
         assert_eq!(tables[2].header[4..6], ["1 t/s", "2 t/s"]);
         assert!(tables.iter().all(|t| t.rows.len() == 2 && t.rows.iter().all(|r| r.len() == t.header.len())));
+    }
+
+    #[test]
+    fn an_open_loop_has_rates_and_nothing_of_clients() {
+        let mut run = fixture::sweep(&[("tiny", 1), ("tiny", 2)]);
+        for (stage, rate) in run.stages.iter_mut().zip([5.0, 12.5]) {
+            let open = fixture::open_stage("poisson", rate, 8).start.open;
+            stage.start.clients = None;
+            stage.start.open = open;
+        }
+        let tables = tables(&report(&run));
+        assert_eq!(tables[0].rows[1][1], "-", "clients / latency is not known");
+        assert_ne!(tables[0].rows[1][2], "-");
+        assert_eq!(tables[2].header[1], "rate");
+        assert_eq!(tables[2].rows[1][1..3], ["12.5", "-"]);
     }
 
     #[test]

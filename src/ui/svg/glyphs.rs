@@ -20,7 +20,7 @@ pub(super) fn draw(out: &mut String, symbol: &str, at: (f64, f64), ink: &str) ->
             rect(out, at, (part, CELL_H), ink);
         }
         '▀' => rect(out, at, (CELL_W, CELL_H / 2.0), ink),
-        '░' | '▒' => shade(out, c, at, ink),
+        '░' | '▒' | '▓' => shade(out, c, at, ink),
         '▪' => rect(out, (at.0 + 2.0, at.1 + CELL_H / 2.0 - 2.5), (5.0, 5.0), ink),
         '·' => circle(out, (at.0 + CELL_W / 2.0, at.1 + CELL_H / 2.0), 1.1, ink),
         '●' => circle(out, (at.0 + CELL_W / 2.0, at.1 + CELL_H / 2.0), 4.0, ink),
@@ -48,7 +48,11 @@ fn braille(out: &mut String, bits: u32, at: (f64, f64), ink: &str) {
 
 /// A veil of ink, and stripes so that shades are told apart without colour.
 fn shade(out: &mut String, c: char, at: (f64, f64), ink: &str) {
-    let opacity = if c == '▒' { 0.55 } else { 0.28 };
+    let opacity = match c {
+        '▓' => 0.8,
+        '▒' => 0.55,
+        _ => 0.28,
+    };
     let _ = writeln!(
         out,
         "<rect x=\"{:.2}\" y=\"{:.2}\" width=\"{CELL_W}\" height=\"{CELL_H}\" fill=\"{ink}\" \
@@ -64,6 +68,7 @@ fn line(out: &mut String, c: char, at: (f64, f64), ink: &str) -> bool {
     let (path, width, dashes) = match c {
         '─' => (format!("M{left} {cy}H{right}"), 1.0, ""),
         '━' => (format!("M{left} {cy}H{right}"), 2.5, ""),
+        '╌' => (format!("M{left} {cy}H{right}"), 1.4, "3 1.5"),
         '│' => (format!("M{cx} {top}V{bottom}"), 1.0, ""),
         '┆' => (format!("M{cx} {top}V{bottom}"), 1.0, "3 3.33"),
         '┊' => (format!("M{cx} {top}V{bottom}"), 1.0, "2 2.75"),

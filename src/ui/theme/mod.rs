@@ -119,6 +119,14 @@ impl Theme {
         self.depth.fit(self.palette.rgb(role))
     }
 
+    /// The colour so far (0..=1) on the way from one role's to another's; `None` without colours.
+    pub fn mix(&self, from: Role, to: Role, part: f64) -> Option<Color> {
+        let (a, b) = (self.palette.rgb(from), self.palette.rgb(to));
+        let part = part.clamp(0.0, 1.0);
+        let between = |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * part).round() as u8;
+        self.depth.fit(Rgb(between(a.0, b.0), between(a.1, b.1), between(a.2, b.2)))
+    }
+
     /// Text (or ink) in a role.
     pub fn fg(&self, role: Role) -> Style {
         match self.color(role) {

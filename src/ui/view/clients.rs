@@ -1,4 +1,5 @@
-//! Screen 3: one row a client, time running right: queued, prefill, decode in their own glyphs.
+//! Screen 3: one row a client, time running right: queued, prefill, decode in their own glyphs. An open loop has a row
+//! for each place that a request took while it was in flight, the lowest free one.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -8,6 +9,7 @@ use super::in_flight::{DECODE, PREFILL, QUEUED, WAITING};
 use super::{Cx, Hits, Target};
 use crate::metrics::{Lane, Open};
 use crate::ui::format::{clock, count, nanos, rate};
+use crate::ui::sanitize;
 use crate::ui::state::scroll;
 use crate::ui::theme::Role;
 use crate::ui::widget::{panel, text, text_right};
@@ -32,7 +34,9 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
 pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: Option<(usize, &mut Hits)>) {
     let theme = cx.theme;
     let lanes = &cx.snap.lanes;
-    let inner = panel(buf, area, "Clients", &legend(cx), theme);
+    let arrivals = cx.snap.arrivals().map(|words| sanitize::line(&words));
+    let title = arrivals.as_ref().map_or_else(|| "Clients".into(), |words| format!("Places: {words}"));
+    let inner = panel(buf, area, &title, &legend(cx), theme);
     if inner.height < 3 || inner.width < TABLE + 10 {
         return;
     }
@@ -71,7 +75,7 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
     let place = if offset > 0 || hidden > 0 {
         format!("{}–{} of {}", offset + 1, (offset + rows).min(lanes.len()), lanes.len())
     } else {
-        format!("{} clients", lanes.len())
+        format!("{} {}", lanes.len(), if arrivals.is_some() { "places used" } else { "clients" })
     };
     text(buf, inner, (1, inner.height - 1), &place, theme.fg(Role::Muted));
 }
@@ -149,7 +153,8 @@ fn draw_selected(buf: &mut Buffer, area: Rect, selected: usize, cx: &Cx<'_>) {
     let theme = cx.theme;
     let Some(lane) = cx.snap.lanes.get(selected) else { return };
     let hint = Line::styled("Enter: all its requests", theme.fg(Role::Muted));
-    let inner = panel(buf, area, &format!("Client {}", lane.client), &hint, theme);
+    let what = if cx.snap.arrivals().is_some() { "Place" } else { "Client" };
+    let inner = panel(buf, area, &format!("{what} {}", lane.client), &hint, theme);
     let mut y = 0;
     if let Some(open) = &lane.current {
         let (state, role) = state(Some(open));

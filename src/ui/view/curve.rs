@@ -1,4 +1,4 @@
-//! Screen 5: throughput against latency and effective throughput against clients, a point a stage, growing while
+//! Screen 5: throughput against latency and effective throughput against the load (clients, or an open loop's rate), a point a stage, growing while
 //! a sweep runs, over published curves and other recordings'.
 
 use ratatui::buffer::Buffer;
@@ -62,7 +62,8 @@ fn own_curves<'a>(cx: &Cx<'a>) -> Vec<(String, Vec<&'a StagePoint>)> {
         }
     }
     for (_, points) in &mut curves {
-        points.sort_by_key(|p| p.clients);
+        let load = |p: &StagePoint| p.load().unwrap_or(0.0);
+        points.sort_by(|a, b| load(a).total_cmp(&load(b)));
     }
     curves
 }
@@ -91,7 +92,7 @@ where
         let (glyph, ink) = glyph_of(&OWN, i, cx);
         let placed: Vec<_> = points.iter().filter_map(|p| Some((point(p)?, *p))).collect();
         let labels =
-            placed.iter().map(|(_, p)| p.clients.map_or_else(String::new, |c| c.to_string())).collect();
+            placed.iter().map(|(_, p)| p.load().map_or_else(String::new, |load| load.to_string())).collect();
         all.push(Series { points: placed.iter().map(|(at, _)| *at).collect(), glyph, ink, labels });
         let moving: Vec<_> = placed.iter().filter(|(_, p)| !p.over).map(|(at, _)| *at).collect();
         all.push(Series {
@@ -123,13 +124,15 @@ fn draw_effective(buf: &mut Buffer, area: Rect, own: &[(String, Vec<&StagePoint>
     ]);
     let title = if area.width < WIDE { "Effective q/s" } else { "Effective throughput, queries/s" };
     let inner = panel(buf, area, title, &values, theme);
-    let behind = |curve: &Curve| {
-        curve.effective(&target).into_iter().map(|(clients, rps)| (f64::from(clients), rps)).collect()
-    };
-    let series = all_series(own, cx, behind, |p| {
-        Some((f64::from(p.clients?), p.effective_rps(at, target.validator)?))
-    });
-    draw_plane(buf, inner, &series, "clients", cx);
+    let behind = |curve: &Curve| curve.effective(&target);
+    let series = all_series(own, cx, behind, |p| Some((p.load()?, p.effective_rps(at, target.validator)?)));
+    draw_plane(buf, inner, &series, load_word(cx), cx);
+}
+
+/// What the run's load is counted in.
+fn load_word(cx: &Cx<'_>) -> &'static str {
+    let rates = cx.snap.curve.points().any(|p| p.clients.is_none() && p.rate.is_some());
+    if rates { "req/s" } else { "clients" }
 }
 
 fn draw_plane(buf: &mut Buffer, inner: Rect, series: &[Series], x_unit: &'static str, cx: &Cx<'_>) {
@@ -186,6 +189,7 @@ fn draw_table(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     let name = inner.width.saturating_sub(66).clamp(8, 40);
     text(buf, inner, (1, 0), "stage", theme.fg(Role::Muted));
     for (head, right) in COLUMNS {
+        let head = if head == "clients" { load_word(cx) } else { head };
         text_right(buf, inner, (name + right, 0), head, theme.fg(Role::Muted));
     }
     let best = best(&points, at, target.validator);
@@ -195,7 +199,7 @@ fn draw_table(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
         text(buf, row, (1, 0), &label, theme.fg(Role::Text));
         let effective = point.effective_rps(at, target.validator);
         let cells = [
-            point.clients.map_or_else(|| UNKNOWN.to_owned(), |c| c.to_string()),
+            point.load().map_or_else(|| UNKNOWN.to_owned(), |load| load.to_string()),
             count(point.requests),
             rate(point.throughput_rps()),
             seconds(point.latency_s()),

@@ -30,8 +30,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
         return;
     }
     // The screen's own keys first: those a newcomer can't guess.
-    let all: Vec<_> =
-        bindings(cx.ui.screen, cx.pic.transport.is_some()).filter(|b| !b.hint.is_empty()).collect();
+    let all: Vec<_> = bindings(cx.ui.screen, cx.scene()).filter(|b| !b.hint.is_empty()).collect();
     let own = |b: &&&crate::ui::keymap::Binding| matches!(b.place, crate::ui::keymap::Place::On(_));
     let ordered =
         all.iter().take(2).chain(all.iter().filter(own)).chain(all.iter().skip(2).filter(|b| !own(b)));

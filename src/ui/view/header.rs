@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 
 use super::{Cx, Hits, Target};
 use crate::event::{Control, Ended, Phase};
+use crate::metrics::Definitions;
 use crate::ui::Recording;
 use crate::ui::format::{UNKNOWN, bytes, clock, count, rate};
 use crate::ui::keymap::Command;
@@ -61,6 +62,9 @@ fn names(cx: &Cx<'_>) -> Line<'static> {
         dot,
         Span::styled(sanitize::line(&backend), muted),
     ];
+    if let Some(arrivals) = cx.snap.arrivals() {
+        line.push(Span::styled(format!("  {}", sanitize::line(&arrivals)), theme.fg(Role::Text)));
+    }
     if let Some(stage) = cx.snap.stage.as_ref().filter(|s| s.name != "main") {
         let of = cx.snap.stages.planned.filter(|planned| *planned > 1);
         let place = of.map_or_else(String::new, |planned| format!("{}/{planned} ", stage.stage + 1));
@@ -177,6 +181,10 @@ fn phase(cx: &Cx<'_>) -> Line<'static> {
     if let (_, Some(left)) = remaining(cx) {
         line.push(Span::styled(format!(" −{}", clock(left)), theme.fg(Role::Muted)));
     }
+    if cx.ui.definitions != Definitions::Own {
+        line.push(Span::raw(" "));
+        line.push(Span::styled(format!(" as {} ", cx.ui.definitions.name()), theme.badge(Role::Accent)));
+    }
     if cx.ui.frozen {
         line.push(Span::raw(" "));
         line.push(Span::styled(" frozen ", theme.badge(Role::Warn)));
@@ -219,6 +227,13 @@ fn verdicts(cx: &Cx<'_>) -> Vec<Span<'static>> {
     }
     if !cx.snap.degraded.is_empty() {
         say("client degraded".into(), sanitize::line(&cx.snap.degraded.join("; ")));
+    }
+    if let Some(open) = cx.snap.stage.as_ref().and_then(|s| s.open.as_ref()).filter(|_| cx.snap.at_limit) {
+        let most = count(u64::from(open.max_in_flight));
+        say(
+            "held back".into(),
+            format!("{most} in flight is all that load.max_in_flight allows; others go out late"),
+        );
     }
     if let Recording::Failed { reason, .. } = cx.pic.recording {
         say("recording failed".into(), sanitize::line(reason));

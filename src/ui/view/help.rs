@@ -12,15 +12,14 @@ use crate::ui::theme::Role;
 use crate::ui::widget::{panel, text};
 
 pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
-    let replay = cx.pic.transport.is_some();
     // All screens' keys where there is room; else this screen's.
     let all = area.width >= 124 || area.height >= 34;
     let lines: Vec<(&str, String)> = BINDINGS
         .iter()
-        .filter(|b| b.place != if replay { Place::LiveRun } else { Place::Replay })
+        .filter(|b| cx.scene().has(b.place))
         .filter(|b| match b.place {
             Place::On(screen) => all || screen == cx.ui.screen,
-            Place::Lists => all || cx.ui.screen != Screen::Live,
+            Place::Lists => all || !matches!(cx.ui.screen, Screen::Live | Screen::Latency),
             _ => true,
         })
         .map(|b| match b.place {

@@ -7,6 +7,7 @@ use ratatui::text::Line;
 
 use super::Cx;
 use crate::ui::format::UNKNOWN;
+use crate::ui::sanitize;
 use crate::ui::theme::Role;
 use crate::ui::widget::{panel, stacked, text};
 
@@ -22,7 +23,11 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let clients = cx.snap.stage.as_ref().and_then(|s| s.clients);
     let clients = clients.or((!cx.snap.lanes.is_empty()).then_some(cx.snap.lanes.len() as u32));
     let of = clients.map_or_else(|| UNKNOWN.to_owned(), |c| c.to_string());
-    let title = Line::styled(format!("{} of {of} clients", flight.total), theme.bold(Role::Text));
+    let title = match cx.snap.arrivals() {
+        Some(words) => format!("{} at {}", flight.total, sanitize::line(&words)),
+        None => format!("{} of {of} clients", flight.total),
+    };
+    let title = Line::styled(title, theme.bold(Role::Text));
     let inner = panel(buf, area, "In flight", &title, theme);
     let mut parts: Vec<(&str, u32, &str, Style)> = match (flight.queued, flight.prefill) {
         (Some(queued), Some(prefill)) => vec![

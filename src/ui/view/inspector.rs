@@ -6,7 +6,6 @@ use ratatui::text::Line;
 
 use super::requests::verdict;
 use super::{Cx, Hits, rows};
-use crate::event::CountedBy;
 use crate::metrics::RequestRecord;
 use crate::ui::format::{UNKNOWN, clock_ms, count, nanos, seconds};
 use crate::ui::sanitize;
@@ -28,12 +27,6 @@ fn draw_times(buf: &mut Buffer, area: Rect, record: &RequestRecord, cx: &Cx<'_>)
     let title = format!("Request #{} of client {}", record.request, record.client);
     let inner = panel(buf, area, &title, &outcome, theme);
     let at = |ns: Option<u64>| ns.map_or_else(|| UNKNOWN.to_owned(), clock_ms);
-    let by = match record.counted_by {
-        CountedBy::Engine => "engine",
-        CountedBy::Usage => "usage",
-        CountedBy::Tokenizer => "tokenizer",
-        CountedBy::Chunks => "chunks",
-    };
     let tokens = |n: u32| count(n.into());
     let table = [
         [("scheduled", at(Some(record.scheduled_ns))), ("send lag", nanos(Some(record.send_lag_ns())))],
@@ -50,7 +43,7 @@ fn draw_times(buf: &mut Buffer, area: Rect, record: &RequestRecord, cx: &Cx<'_>)
         ("output tokens", tokens(record.output_tokens)),
         ("asked for", tokens(record.max_tokens)),
         ("chunks", count(record.chunk_at_ns.len() as u64)),
-        ("counted by", by.to_owned()),
+        ("counted by", record.counted_by.name().to_owned()),
     ];
     for (y, (pair, last)) in (0u16..).zip(table.into_iter().zip(third)) {
         let cells = pair.into_iter().chain([last]);

@@ -5,13 +5,24 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use super::Cx;
-use crate::metrics::Summary;
-use crate::ui::format::{count, seconds};
+use crate::metrics::{Definitions, Summary};
+use crate::ui::format::{UNKNOWN, count, rate, seconds};
 use crate::ui::theme::Role;
 use crate::ui::widget::{histogram, panel, text, text_right};
 
-/// Rows: label, what it is, plain or corrected.
-fn summaries<'a>(cx: &Cx<'a>, room: usize) -> Vec<(&'static str, &'a Summary)> {
+/// Rows: label and figures. A tool has no corrected ones, and maybe no TPOT.
+fn summaries<'a>(cx: &Cx<'a>, room: usize) -> Vec<(&'static str, Option<&'a Summary>)> {
+    if cx.ui.definitions == Definitions::Own {
+        return own(cx, room).into_iter().map(|(name, s)| (name, Some(s))).collect();
+    }
+    let told = cx.snap.told(cx.ui.definitions);
+    let rows =
+        [("TTFT", Some(told.ttft)), ("ITL", Some(told.itl)), ("TPOT", told.tpot), ("E2E", Some(told.e2e))];
+    rows.into_iter().take(room).collect()
+}
+
+/// Our own rows: plain and corrected.
+fn own<'a>(cx: &Cx<'a>, room: usize) -> Vec<(&'static str, &'a Summary)> {
     let l = &cx.snap.latency;
     let mut rows = vec![
         ("TTFT", &l.ttft),
@@ -39,11 +50,31 @@ fn summaries<'a>(cx: &Cx<'a>, room: usize) -> Vec<(&'static str, &'a Summary)> {
 const CELL: u16 = 9;
 const LABEL: u16 = 15;
 
+/// Title and values: whose definitions hold, and what throughput is by them.
+fn heading(cx: &Cx<'_>, width: u16) -> (String, String) {
+    let of = cx.ui.definitions;
+    if of == Definitions::Own {
+        let requests = format!("{} completed requests", count(cx.snap.latency.e2e.count));
+        return ("Latency".to_owned(), requests);
+    }
+    let told = cx.snap.told(of);
+    let over = told.seconds.map_or_else(|| UNKNOWN.to_owned(), |s| format!("{s:.1}"));
+    let requests = rate(told.requests_per_s);
+    let output = rate(told.output_tokens_per_s);
+    let values = if width >= 90 {
+        let total = rate(told.total_tokens_per_s);
+        format!("{requests} req/s · {output} output tok/s · {total} total tok/s over {over} s")
+    } else {
+        format!("{requests} req/s {output} tok/s over {over} s")
+    };
+    (format!("Latency, as {}", of.name()), values)
+}
+
 pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let theme = cx.theme;
     let muted = theme.fg(Role::Muted);
-    let requests = format!("{} completed requests", count(cx.snap.latency.e2e.count));
-    let inner = panel(buf, area, "Latency", &Line::styled(requests, muted), theme);
+    let (title, values) = heading(cx, area.width);
+    let inner = panel(buf, area, &title, &Line::styled(values, muted), theme);
     if inner.height < 2 {
         return;
     }
@@ -69,13 +100,12 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     for (y, (name, s)) in (1u16..).zip(summaries(cx, usize::from(inner.height - 1))) {
         let style = if name.contains(' ') { muted } else { theme.bold(Role::Text) };
         text(buf, inner, (1, y), name, style);
-        for (x, value) in (0u16..).zip([s.p50, s.p90, s.p95, s.p99, s.max]) {
+        let percentiles = s.map_or([None; 5], |s| [s.p50, s.p90, s.p95, s.p99, s.max]);
+        for (x, value) in (0u16..).zip(percentiles) {
             let style = if x == 0 { theme.bold(Role::Text) } else { theme.fg(Role::Text) };
             text_right(buf, inner, (LABEL + CELL * (x + 1), y), &seconds(value), style);
         }
-        if room < 8 || s.buckets.is_empty() {
-            continue;
-        }
+        let Some(s) = s.filter(|s| room >= 8 && !s.buckets.is_empty()) else { continue };
         let ink = theme.fg(Role::Output);
         let bar = Rect { x: inner.x + shape, y: inner.y + y, width: room.saturating_sub(1), height: 1 };
         if labelled {

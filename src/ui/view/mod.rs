@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   header     names, recording │ tabs, phase, counts │ verdicts if any │ progress as a rule
-//!   body       one of live, clients, requests, curve, log; or loading; or why it failed
+//!   body       one of live, heat (Latency), clients, requests, curve, log; or loading; or why it failed
 //!   transport  replay only
 //!   footer     prompt, a passing word, or the keys of this screen
 //! ```
@@ -13,6 +13,7 @@ mod errors;
 mod failed;
 mod footer;
 mod header;
+mod heat;
 mod help;
 mod host;
 mod in_flight;
@@ -28,8 +29,8 @@ mod transport;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::keymap::Command;
-use super::state::{Screen, UiState};
+use super::keymap::{Command, Scene};
+use super::state::{Screen, TimeAxis, UiState};
 use super::theme::Theme;
 use super::widget::text;
 use super::{Recording, Title, Transport};
@@ -55,6 +56,8 @@ enum Target {
     Rows(usize),
     /// The transport bar.
     Bar,
+    /// Cells of the time axis; the first is at the left edge.
+    Cells,
 }
 
 /// Where a frame can be clicked, and how much of a list it showed.
@@ -65,6 +68,8 @@ pub struct Hits {
     pub page: usize,
     /// First visible row of that list.
     pub offset: usize,
+    /// The time axis of the screen Latency.
+    pub axis: TimeAxis,
 }
 
 impl Hits {
@@ -75,6 +80,7 @@ impl Hits {
         Some(match target {
             Target::Command(command) => command.clone(),
             Target::Rows(first) => Command::SelectRow(first + usize::from(row - area.y)),
+            Target::Cells => Command::SelectCell(column - area.x),
             Target::Bar => Command::SeekTo(f64::from(column - area.x) / f64::from(area.width.max(2) - 1)),
         })
     }
@@ -91,6 +97,14 @@ struct Cx<'a> {
     snap: &'a Snapshot,
     ui: &'a UiState,
     theme: &'a Theme,
+}
+
+impl Cx<'_> {
+    /// What keys depend on.
+    fn scene(&self) -> Scene {
+        let open = self.snap.stage.as_ref().is_some_and(|stage| stage.open.is_some());
+        Scene { replay: self.pic.transport.is_some(), open }
+    }
 }
 
 /// Below this nothing but a line is shown.
@@ -130,6 +144,7 @@ fn draw_body(buf: &mut Buffer, body: Rect, cx: &Cx<'_>, hits: &mut Hits) {
             loading::draw(buf, body, cx);
         }
         (_, Screen::Live) => live::draw(buf, body, cx),
+        (_, Screen::Latency) => heat::draw(buf, body, cx, hits),
         (_, Screen::Clients) => clients::draw(buf, body, cx, hits),
         (_, Screen::Requests) if cx.ui.requests.open.is_some() => inspector::draw(buf, body, cx, hits),
         (_, Screen::Requests) => requests::draw(buf, body, cx, hits),

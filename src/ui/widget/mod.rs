@@ -3,11 +3,13 @@
 mod bars;
 mod chart;
 mod digits;
+mod dots;
 mod frame;
 mod scatter;
 
-pub use bars::{histogram, meter, stacked};
+pub use bars::{LEFT, histogram, meter, stacked};
 pub use chart::{Chart, Mark, time_step};
 pub use digits::{big_number, big_width};
+pub use dots::Dots;
 pub use frame::{panel, text, text_right};
 pub use scatter::{Scatter, Series};

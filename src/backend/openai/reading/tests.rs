@@ -98,15 +98,43 @@ fn complaints_and_nonsense_end_a_stream() {
 }
 
 #[test]
-fn a_whole_answer_is_one_chunk() {
-    let mut reading = Reading::default();
-    reading.whole(
-        br#"{"choices":[{"text":"a b","finish_reason":"length"}],"usage":{"prompt_tokens":4,"completion_tokens":7}}"#,
-        5000,
-    );
-    assert_eq!((reading.next_chunk(), reading.next_chunk()), (Some((5000, 7)), None));
-    let end = reading.end();
+fn a_whole_answer_has_no_chunk_for_no_token_has_a_time() {
+    let whole = |json: &str, counted| {
+        let mut reading = Reading::default();
+        reading.whole(json.as_bytes(), 5000, counted);
+        assert_eq!(reading.next_chunk(), None);
+        (reading.take_text(), reading.end())
+    };
+    let usage = r#"{"choices":[{"text":"a b","finish_reason":"length"}],"usage":{"prompt_tokens":4,"completion_tokens":7}}"#;
+    let (text, end) = whole(usage, false);
     assert_eq!((end.outcome, end.output_tokens, end.prompt_tokens), (Outcome::Completed, 7, Some(4)));
+    assert_eq!((text.as_str(), end.counted_by), ("a b", CountedBy::Usage));
+    let silent = r#"{"choices":[{"message":{"content":"a b"},"finish_reason":"stop"}]}"#;
+    let (_, end) = whole(silent, false);
+    assert!(end.error.is_some_and(|error| error.contains("backend.tokenizer")));
+    let (_, end) = whole(silent, true);
+    assert_eq!((end.outcome, end.output_tokens, end.counted_by), (Outcome::Completed, 0, CountedBy::Chunks));
+    for nothing in ["{}", r#"{"choices":[]}"#, r#"{"choices":[{"text":""}]}"#] {
+        let (_, end) = whole(nothing, true);
+        assert!(end.error.is_some_and(|error| error.contains("holds no completion")), "{nothing}");
+    }
+}
+
+#[test]
+fn reasoning_and_parts_of_tool_calls_are_tokens_and_a_role_is_none() {
+    let delta = |delta: &str| format!("data: {{\"choices\":[{{\"delta\":{delta}}}]}}\n\n");
+    let stream = delta(r#"{"role":"assistant"}"#)
+        + &delta(r#"{"role":"assistant","content":""}"#)
+        + &delta(r#"{"reasoning_content":"hm","content":null}"#)
+        + &delta(r#"{"reasoning":"so"}"#)
+        + &delta(r#"{"content":"a"}"#)
+        + &delta(r#"{"tool_calls":[{"index":0,"function":{"name":"f","arguments":""}}]}"#)
+        + &delta(r#"{"tool_calls":[{"index":0,"function":{"arguments":"{"}}]}"#)
+        + &delta("{}")
+        + DONE;
+    let (chunks, text, end) = read(&stream, 9);
+    assert_eq!((chunks, text.as_str()), (vec![1; 5], "hmsoa"));
+    assert_eq!((end.output_tokens, end.counted_by), (5, CountedBy::Chunks));
 }
 
 #[test]

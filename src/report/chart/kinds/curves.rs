@@ -1,4 +1,4 @@
-//! Throughput against latency, and effective throughput against clients.
+//! Throughput against latency, and effective throughput against the load: clients, or requests/s offered.
 
 use super::super::figure::{Axis, Extent, Figure, Look, Panel, Point, Series, Style, Unit};
 use super::labels::common;
@@ -31,7 +31,41 @@ fn published(recorded: &[Recorded], options: &Options) -> Vec<Curve> {
     all
 }
 
-/// FastGen's `plot_th_lat.py`: mean latency over throughput, a point a number of clients.
+/// Which loads stages have: clients, rates of open loops.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Loads {
+    clients: bool,
+    rates: bool,
+}
+
+impl Loads {
+    /// The loads of some points.
+    pub fn of<'a>(points: impl IntoIterator<Item = &'a crate::report::fastgen::Point>) -> Self {
+        points.into_iter().fold(Self::default(), |loads, p| Self {
+            clients: loads.clients || p.clients.is_some(),
+            rates: loads.rates || p.clients.is_none() && p.rate.is_some(),
+        })
+    }
+
+    /// An axis of them.
+    pub fn axis(self) -> Axis {
+        match (self.clients, self.rates) {
+            (true, true) => Axis::new("Clients, or requests/s offered", Unit::Of("")),
+            (false, true) => Axis::new("Offered load", Unit::Of("requests/s")),
+            _ => Axis::new("Clients", Unit::Of("")).whole(),
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match (self.clients, self.rates) {
+            (true, true) => "clients, or requests/s offered",
+            (false, true) => "requests/s offered",
+            _ => "clients",
+        }
+    }
+}
+
+/// FastGen's `plot_th_lat.py`: mean latency over throughput, a point a number of clients, or a rate of an open loop.
 pub fn throughput_latency(recorded: &[Recorded], options: &Options) -> Result<Figure, ChartError> {
     let measured = measured(recorded);
     let labelled = measured.len() <= LABELLED && !options.faithful;
@@ -53,7 +87,8 @@ pub fn throughput_latency(recorded: &[Recorded], options: &Options) -> Result<Fi
     if options.faithful {
         notes.push("As FastGen's plot: throughputs and latencies are sorted each by themselves.".into());
     } else if labelled {
-        notes.push("Numbers beside points: clients.".into());
+        let loads = Loads::of(measured.iter().flat_map(|(_, curve)| &curve.points));
+        notes.push(format!("Numbers beside points: {}.", loads.words()));
     }
     notes.extend(fit_note(&series));
     let extent = if options.faithful { Extent::Around } else { Extent::FromZero };
@@ -74,10 +109,10 @@ fn points(curve: &Curve, faithful: bool, labelled: bool) -> Vec<Point> {
         let pairs = curve.faithful_pairs().into_iter();
         return pairs.map(|(x, y)| Point { x, y, label: String::new() }).collect();
     }
-    let label = |clients: Option<u32>| clients.filter(|_| labelled).map_or(String::new(), |n| n.to_string());
+    let label = |load: Option<f64>| load.filter(|_| labelled).map_or(String::new(), |n| n.to_string());
     let point = |p: &crate::report::fastgen::Point| {
         let (x, y) = p.throughput_rps.zip(p.latency_s)?;
-        Some(Point { x, y, label: label(p.clients) })
+        Some(Point { x, y, label: label(p.load()) })
     };
     curve.points.iter().filter_map(point).collect()
 }
@@ -106,23 +141,27 @@ pub fn effective_throughput(recorded: &[Recorded], options: &Options) -> Result<
                 (1, _) => told,
                 _ => format!("{}, {told}", curve.label),
             };
-            let pairs = pairs.into_iter().map(|(clients, rps)| (f64::from(clients), rps));
             let one = Series::new(label, MEASURED, Look::Number(series.len())).points(pairs);
             series.push(fitted(one, options, EFFECTIVE));
         }
     }
     if series.iter().all(|s| s.points.is_empty()) {
-        return Err(Kind::EffectiveThroughput.nothing(
-            "it needs stages of a closed loop with completed requests that tell when each token came",
-        ));
+        return Err(Kind::EffectiveThroughput
+            .nothing("it needs stages with completed requests that tell when each token came"));
     }
     series.extend(published_effective(recorded, options, &rates, series.len()));
     series.retain(|s| !s.points.is_empty());
-    Ok(effective_figure(recorded, options, &rates, series))
+    let loads = Loads::of(measured.iter().flat_map(|(_, curve)| &curve.points));
+    Ok(Figure { x: load_axis(loads, options), ..effective_figure(recorded, options, &rates, series) })
 }
 
-/// Clients and effective throughput.
-type Pairs = Vec<(u32, f64)>;
+fn load_axis(loads: Loads, options: &Options) -> Axis {
+    let extent = if options.faithful { Extent::Around } else { Extent::FromZero };
+    loads.axis().extent(extent).limits(options.x_limits)
+}
+
+/// Load and effective throughput.
+type Pairs = Vec<(f64, f64)>;
 
 /// What each rate gives; rates that give the same (often: all requests keep them) are told together.
 fn by_rate(rates: &[f64], effective: impl Fn(f64) -> Pairs) -> impl Iterator<Item = (String, Pairs)> {
@@ -146,8 +185,7 @@ fn published_effective(recorded: &[Recorded], options: &Options, rates: &[f64], 
             let pairs = curve.effective(&sla.target(options.validator, *rate));
             let told = if rates.len() > 1 { format!(", {rate} tokens/s") } else { String::new() };
             let label = format!("{}{told}", curve.label);
-            let one = Series::new(label, Style::Reference, Look::Number(looks + series.len()))
-                .points(pairs.into_iter().map(|(clients, rps)| (f64::from(clients), rps)));
+            let one = Series::new(label, Style::Reference, Look::Number(looks + series.len())).points(pairs);
             if !one.points.is_empty() {
                 series.push(one);
             }
@@ -170,14 +208,12 @@ fn effective_figure(recorded: &[Recorded], options: &Options, rates: &[f64], ser
     let y = Axis::new("Effective throughput", Unit::Of("queries/s"))
         .extent(below(if options.faithful { 0.05 } else { most * 0.03 }))
         .limits(options.y_limits);
-    let x_extent = if options.faithful { Extent::Around } else { Extent::FromZero };
-    let x = Axis::new("Clients", Unit::Of("")).whole().extent(x_extent).limits(options.x_limits);
     let common = common(recorded);
     let subtitle = if common.is_empty() { asked } else { format!("{common} · {asked}") };
     Figure {
         title: Kind::EffectiveThroughput.title().to_owned(),
         subtitle,
-        x,
+        x: load_axis(Loads::default(), options),
         notes: fit_note(&series).into_iter().collect(),
         panels: vec![Panel { y, series }],
         marks: Vec::new(),

@@ -12,7 +12,9 @@ impl Kind {
     /// Sweep keys that the chart shows anyway: on its axes, or in its labels.
     fn shows(self) -> &'static [&'static str] {
         match self {
-            Self::ThroughputLatency | Self::EffectiveThroughput | Self::LatencyPercentiles => &["clients"],
+            Self::ThroughputLatency | Self::EffectiveThroughput | Self::LatencyPercentiles => {
+                &["clients", "rate"]
+            }
             Self::ReplicaScale => &["clients", "replicas"],
             Self::TpSizes => &["clients", "tensor_parallel"],
             Self::Timeline => &[],
@@ -66,11 +68,16 @@ fn note(different: &[Difference]) -> Option<String> {
     (!told.is_empty()).then(|| format!("The profiles differ in {}.", told.join(", ")))
 }
 
+/// It is said of what was measured, and not of the measurement.
+fn judges_the_server(verdict: VerdictKind) -> bool {
+    matches!(verdict, VerdictKind::Overloaded | VerdictKind::SlaMet | VerdictKind::SlaMissed)
+}
+
 /// What makes a recording's figures doubtful.
 pub fn doubt(recorded: &Recorded) -> Option<String> {
     let verdicts = recorded.report.recording.verdicts.iter();
     let grave: Vec<_> = verdicts
-        .filter(|v| !matches!(v.verdict, VerdictKind::SlaMet | VerdictKind::SlaMissed))
+        .filter(|v| !judges_the_server(v.verdict))
         .map(|v| format!("{} ({})", v.verdict.words(), v.why))
         .collect();
     (!grave.is_empty()).then(|| format!("{}: {}.", recorded.label, grave.join("; ")))

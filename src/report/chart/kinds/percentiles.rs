@@ -1,18 +1,21 @@
 //! Token latency percentiles: FastGen's `plot_latency_percentile.py`.
 //!
 //! The original draws a bar chart for each number of clients. So does this where recordings have one stage each, or
-//! when asked to be faithful; otherwise percentiles are drawn over clients, a panel each if there are several curves.
+//! when asked to be faithful; otherwise percentiles are drawn over clients, or rates of open loops, a panel
+//! each if there are several curves.
 
 use super::super::figure::{Axis, Extent, Figure, Look, Panel, Series, Style, Unit};
+use super::curves::Loads;
 use super::labels::common;
 use super::{ChartError, Kind, Options, Recorded};
 use crate::report::fastgen::{Percentiles, Point, curves};
 
 const NAMES: [&str; 3] = ["P50", "P90", "P95"];
 
-/// A curve of percentiles: clients, and P50, P90, P95 in seconds.
+/// A curve of percentiles: its stages, and P50, P90, P95 in seconds of each.
 struct Curve {
     label: String,
+    stages: Vec<Point>,
     points: Vec<(f64, [Option<f64>; 3])>,
 }
 
@@ -20,7 +23,7 @@ pub fn latency_percentiles(recorded: &[Recorded], options: &Options) -> Result<F
     let curves: Vec<Curve> = recorded.iter().flat_map(of).filter(|c| !c.points.is_empty()).collect();
     if curves.is_empty() {
         return Err(Kind::LatencyPercentiles.nothing(
-            "no stage of a closed loop is left with gaps between tokens; --skip-requests and --skip-head-tokens \
+            "no stage is left with gaps between tokens; --skip-requests and --skip-head-tokens \
              leave out requests and tokens",
         ));
     }
@@ -54,11 +57,12 @@ fn of(recorded: &Recorded) -> Vec<Curve> {
     let values = |p: &Percentiles| [p.p50, p.p90, p.p95];
     let point = |point: &Point| {
         let values = values(&stage(point)?.fastgen.token_latency_percentiles_s);
-        let clients = f64::from(point.clients?);
-        values.iter().any(Option::is_some).then_some((clients, values))
+        let load = point.load()?;
+        values.iter().any(Option::is_some).then_some((load, values))
     };
     let curve = |c: crate::report::fastgen::Curve| Curve {
         points: c.points.iter().filter_map(point).collect(),
+        stages: c.points,
         label: c.label,
     };
     curves(report).into_iter().map(curve).collect()
@@ -68,12 +72,20 @@ fn latency(label: &str, options: &Options) -> Axis {
     Axis::new(label, Unit::Time).limits(options.y_limits)
 }
 
-/// P50, P90 and P95 side by side, a bar a curve and number of clients.
+/// P50, P90 and P95 side by side, a bar a curve and load.
 fn as_bars(curves: &[Curve], options: &Options) -> (Axis, Vec<Panel>) {
     let mut series = Vec::new();
     for curve in curves {
-        for (clients, values) in &curve.points {
-            let told = format!("{clients} client{}", if *clients > 1.0 { "s" } else { "" });
+        for (load, values) in &curve.points {
+            let open = curve.stages.iter().any(|stage| stage.clients.is_none());
+            let unit = if open {
+                " req/s"
+            } else if *load > 1.0 {
+                " clients"
+            } else {
+                " client"
+            };
+            let told = format!("{load}{unit}");
             let label = if curves.len() == 1 { told } else { format!("{}, {told}", curve.label) };
             let bars = (1..).map(f64::from).zip(values).filter_map(|(x, y)| y.map(|y| (x, y)));
             series.push(Series::new(label, Style::Bars, Look::Number(series.len())).points(bars));
@@ -84,7 +96,7 @@ fn as_bars(curves: &[Curve], options: &Options) -> (Axis, Vec<Panel>) {
     (x, vec![Panel { y: latency("Latency", options), series }])
 }
 
-/// Over clients: all three of one curve in a panel, or a panel for each with all curves.
+/// Over the load: all three of one curve in a panel, or a panel for each with all curves.
 fn over_clients(curves: &[Curve], options: &Options) -> (Axis, Vec<Panel>) {
     let pairs = |curve: &Curve, which: usize| -> Vec<(f64, f64)> {
         curve.points.iter().filter_map(|(x, values)| Some((*x, values[which]?))).collect()
@@ -111,5 +123,6 @@ fn over_clients(curves: &[Curve], options: &Options) -> (Axis, Vec<Panel>) {
             })
             .collect(),
     };
-    (Axis::new("Clients", Unit::Of("")).whole().limits(options.x_limits), panels)
+    let loads = Loads::of(curves.iter().flat_map(|curve| &curve.stages));
+    (loads.axis().limits(options.x_limits), panels)
 }

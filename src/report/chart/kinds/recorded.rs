@@ -89,6 +89,7 @@ fn told(control: &Control) -> String {
         Control::Paused => "paused".into(),
         Control::Resumed => "resumed".into(),
         Control::Clients { clients } => format!("{clients} clients"),
+        Control::Rate { rate } => format!("{rate} req/s"),
         Control::Mark { note } if note.is_empty() => "mark".into(),
         Control::Mark { note } => note.clone(),
         Control::Stop => "stop".into(),
