@@ -93,8 +93,6 @@ mod tests {
             text: Some(format!("{number:010} x x").into()),
             chunk_at_ns: chunks_us.iter().map(|t| t * US).collect(),
             chunk_tokens: Vec::new(),
-            status: None,
-            retries: 0,
         }
     }
 
