@@ -174,13 +174,12 @@ impl Asked {
     }
 
     async fn ask(&mut self) -> Result<Gauges, String> {
-        let server = match self.server.take() {
-            Some(server) => server,
-            None => {
-                let ways = self.ways.clone()?;
-                Server::find(self.target.clone(), self.headers.clone(), ways, self.clock)
-                    .map_err(|fault| fault.message)?
-            }
+        let server = if let Some(server) = self.server.take() {
+            server
+        } else {
+            let ways = self.ways.clone()?;
+            let found = Server::find(self.target.clone(), self.headers.clone(), ways, self.clock);
+            found.map_err(|fault| fault.message)?
         };
         // Given up in the midst of it, the server goes with its connections.
         let answer = get(&server, &self.target.prefix).await;
