@@ -4,11 +4,13 @@
 //! observers. Times are nanoseconds since the run's start on its monotonic clock (see [`crate::clock`]).
 
 mod open;
+mod sample;
 mod stages;
 
 use serde::{Deserialize, Serialize};
 
 pub use open::OpenLoop;
+pub use sample::*;
 pub use stages::*;
 
 /// A request's number, unique within a run, counted from 0 in the order of sending.
@@ -250,54 +252,6 @@ impl CountedBy {
             Self::Chunks => "chunks",
         }
     }
-}
-
-/// Readings taken once a second. What isn't known is `None`, never 0.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Sample {
-    #[serde(rename = "t")]
-    pub at_ns: u64,
-    /// Host CPU over all cores, 0..=100 %.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cpu_percent: Option<f32>,
-    /// This process's CPU time, in % of one core (200 = two cores).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub process_cpu_percent: Option<f32>,
-    /// CPU of the clients, collector and screen threads alone, in % of one core.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_cpu_percent: Option<f32>,
-    /// Resident memory of this process, bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rss_bytes: Option<u64>,
-    /// Host memory in use and in all, bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory_used_bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory_total_bytes: Option<u64>,
-    /// One entry a GPU; empty where there is none.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub gpus: Vec<GpuSample>,
-    /// What the engine tells: sequences running and waiting.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub running: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub waiting: Option<u32>,
-    /// Longest delay of the client runtime's event loop in the last second, nanoseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub loop_lag_ns: Option<u64>,
-}
-
-/// One GPU's readings.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct GpuSample {
-    pub name: String,
-    pub utilisation_percent: Option<f32>,
-    pub memory_used_bytes: Option<u64>,
-    pub memory_total_bytes: Option<u64>,
-    pub power_w: Option<f32>,
-    pub temperature_c: Option<f32>,
 }
 
 /// A message for the Log screen.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+#[path = "support/readings.rs"]
+mod readings;
 #[path = "support/sample.rs"]
 mod sample;
 
@@ -164,6 +166,71 @@ fn curve() {
     check("curve-empty", &sample::empty(), &on(Screen::Curve));
 }
 
+/// As [`check`], and in sixteen colours.
+fn check_16(name: &str, s: &Sampled, ui: &UiState) {
+    check(name, s, ui);
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("snapshots/ui");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        for size in SIZES {
+            let (buffer, _) = frame(s, ui, size, Depth::Ansi16);
+            insta::assert_snapshot!(format!("{name}-{}x{}-16", size.0, size.1), styles(&buffer));
+        }
+    });
+}
+
+#[test]
+fn system() {
+    check_16("system-empty", &sample::empty(), &on(Screen::System));
+    check_16("system", &readings::running(), &on(Screen::System));
+    check_16("system-replay", &readings::replayed(false), &on(Screen::System));
+    check_16("system-two-gpus", &readings::replayed(true), &UiState { system: 99, ..on(Screen::System) });
+}
+
+#[test]
+fn the_system_screen_shows_what_there_is_and_nothing_else() {
+    let shown = |s: &Sampled, size| text(&frame(s, &on(Screen::System), size, Depth::None).0);
+    let all = shown(&readings::running(), (200, 80));
+    for title in
+        ["Output tokens/s", "Running in the engine", "KV cache", "Host CPU", "GPU 0 power", "GPU 1 power"]
+    {
+        assert!(all.contains(title), "{title}\n{all}");
+    }
+    assert!(all.contains("power cap, heat") && all.contains("J per token"), "{all}");
+    let bare = shown(&readings::replayed(false), (200, 60));
+    assert!(!bare.contains("GPU") && !bare.contains("KV cache") && bare.contains("Host CPU"), "{bare}");
+    let energy = bare.lines().find_map(|line| line.split("energy per token").nth(1)).unwrap();
+    assert_eq!(energy.trim_matches([' ', '│']), "–");
+    let empty = shown(&sample::empty(), (80, 24));
+    assert!(empty.contains("no readings of engine, host or GPUs yet"), "{empty}");
+}
+
+#[test]
+fn figures_that_do_not_fit_are_scrolled_to() {
+    let s = readings::running();
+    let mut ui = on(Screen::System);
+    let (first, hits) = frame(&s, &ui, (80, 24), Depth::None);
+    assert!(text(&first).contains('↓') && !text(&first).contains("GPU 1 power"), "{}", text(&first));
+    assert!(hits.page >= 3 && hits.offset == 0, "{hits:?}");
+    ui.system = 99;
+    let (last, hits) = frame(&s, &ui, (80, 24), Depth::None);
+    let shown = text(&last);
+    assert!(shown.contains("GPU 1 power") && shown.contains("Output tokens/s"), "{shown}");
+    assert!(shown.contains('↑') && hits.offset < 99, "{shown}");
+}
+
+#[test]
+fn recordings_from_before_have_a_system_screen_too() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/recordings/demo.jsonl.zst");
+    let (snap, header, _) = fastgen_tui::replay::at(path.as_ref(), 30_000_000_000).unwrap();
+    let s = Sampled { snap, title: fastgen_tui::replay::title(&header), ..sample::empty() };
+    let shown = text(&frame(&s, &on(Screen::System), (120, 40), Depth::None).0);
+    assert!(shown.contains("Host CPU") && shown.contains("Client's CPU"), "{shown}");
+    assert!(!shown.contains("KV cache") && !shown.contains("GPU"), "{shown}");
+}
+
 #[test]
 fn an_open_loop_tells_its_rate_where_others_tell_clients() {
     let s = sample::open();
@@ -271,13 +338,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn no_size_is_too_odd(width in 1u16..500, height in 1u16..200, which in 0usize..6, screen in 0usize..Screen::ALL.len(), odd in any::<u8>()) {
+    fn no_size_is_too_odd(width in 1u16..500, height in 1u16..200, which in 0usize..7, screen in 0usize..Screen::ALL.len(), odd in any::<u8>()) {
         let s = match which {
             0 => sample::empty(),
             1 => sample::loading(),
             2 => sample::failed(),
             3 => sample::done(),
             4 => sample::replay(),
+            5 => readings::running(),
             _ => sample::running(u32::from(odd) * 2),
         };
         let mut ui = on(Screen::ALL[screen]);
@@ -285,6 +353,7 @@ proptest! {
         ui.zoom = usize::from(odd % 6);
         ui.client = usize::from(odd);
         ui.log.up = usize::from(odd);
+        ui.system = usize::from(odd);
         ui.requests.open = (odd & 2 == 2).then(|| s.snap.recent.get(usize::from(odd)).cloned()).flatten();
         frame(&s, &ui, (width, height), Depth::True);
     }

@@ -97,10 +97,36 @@ impl dyn Generation + '_ {
 }
 
 /// Readings of the engine; `None` where the backend can't tell.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Gauges {
+    /// Sequences in the batch.
     pub running: Option<u32>,
+    /// Sequences that wait for a place in it.
     pub waiting: Option<u32>,
+    /// Share of the KV cache in use, 0..=1.
+    pub kv_cache_used: Option<f32>,
+    /// Prompt tokens looked up in the prefix cache and found there, since the engine's start.
+    pub prefix_cache_queries: Option<u64>,
+    pub prefix_cache_hits: Option<u64>,
+    /// Share found lately, 0..=1, of engines that tell no counts.
+    pub prefix_cache_hit_rate: Option<f32>,
+    /// Sequences thrown out of the batch for want of memory, since the engine's start.
+    pub preemptions: Option<u64>,
+    /// Output tokens since the engine's start, counted as they are made.
+    pub output_tokens: Option<u64>,
+    /// Output tokens a second lately, of engines that tell no count.
+    pub tokens_per_s: Option<f32>,
+}
+
+/// Where an engine runs: whether this process' CPU time and this machine's power are its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In this process.
+    Process,
+    /// In another one on this machine.
+    Machine,
+    /// On another machine, or nobody knows where.
+    Elsewhere,
 }
 
 /// Something that generates tokens.
@@ -148,6 +174,11 @@ pub trait Backend: Send + Sync {
     /// The engine's readings, cheaply.
     fn gauges(&self) -> Gauges {
         Gauges::default()
+    }
+
+    /// Where the engine runs.
+    fn place(&self) -> Place {
+        Place::Process
     }
 
     /// `Err` once the engine has died, hangs or was restarted behind our back: the run is void.

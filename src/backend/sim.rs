@@ -6,7 +6,7 @@
 //! everybody's tokens, as on a real engine without chunked prefill.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
@@ -45,6 +45,8 @@ struct Handle {
 struct Shared {
     running: AtomicU32,
     waiting: AtomicU32,
+    /// Tokens made since the start.
+    made: AtomicU64,
     dead: AtomicBool,
 }
 
@@ -188,7 +190,13 @@ impl Backend for SimBackend {
         let sum = |of: fn(&Shared) -> &AtomicU32| {
             Some(self.engines.iter().map(|engine| of(&engine.shared).load(Ordering::Relaxed)).sum())
         };
-        Gauges { running: sum(|shared| &shared.running), waiting: sum(|shared| &shared.waiting) }
+        let made = |engine: &Handle| engine.shared.made.load(Ordering::Relaxed);
+        Gauges {
+            running: sum(|shared| &shared.running),
+            waiting: sum(|shared| &shared.waiting),
+            output_tokens: Some(self.engines.iter().map(made).sum()),
+            ..Gauges::default()
+        }
     }
 
     fn health(&self) -> Result<(), BackendError> {
@@ -311,6 +319,7 @@ impl Engine {
             let _ = job.out.try_send(Item::End(failed));
             return;
         }
+        self.shared.made.fetch_add(u64::from(job.left > 0), Ordering::Relaxed);
         if emit(&mut job) {
             self.running.push(job);
         }
@@ -321,6 +330,7 @@ impl Engine {
             return;
         }
         pause(self.sim.step + self.sim.step_per_sequence * (self.running.len() as u32 - 1));
+        self.shared.made.fetch_add(self.running.len() as u64, Ordering::Relaxed);
         self.running.retain_mut(emit);
     }
 }

@@ -191,6 +191,7 @@ pub enum ScreenName {
     Clients,
     Requests,
     Curve,
+    System,
     Log,
 }
 

@@ -75,6 +75,7 @@ fn shot(args: &ReplayArgs, at_ns: u64, theme_name: &str) -> Outcome {
             ScreenName::Clients => Screen::Clients,
             ScreenName::Requests => Screen::Requests,
             ScreenName::Curve => Screen::Curve,
+            ScreenName::System => Screen::System,
             ScreenName::Log => Screen::Log,
         },
         ..UiState::default()

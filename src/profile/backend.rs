@@ -100,6 +100,10 @@ pub struct Backend {
     /// Threads of the HTTP client; default 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_threads: Option<u32>,
+    /// Where a server tells its engine's figures in Prometheus' text format; default: `/metrics` of each server.
+    /// Empty: nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_url: Option<String>,
     /// Start the server for the run, and stop it after.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub launch: Option<Launch>,
@@ -138,6 +142,7 @@ impl Default for Backend {
             prompt_as: PromptAs::default(),
             vocabulary: None,
             client_threads: None,
+            metrics_url: None,
             launch: None,
             sim: Sim::default(),
         }

@@ -5,10 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::sample;
 use super::scrub::scrub;
 use crate::event::{
-    BackendInfo, Control, CountedBy, Ended, Event, GpuSample, LogLine, Outcome, Phase, Resumed, Sample, Sent,
-    StageEnd, StageId, StageOutcome, StageStart,
+    BackendInfo, Control, CountedBy, Ended, Event, LogLine, Outcome, Phase, Resumed, Sample, Sent, StageEnd,
+    StageId, StageOutcome, StageStart,
 };
 use crate::metrics::{RequestRecord, shorten};
 
@@ -145,27 +146,6 @@ fn bounded(text: &str) -> String {
     text
 }
 
-fn tenths(percent: Option<f32>) -> Option<f32> {
-    percent.map(|p| (p * 10.0).round() / 10.0)
-}
-
-fn rounded(sample: &Sample, tick: u64) -> Sample {
-    let gpus = sample.gpus.iter().map(|gpu| GpuSample {
-        utilisation_percent: tenths(gpu.utilisation_percent),
-        power_w: tenths(gpu.power_w),
-        temperature_c: tenths(gpu.temperature_c),
-        ..gpu.clone()
-    });
-    Sample {
-        at_ns: sample.at_ns / tick,
-        cpu_percent: tenths(sample.cpu_percent),
-        process_cpu_percent: tenths(sample.process_cpu_percent),
-        client_cpu_percent: tenths(sample.client_cpu_percent),
-        gpus: gpus.collect(),
-        ..sample.clone()
-    }
-}
-
 fn lag_ticks(sent_ns: u64, scheduled_ns: u64, tick: u64) -> i64 {
     (sent_ns / tick).wrapping_sub(scheduled_ns / tick).cast_signed()
 }
@@ -239,7 +219,7 @@ pub(super) fn event_line(event: &Event, tick: u64) -> Option<Line> {
             Line::Resumed(Box::new(Resumed { at_ns: t, command, ..(**resumed).clone() }))
         }
         Event::Phase { stage, phase, .. } => Line::Phase { t, stage: *stage, phase: *phase },
-        Event::Sample(sample) => Line::Sample(Box::new(rounded(sample, tick))),
+        Event::Sample(sample) => Line::Sample(Box::new(sample::rounded(sample, tick))),
         Event::Log(line) => Line::Log(LogLine {
             at_ns: t,
             level: line.level,

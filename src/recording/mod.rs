@@ -7,6 +7,7 @@
 //! | `header` | line 1 |
 //! | `calibration` | what the client can measure on that machine, for the header |
 //! | `line` | every other line: what it looks like, and to and from [`crate::event::Event`] |
+//! | `sample` | readings, rounded |
 //! | `writer` | lines into frames, frames into a file; survives a full disk |
 //! | `append` | an interrupted file, to be gone on with |
 //! | `frames` | a file back into lines, around any damage |
@@ -20,6 +21,7 @@ mod frames;
 mod header;
 mod line;
 mod reader;
+mod sample;
 mod scrub;
 mod writer;
 

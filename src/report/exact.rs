@@ -13,6 +13,7 @@ use super::open;
 use super::run::{Run, Stage};
 use super::sla::Sla;
 use super::stats::{Pool, Stats};
+use super::system;
 use super::verdict;
 use super::window::{self, Span};
 use crate::event::{Ended, Outcome, StageOutcome};
@@ -76,6 +77,7 @@ fn stage_report(run: &Run, stage: &Stage, sla: &Sla, skips: Skips) -> StageRepor
         let sla = if judged { sla.judge(stage, tick_ns) } else { None };
         (Windows { measured, steady: steady.map(finished) }, sla, finished(fastgen))
     });
+    let system = measured.and_then(|span| system::system(&run.samples, span, output_tokens(&windows)));
     StageReport {
         name: stage.start.name.clone(),
         sweep: stage.start.sweep.clone(),
@@ -88,7 +90,12 @@ fn stage_report(run: &Run, stage: &Stage, sla: &Sla, skips: Skips) -> StageRepor
         warmup_requests: stage.requests.iter().filter(|r| r.warmup).count() as u64,
         sla,
         fastgen,
+        system,
     }
+}
+
+fn output_tokens(windows: &Windows) -> u64 {
+    windows.measured.as_ref().map_or(0, |window| window.tokens.output)
 }
 
 /// The value of a thread; its panic goes on here.

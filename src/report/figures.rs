@@ -11,6 +11,7 @@ use super::client::ClientReport;
 use super::definitions::Redefined;
 use super::fastgen::{Curve, FastgenReport};
 use super::stats::Stats;
+use super::system::SystemReport;
 use crate::event::{BackendInfo, Outcome};
 use crate::metrics::{ErrorKind, RequestRecord};
 use crate::recording::{Host, Program};
@@ -161,6 +162,8 @@ pub struct StageReport {
     pub sla: Option<SlaReport>,
     /// DeepSpeed-FastGen's own figures.
     pub fastgen: FastgenReport,
+    /// What machine and engine did in the measured window; `null` without a reading in it.
+    pub system: Option<SystemReport>,
 }
 
 /// The load of an open loop: what was asked for, and what came of it.

@@ -23,6 +23,7 @@ mod schema_test;
 mod seconds;
 mod sla;
 mod stats;
+mod system;
 mod table;
 mod text;
 mod verdict;
@@ -36,6 +37,7 @@ pub use markdown::markdown;
 pub use open::{BACKLOG_DEVIATIONS, BACKLOG_SHARE};
 pub use run::{Run, Stage};
 pub use stats::{Pool, Sorted, Stats};
+pub use system::{EngineReport, GpuReport, Spread, SystemReport};
 pub use text::text;
 pub use window::{STEADY_DIP_NS, STEADY_SHARE, Span};
 

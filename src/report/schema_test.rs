@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Report, fixture, redefine, report};
-use crate::event::{BackendInfo, Sample};
+use crate::event::{BackendInfo, GpuSample, Sample};
 use crate::metrics::Definitions;
 
 fn schema() -> Value {
@@ -122,6 +122,13 @@ fn reports_of_all_kinds_fit_the_schema() {
     run.lost_events = 1;
     run.ended = Some(crate::event::Ended::Failed { reason: "died".into() });
     run.samples = vec![Sample::default()];
+    assert_eq!(check(&report(&run)), [""; 0]);
+    let gpu =
+        GpuSample { throttled_by: Some(vec!["heat".into()]), power_w: Some(90.0), ..GpuSample::default() };
+    let gpus = vec![gpu, GpuSample::default()];
+    run.samples.push(Sample { at_ns: 1_000_000_000, power_w: Some(90.0), gpus, ..Sample::default() });
+    let system = report(&run).stages[0].system.clone().unwrap();
+    assert!(system.energy_j_per_output_token.is_some() && system.gpus.len() == 2, "{system:?}");
     assert_eq!(check(&report(&run)), [""; 0]);
     for definitions in Definitions::ALL {
         let mut report = report(&run);

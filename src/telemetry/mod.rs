@@ -5,12 +5,14 @@
 
 mod cpu_time;
 mod gpu;
+mod power;
 mod threads;
 
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use self::gpu::Gpus;
-use self::threads::ClientThreads;
+use self::power::Packages;
+use self::threads::Threads;
 use crate::event::Sample;
 use crate::recording::Host;
 
@@ -21,7 +23,8 @@ pub struct Sampler {
     system: System,
     pid: Option<Pid>,
     gpus: Gpus,
-    clients: ClientThreads,
+    threads: Threads,
+    packages: Packages,
     /// The first readings have nothing to differ from.
     primed: bool,
 }
@@ -39,26 +42,34 @@ impl Sampler {
             system: System::new(),
             pid: sysinfo::get_current_pid().ok(),
             gpus: Gpus::open(),
-            clients: ClientThreads::default(),
+            threads: Threads::default(),
+            packages: Packages::find(),
             primed: false,
         }
     }
 
     /// Readings at `at_ns` nanoseconds since the run's start. CPU figures are means since the sample before;
-    /// the first one has none. What the engine and the client runtime tell is left to the caller.
+    /// the first one has none. What the engine and the client runtime tell is left to the caller, as is what needs
+    /// to know where the engine is: its CPU is that of all threads that would be its own if it is in here.
     pub fn sample(&mut self, at_ns: u64) -> Sample {
         self.system.refresh_cpu_usage();
         self.system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
         let primed = std::mem::replace(&mut self.primed, true);
         let (process_cpu_percent, rss_bytes) = self.process();
+        let shares = self.threads.shares(at_ns);
+        let cores = self.system.cpus().iter().filter(|_| primed).map(sysinfo::Cpu::cpu_usage);
         Sample {
             at_ns,
             cpu_percent: Some(self.system.global_cpu_usage()).filter(|_| primed),
             process_cpu_percent: process_cpu_percent.filter(|_| primed),
-            client_cpu_percent: self.clients.percent(at_ns),
+            core_percent: cores.collect(),
+            client_cpu_percent: shares.map(|shares| shares.client),
+            engine_cpu_percent: shares.map(|shares| shares.engine),
+            load_1m: load(),
             rss_bytes,
             memory_used_bytes: known(self.system.used_memory()),
             memory_total_bytes: known(self.system.total_memory()),
+            cpu_power_w: self.packages.watts(at_ns),
             gpus: self.gpus.sample(),
             ..Sample::default()
         }
@@ -76,6 +87,11 @@ impl Sampler {
 /// A system that can't tell says 0.
 fn known(bytes: u64) -> Option<u64> {
     (bytes > 0).then_some(bytes)
+}
+
+/// The mean of a minute; Windows has none, and says 0.
+fn load() -> Option<f32> {
+    (!cfg!(windows)).then(|| System::load_average().one as f32)
 }
 
 /// The machine, for a recording's header. Empty or 0 where it can't be told.
@@ -124,6 +140,8 @@ mod tests {
         let second = sampler.sample(clock.now_ns());
         assert!(second.process_cpu_percent.unwrap() > 10.0, "{second:?}");
         assert!((0.0..=100.0).contains(&second.cpu_percent.unwrap()), "{second:?}");
+        assert_eq!(second.core_percent.len(), host().cores as usize);
+        assert!(second.load_1m.unwrap() >= 0.0, "{second:?}");
         assert!(second.rss_bytes.unwrap() > 1 << 20 && second.rss_bytes < second.memory_total_bytes);
     }
 }

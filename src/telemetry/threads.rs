@@ -1,35 +1,71 @@
-//! What the clients, the collector and the screen cost: CPU time of their threads, without the engine's.
+//! What this process's threads cost, by whom they work for: CPU time of the client's and of the engine's.
 //!
-//! Threads are told apart by name: `client…` and `collector…` are ours, as is the main thread, which draws.
-//! All others (the engine and its helpers) are what is being measured. Linux only; unknown elsewhere.
+//! Threads are told apart by name: `client…` and `collector…` are ours, as is the main thread, which draws. Some
+//! do neither (they take readings, read keys, write logs). All others (the engine and its helpers, many of them
+//! without a name) are what is being measured. Linux only; unknown elsewhere.
 
 use std::collections::HashMap;
 
-/// Beginnings of the names of the threads that count.
-const NAMES: [&str; 2] = ["client", "collector"];
+/// Beginnings of the names of the client's threads.
+const CLIENT: [&str; 2] = ["client", "collector"];
+/// Beginnings of the names of threads that are neither the client's nor the engine's.
+const NEITHER: [&str; 7] = ["telemetry", "server-metrics", "keys", "log-", "replay", "export", "calibrate"];
 /// Clock ticks a second in `/proc`: fixed at 100 for programs on every CPU that Rust's Linux targets know.
 const TICKS_PER_S: f64 = 100.0;
 
-/// CPU time of the client's threads, with what it was before.
-#[derive(Debug, Default)]
-pub struct ClientThreads {
-    before: Option<(u64, HashMap<u32, u64>)>,
+/// For whom a thread works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Client,
+    Engine,
+    Neither,
 }
 
-impl ClientThreads {
-    /// Their CPU since the last call, in % of one core. `None` at first and where it can't be told.
-    pub fn percent(&mut self, at_ns: u64) -> Option<f32> {
-        let now = client_ticks()?;
+/// By thread number, for whom it works and its CPU time in ticks.
+type Ticks = HashMap<u32, (Side, u64)>;
+
+/// CPU in % of one core.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shares {
+    pub client: f32,
+    pub engine: f32,
+}
+
+/// CPU time of the threads, with what it was before.
+#[derive(Debug, Default)]
+pub struct Threads {
+    before: Option<(u64, Ticks)>,
+}
+
+impl Threads {
+    /// Their CPU since the last call. `None` at first and where it can't be told.
+    pub fn shares(&mut self, at_ns: u64) -> Option<Shares> {
+        let now = ticks()?;
         let (before_ns, before) = self.before.replace((at_ns, now.clone()))?;
-        let used: u64 =
-            now.iter().map(|(tid, ticks)| ticks.saturating_sub(before.get(tid).copied().unwrap_or(0))).sum();
         let seconds = at_ns.checked_sub(before_ns).filter(|ns| *ns > 0)? as f64 / 1e9;
-        Some((used as f64 / TICKS_PER_S / seconds * 100.0) as f32)
+        let used = |wanted: Side| {
+            let of_side = now.iter().filter(|(_, (side, _))| *side == wanted);
+            let since =
+                of_side.map(|(tid, (_, ticks))| ticks.saturating_sub(before.get(tid).map_or(0, |b| b.1)));
+            (since.sum::<u64>() as f64 / TICKS_PER_S / seconds * 100.0) as f32
+        };
+        Some(Shares { client: used(Side::Client), engine: used(Side::Engine) })
     }
 }
 
-/// CPU time in ticks of each client thread, by thread number.
-fn client_ticks() -> Option<HashMap<u32, u64>> {
+fn side(name: &str, main: bool) -> Side {
+    let begins = |names: &[&str]| names.iter().any(|n| name.starts_with(n));
+    if main || begins(&CLIENT) {
+        Side::Client
+    } else if begins(&NEITHER) {
+        Side::Neither
+    } else {
+        Side::Engine
+    }
+}
+
+/// CPU time in ticks of each thread, by thread number.
+fn ticks() -> Option<Ticks> {
     let mut ticks = HashMap::new();
     for entry in std::fs::read_dir("/proc/self/task").ok()? {
         let Some(tid) = entry.ok().and_then(|e| e.file_name().to_str()?.parse::<u32>().ok()) else {
@@ -38,9 +74,7 @@ fn client_ticks() -> Option<HashMap<u32, u64>> {
         // A thread may end between the listing and the reading.
         let Ok(stat) = std::fs::read_to_string(format!("/proc/self/task/{tid}/stat")) else { continue };
         let Some((name, used)) = parse(&stat) else { continue };
-        if tid == std::process::id() || NAMES.iter().any(|n| name.starts_with(n)) {
-            ticks.insert(tid, used);
-        }
+        ticks.insert(tid, (side(name, tid == std::process::id()), used));
     }
     Some(ticks)
 }
@@ -74,9 +108,25 @@ mod tests {
         assert_eq!(parse("42 (cut) S 1 2"), None);
     }
 
+    #[test]
+    fn readers_and_loggers_are_nobodys_cost() {
+        for (name, wanted) in [
+            ("collector", Side::Client),
+            ("telemetry", Side::Neither),
+            ("log-stderr", Side::Neither),
+            ("server-metrics", Side::Neither),
+            ("sim-engine", Side::Engine),
+            ("engine-compute-", Side::Engine),
+            ("fastgen-tui", Side::Engine),
+        ] {
+            assert_eq!(side(name, false), wanted, "{name}");
+        }
+        assert_eq!(side("fastgen-tui", true), Side::Client);
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
-    fn only_the_clients_threads_count() {
+    fn threads_work_for_one_side() {
         let work = |name: &str| {
             let (tell, told) = std::sync::mpsc::sync_channel(1);
             let (stop, stopped) = std::sync::mpsc::sync_channel::<()>(1);
@@ -89,9 +139,9 @@ mod tests {
         };
         let client = work("client-7");
         let engine = work("engine-7");
-        let ticks = client_ticks().unwrap();
-        assert!(ticks.contains_key(&client.1) && !ticks.contains_key(&engine.1));
-        assert!(ticks.contains_key(&std::process::id()));
+        let ticks = ticks().unwrap();
+        assert_eq!((ticks[&client.1].0, ticks[&engine.1].0), (Side::Client, Side::Engine));
+        assert_eq!(ticks[&std::process::id()].0, Side::Client);
         drop((client.2, engine.2));
         client.0.join().unwrap();
         engine.0.join().unwrap();

@@ -110,8 +110,8 @@ const fn bind(keys: &'static str, hint: &'static str, about: &'static str, place
 }
 
 /// Every key, in the order of the help.
-pub const BINDINGS: [Binding; 36] = [
-    bind("1–5 7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
+pub const BINDINGS: [Binding; 37] = [
+    bind("1–7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
     bind("?", "help", "this help", Place::Everywhere),
     bind("q ^C", "quit", "end gracefully; again: at once", Place::Everywhere),
     bind("t", "theme", "next theme", Place::Everywhere),
@@ -143,6 +143,7 @@ pub const BINDINGS: [Binding; 36] = [
     bind("/", "filter", "filter by outcome, client=N, #id or text; Esc clears", Place::On(Screen::Requests)),
     bind("[ ]", "SLA", "the SLA's rate of generation, lower and higher", Place::On(Screen::Curve)),
     bind("V", "validator", "judge by cumulative time or by moving average", Place::On(Screen::Curve)),
+    bind("z Z", "zoom", "a longer and a shorter stretch of time", Place::On(Screen::System)),
     bind("f", "level", "least level shown", Place::On(Screen::Log)),
     bind("/", "filter", "filter lines by text; Esc clears", Place::On(Screen::Log)),
     bind("↑ ↓ j k PgUp PgDn", "", "move by one, by a page", Place::Lists),
@@ -185,6 +186,7 @@ fn letter(c: char) -> Option<Command> {
         '3' => Command::Show(Screen::Clients),
         '4' => Command::Show(Screen::Requests),
         '5' => Command::Show(Screen::Curve),
+        '6' => Command::Show(Screen::System),
         '7' => Command::Show(Screen::Log),
         '[' => Command::Sla(-1),
         ']' => Command::Sla(1),

@@ -13,6 +13,7 @@ pub mod state;
 mod svg;
 mod terminal;
 pub mod theme;
+mod tracks;
 mod update;
 pub mod view;
 mod widget;

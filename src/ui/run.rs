@@ -168,6 +168,7 @@ impl<'a> Dashboard<'a> {
                 self.ui.requests.scroll = self.hits.offset;
             }
             super::state::Screen::Requests => self.ui.requests.offset = self.hits.offset,
+            super::state::Screen::System => self.ui.system = self.hits.offset,
             super::state::Screen::Latency => self.ui.latency.axis = self.hits.axis,
             _ => {}
         }

@@ -15,13 +15,14 @@ pub enum Screen {
     Clients,
     Requests,
     Curve,
+    System,
     Log,
 }
 
 impl Screen {
     /// All screens, in the order of their numbers.
-    pub const ALL: [Self; 6] =
-        [Self::Live, Self::Latency, Self::Clients, Self::Requests, Self::Curve, Self::Log];
+    pub const ALL: [Self; 7] =
+        [Self::Live, Self::Latency, Self::Clients, Self::Requests, Self::Curve, Self::System, Self::Log];
 
     /// The number that selects it.
     pub fn number(self) -> u8 {
@@ -31,6 +32,7 @@ impl Screen {
             Self::Clients => 3,
             Self::Requests => 4,
             Self::Curve => 5,
+            Self::System => 6,
             Self::Log => 7,
         }
     }
@@ -43,6 +45,7 @@ impl Screen {
             Self::Clients => "Clients",
             Self::Requests => "Requests",
             Self::Curve => "Curve",
+            Self::System => "System",
             Self::Log => "Log",
         }
     }
@@ -240,6 +243,8 @@ pub struct UiState {
     pub latency: LatencyState,
     /// Whose definitions the table of latencies follows.
     pub definitions: Definitions,
+    /// First visible figure of the system screen below the load's.
+    pub system: usize,
     pub log: LogState,
     /// How often the end was asked for.
     pub stops: u8,
@@ -266,6 +271,7 @@ impl Default for UiState {
             curve: CurveState { rate: None, validator: Validator::Cumulative, up: 0 },
             latency: LatencyState::default(),
             definitions: Definitions::Own,
+            system: 0,
             log: LogState { least: Level::Info, filter: String::new(), up: 0 },
             stops: 0,
             leave: false,

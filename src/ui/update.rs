@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::keymap::{ARROW_SEEK_NS, Command};
 use super::state::{Column, Prompt, PromptKind, Screen, UiState, ZOOMS};
-use super::{Action, Transport, rows};
+use super::{Action, Transport, rows, tracks};
 use crate::event::{Level, Phase};
 use crate::metrics::Snapshot;
 use crate::metrics::fastgen::Validator;
@@ -227,7 +227,7 @@ fn open(ui: &mut UiState, snap: &Snapshot) {
             ui.requests.open = record;
             ui.requests.scroll = 0;
         }
-        Screen::Live | Screen::Latency | Screen::Curve | Screen::Log => {}
+        Screen::Live | Screen::Latency | Screen::Curve | Screen::System | Screen::Log => {}
     }
 }
 
@@ -252,20 +252,20 @@ fn shift(ui: &mut UiState, command: &Command, snap: &Snapshot) {
         Screen::Live => {}
         Screen::Latency => look_at(ui, command),
         Screen::Clients => ui.client = moved(ui.client, command, page, snap.lanes.len()),
+        // The inspector's page clamps what is beyond its text.
         Screen::Requests if ui.requests.open.is_some() => {
-            // The inspector's page clamps what is beyond its text.
             ui.requests.scroll = moved(ui.requests.scroll, command, page, 10_000);
         }
         Screen::Requests => {
             let rows = rows::requests(snap, &ui.requests);
             let at = moved(rows::selected(&rows, &ui.requests), command, page, rows.len());
-            // On the first row the selection follows whatever is first.
+            // The first row follows whatever is first.
             ui.requests.selected = rows.get(at).filter(|_| at > 0).map(|r| r.request);
         }
         Screen::Curve => {
-            let len = snap.curve.points().count();
-            ui.curve.up = moved_from_end(ui.curve.up, command, page, len);
+            ui.curve.up = moved_from_end(ui.curve.up, command, page, snap.curve.points().count());
         }
+        Screen::System => ui.system = moved(ui.system, command, page, tracks::below(snap)),
         Screen::Log => {
             let len = rows::log(snap, &ui.log).len();
             ui.log.up = moved_from_end(ui.log.up, command, page, len);

@@ -5,6 +5,7 @@
 
 mod connect;
 mod dialects;
+mod metrics;
 mod program;
 mod replay;
 mod server;
@@ -29,8 +30,10 @@ impl Progress for Quiet {
 }
 
 fn try_load(url: &str, more: &str) -> Result<Arc<dyn Backend>, BackendError> {
+    // Questions for metrics would be among the connections that are counted.
+    let quiet = if more.contains("metrics_url") { "" } else { "metrics_url = \"\"\n" };
     let profile: Profile = toml::from_str(&format!(
-        "profile = {{ name = \"t\" }}\n[backend]\nkind = \"openai\"\nurls = [\"{url}\"]\n{more}"
+        "profile = {{ name = \"t\" }}\n[backend]\nkind = \"openai\"\nurls = [\"{url}\"]\n{quiet}{more}"
     ))
     .unwrap();
     let progress: Arc<dyn Progress> = Arc::new(Quiet);

@@ -19,6 +19,8 @@ pub struct Seen {
     pub heads: Mutex<Vec<String>>,
     /// Connections that the client closed while a stream was on.
     pub hung_up: AtomicUsize,
+    /// Questions for metrics.
+    pub metrics: AtomicUsize,
     turns: AtomicUsize,
 }
 
@@ -74,6 +76,12 @@ fn serve(socket: TcpStream, seen: &Seen) -> std::io::Result<()> {
     let mut input = BufReader::new(socket);
     while let Some((path, body)) = request(&mut input, seen)? {
         let scenario = path.split('/').nth(1).unwrap_or_default().to_owned();
+        if path.ends_with("/metrics") {
+            if metrics(&mut output, &scenario, seen)? {
+                continue;
+            }
+            return Ok(());
+        }
         if path.ends_with("/models") {
             models(&mut output, &scenario)?;
             continue;
@@ -96,6 +104,32 @@ fn serve(socket: TcpStream, seen: &Seen) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The engine's figures, as the scenario has them; `false` ends the connection.
+fn metrics(out: &mut TcpStream, scenario: &str, seen: &Seen) -> std::io::Result<bool> {
+    let asked = seen.metrics.fetch_add(1, Ordering::Relaxed);
+    let body = match scenario {
+        "hanging" => {
+            out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n# HELP")?;
+            std::thread::sleep(Duration::from_secs(30));
+            return Ok(false);
+        }
+        "garbage" => "\u{1b}[2J<html>no metrics here</html>\0\0{{{{\nx{a=\"\n".to_owned(),
+        "absent" => {
+            out.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?;
+            return Ok(true);
+        }
+        _ => format!(
+            "# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{{engine=\"0\"}} 3.0\n\
+             vllm:num_requests_running{{engine=\"1\"}} 4.0\nvllm:num_requests_waiting{{engine=\"0\"}} 2.0\n\
+             vllm:kv_cache_usage_perc{{engine=\"0\"}} 0.5\nvllm:generation_tokens_total{{engine=\"0\"}} {}\n",
+            asked * 100
+        ),
+    };
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+    out.write_all((head + &body).as_bytes())?;
+    Ok(true)
 }
 
 /// Scenarios that are another one at each request.

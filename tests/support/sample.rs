@@ -157,6 +157,7 @@ pub fn replay() -> Sampled {
         memory_total_bytes: Some(48 << 30),
         power_w: Some(287.0),
         temperature_c: None,
+        ..GpuSample::default()
     }];
     s.snap.sample = Some(Arc::new(sample));
     s

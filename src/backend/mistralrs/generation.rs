@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use mistralrs::Response;
@@ -46,6 +47,9 @@ impl Generation for Running {
 /// Dropping it drops the receiver: the engine's next send for it fails, and the sequence gives up its slot.
 impl Drop for Running {
     fn drop(&mut self) {
+        if self.ledger.leaves() {
+            self.engine.steps.running.fetch_sub(1, Ordering::Relaxed);
+        }
         self.engine.left();
     }
 }

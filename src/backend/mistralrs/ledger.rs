@@ -9,6 +9,7 @@
 //! sampled: if it has not grown since the token before, that token was silent.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -37,6 +38,10 @@ struct Books {
     silent: VecDeque<u32>,
     /// When work on the prompt began.
     prefill_ns: Option<u64>,
+    /// It is counted among the running ones.
+    running: bool,
+    /// Nobody waits for it any more.
+    left: bool,
 }
 
 /// A message of the engine with its place in the books.
@@ -110,6 +115,21 @@ impl Ledger {
     fn set_prefill(&self, at_ns: u64) {
         self.books().prefill_ns = Some(at_ns);
     }
+
+    /// The first token is there. Whether the request is to be counted as running from now on.
+    fn begins(&self) -> bool {
+        let mut books = self.books();
+        let begins = !books.left && !books.running;
+        books.running |= begins;
+        begins
+    }
+
+    /// Nobody waits for the request any more. Whether it was counted as running.
+    pub fn leaves(&self) -> bool {
+        let mut books = self.books();
+        books.left = true;
+        std::mem::replace(&mut books.running, false)
+    }
 }
 
 /// The logits processor that counts a request's tokens and tells the engine's steps apart.
@@ -129,6 +149,9 @@ impl CustomLogitsProcessor for Counter {
         let began = self.steps.sampled(&self.ledger, chunks, (prefill, context.len()), self.clock.now_ns());
         if prefill {
             self.ledger.set_prefill(began.max(self.sent_ns));
+            if self.ledger.begins() {
+                self.steps.running.fetch_add(1, Ordering::Relaxed);
+            }
         }
         // A tensor is a handle: this copies no logits.
         Ok(logits.clone())
@@ -151,6 +174,15 @@ mod tests {
             Poll::Ready(Some(received)) => received.tokens,
             _ => panic!("a message is there"),
         }
+    }
+
+    #[test]
+    fn a_request_runs_from_its_first_token_until_nobody_waits_for_it() {
+        let (tx, _rx) = mpsc::channel::<Response>(1);
+        let ledger = Ledger::new(tx.downgrade());
+        assert!(ledger.begins() && !ledger.begins());
+        assert!(ledger.leaves() && !ledger.leaves());
+        assert!(!ledger.begins(), "its first token came after it was given up");
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod steps;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mistralrs::core::TokenizationRequest;
@@ -31,7 +32,7 @@ pub use prepare::{check, load};
 use self::engine::{Engine, NotTaken};
 use self::generation::{Refused, Running, end};
 use self::ledger::{Counter, Ledger};
-use super::{Backend, BackendError, GenerateRequest, Generation};
+use super::{Backend, BackendError, Gauges, GenerateRequest, Generation};
 use crate::clock::Clock;
 use crate::event::{BackendInfo, Outcome};
 
@@ -85,6 +86,17 @@ impl Backend for MistralrsBackend {
             return Box::new(Refused(end(Outcome::FailedEngine, 0, Some("there is no engine".into()))));
         };
         self.submit(engine, &request)
+    }
+
+    /// What waits for its first token is waiting, in the engine's queue or in its prefill.
+    fn gauges(&self) -> Gauges {
+        let running: u32 = self.engines.iter().map(|e| e.steps.running.load(Ordering::Relaxed)).sum();
+        let in_flight: u32 = self.engines.iter().map(|e| e.in_flight()).sum();
+        Gauges {
+            running: Some(running.min(in_flight)),
+            waiting: Some(in_flight.saturating_sub(running)),
+            ..Gauges::default()
+        }
     }
 
     fn health(&self) -> Result<(), BackendError> {

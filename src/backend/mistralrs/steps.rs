@@ -10,6 +10,7 @@
 //! the scheduler only batches such, and if no chunk was sent between them. What is derived this way is too
 //! late by the time from the last sampling to the end of the step before (well below a millisecond).
 
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::ledger::Ledger;
@@ -19,6 +20,8 @@ pub struct Steps {
     /// The scheduler batches sequences of different lengths (it does with PagedAttention only).
     mixed_lengths: bool,
     now: Mutex<Step>,
+    /// Requests that have had their first token and still want more.
+    pub running: AtomicU32,
 }
 
 /// The step under way.
@@ -37,7 +40,7 @@ struct Step {
 
 impl Steps {
     pub fn new(mixed_lengths: bool) -> Self {
-        Self { mixed_lengths, now: Mutex::default() }
+        Self { mixed_lengths, now: Mutex::default(), running: AtomicU32::new(0) }
     }
 
     /// A sampling call of a request with so many `chunks` sent, for a step of this `kind` (a prefill?, tokens in

@@ -5,7 +5,8 @@
 //! over HTTP/2, [`socket`] and [`tls`] are below both; [`server`] keeps connections; [`limits`] counts them. [`sse`]
 //! cuts the stream, [`peek`] looks into an event, [`reading`] knows what it means. [`ask`] and [`dialect`] write
 //! requests, [`speech`] knows the APIs that are not OpenAI's. [`probe`] and [`detect`] ask the server what it is before
-//! any load, [`fault`] says what went wrong, [`watch`] that prompts are not as long as they were meant to be.
+//! any load, [`fault`] says what went wrong, [`watch`] that prompts are not as long as they were meant to be. [`metrics`]
+//! asks for the engine's own figures meanwhile.
 
 mod ask;
 mod detect;
@@ -16,6 +17,7 @@ mod key;
 mod launch;
 mod limits;
 mod marks;
+mod metrics;
 mod open;
 mod peek;
 mod probe;
@@ -40,10 +42,11 @@ use self::generation::{HttpGeneration, Order, Refused};
 use self::key::key;
 use self::launch::Launched;
 pub use self::launch::{check as check_launch, supervise};
+use self::metrics::Metrics;
 use self::server::{Fleet, Server, Ways, headers};
 use self::target::Target;
 use self::watch::PromptWatch;
-use super::{Backend, BackendError, GenerateRequest, Generation, Progress};
+use super::{Backend, BackendError, Gauges, GenerateRequest, Generation, Place, Progress};
 use crate::clock::Clock;
 use crate::event::BackendInfo;
 use crate::model::TextTokenizer;
@@ -72,6 +75,8 @@ pub struct OpenaiBackend {
     reserved: Vec<u32>,
     /// Told if prompts are not as long as they should be, where that can be expected.
     watch: Option<Arc<PromptWatch>>,
+    place: Place,
+    metrics: Option<Metrics>,
     ended: AtomicBool,
 }
 
@@ -90,8 +95,11 @@ pub fn check(profile: &Profile) -> Result<(), (&'static str, BackendError)> {
         let target = Target::parse(url).map_err(|why| unavailable("backend.urls", why))?;
         headers(&target, &settings.headers, None).map_err(|why| unavailable("backend.headers", why))?;
     }
+    let url = settings.metrics_url.as_deref().unwrap_or_default();
+    metrics::check(url).map_err(|why| unavailable("backend.metrics_url", why))?;
     ways(profile).map_err(|(key, why)| unavailable(key, why))?;
-    limits::make_room(profile).map_err(|why| unavailable("load.clients", why))
+    let key = if profile.load.open().is_some() { "load.max_in_flight" } else { "load.clients" };
+    limits::make_room(profile).map_err(|why| unavailable(key, why))
 }
 
 /// How the profile's servers are connected to.
@@ -143,8 +151,11 @@ pub fn load(
     };
     let known = tokenizer.as_ref().map(|tokenizer| tokenizer.vocabulary());
     let chat = settings.endpoint == Endpoint::Chat;
+    let here = servers.iter().all(|server| server.is_here());
     Ok(OpenaiBackend {
         info,
+        place: if here { Place::Machine } else { Place::Elsewhere },
+        metrics: Metrics::start(settings, key.as_deref(), clock),
         vocabulary: settings.vocabulary.or(known).or(found.served.vocab_size).unwrap_or(VOCABULARY),
         fleet: Fleet::new(servers, settings.dispatch),
         watch: ask.is_exact().then(|| Arc::new(PromptWatch::new(chat))),
@@ -314,12 +325,23 @@ impl Backend for OpenaiBackend {
         }))
     }
 
+    fn gauges(&self) -> Gauges {
+        self.metrics.as_ref().map_or_else(Gauges::default, Metrics::gauges)
+    }
+
+    fn place(&self) -> Place {
+        self.place
+    }
+
     fn health(&self) -> Result<(), BackendError> {
         self.launched.as_ref().map_or(Ok(()), Launched::health)
     }
 
     fn shutdown(&self) {
         self.ended.store(true, Ordering::Release);
+        if let Some(metrics) = &self.metrics {
+            metrics.end();
+        }
         self.fleet.close();
         if let Some(launched) = &self.launched {
             launched.stop();

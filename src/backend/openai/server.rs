@@ -85,6 +85,11 @@ impl Server {
         })
     }
 
+    /// Whether it is on this machine, as far as its addresses tell.
+    pub fn is_here(&self) -> bool {
+        !self.addresses.is_empty() && self.addresses.iter().all(|address| address.ip().is_loopback())
+    }
+
     /// The HTTP that is spoken with it.
     pub fn http(&self) -> HttpVersion {
         self.ways.http
@@ -124,7 +129,8 @@ impl Server {
     /// If no address takes a connection in time.
     pub async fn wire(&self) -> Result<Wire, Fault> {
         while let Some(mut wire) = self.take_idle() {
-            if wire.is_free().await {
+            let rested_ns = self.clock.now_ns().saturating_sub(wire.read_ns());
+            if rested_ns < wire.keep_ns && wire.is_free().await {
                 return Ok(wire);
             }
         }

@@ -7,7 +7,9 @@ use crate::report::seconds::{self, Second, index};
 
 pub const HEADER: &str = "run,stage,at_s,requests_in_flight,requests_completed,requests_failed,\
     output_tokens_per_s,input_tokens_per_s,ttft_p50_s,ttft_p99_s,itl_p50_s,itl_p99_s,cpu_percent,rss_bytes,\
-    gpu_percent,gpu_memory_bytes,gpu_power_w";
+    gpu_percent,gpu_memory_bytes,gpu_power_w,engine_running,engine_waiting,kv_cache_percent,\
+    prefix_cache_hit_percent,engine_preemptions,engine_tokens_per_s,engine_cpu_percent,client_cpu_percent,\
+    memory_used_bytes,load_1m,cpu_power_w,power_w";
 
 /// Writes a recording's rows.
 pub fn write(out: &mut Output, run: &Run) -> Result<(), ExportError> {
@@ -46,6 +48,21 @@ fn readings(row: &mut Row, sample: Option<&Sample>) {
     row.float((!busy.is_empty()).then(|| busy.iter().sum::<f64>() / busy.len() as f64));
     row.whole_or_empty(gpus.iter().filter_map(|g| g.memory_used_bytes).reduce(|a, b| a + b));
     row.float(gpus.iter().filter_map(|g| g.power_w).map(one).reduce(|a, b| a + b));
+    let engine = sample.map(|s| s.engine).unwrap_or_default();
+    // From the shortest digits of the share, or a percentage of many digits would come of it.
+    let percent = |share: Option<f32>| share.map(|share| (one(share) * 1e4).round() / 100.0);
+    row.whole_or_empty(engine.running.map(u64::from));
+    row.whole_or_empty(engine.waiting.map(u64::from));
+    row.float(percent(engine.kv_cache_used));
+    row.float(percent(engine.prefix_cache_hit_rate));
+    row.whole_or_empty(engine.preemptions);
+    row.float(engine.tokens_per_s.map(one));
+    row.float(sample.and_then(|s| s.engine_cpu_percent).map(one));
+    row.float(sample.and_then(|s| s.client_cpu_percent).map(one));
+    row.whole_or_empty(sample.and_then(|s| s.memory_used_bytes));
+    for reading in [|s: &Sample| s.load_1m, |s: &Sample| s.cpu_power_w, |s: &Sample| s.power_w] {
+        row.float(sample.and_then(reading).map(one));
+    }
 }
 
 /// A reading without the digits that a wider type would make up.

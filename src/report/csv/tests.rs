@@ -1,7 +1,7 @@
 //! The tables against the report: same recording, same totals.
 
 use super::*;
-use crate::event::{GpuSample, Sample};
+use crate::event::{EngineSample, GpuSample, Sample};
 use crate::report::{fixture, report};
 
 struct Written {
@@ -49,7 +49,9 @@ fn columns_are_the_contract() {
         written.text("series.csv"),
         "run,stage,at_s,requests_in_flight,requests_completed,requests_failed,output_tokens_per_s,\
          input_tokens_per_s,ttft_p50_s,ttft_p99_s,itl_p50_s,itl_p99_s,cpu_percent,rss_bytes,gpu_percent,\
-         gpu_memory_bytes,gpu_power_w\r\n"
+         gpu_memory_bytes,gpu_power_w,engine_running,engine_waiting,kv_cache_percent,prefix_cache_hit_percent,\
+         engine_preemptions,engine_tokens_per_s,engine_cpu_percent,client_cpu_percent,memory_used_bytes,load_1m,\
+         cpu_power_w,power_w\r\n"
     );
 }
 
@@ -126,6 +128,9 @@ fn a_series_has_every_second_with_its_readings() {
         cpu_percent: Some(12.3),
         rss_bytes: Some(77),
         gpus: vec![gpu(50.0, 20.5), gpu(100.0, 30.0)],
+        engine: EngineSample { waiting: Some(3), kv_cache_used: Some(0.1234), ..EngineSample::default() },
+        client_cpu_percent: Some(1.1),
+        power_w: Some(60.5),
         ..Sample::default()
     });
     let written = Written::of(&[run]);
@@ -134,10 +139,10 @@ fn a_series_has_every_second_with_its_readings() {
     assert_eq!(
         rows,
         [
-            "hand.jsonl.zst,main,0,0,0,0,0,0,,,,,,,,,",
-            "hand.jsonl.zst,main,1,2,2,0,5,20,0.2,0.298,0.03,0.0398,12.3,77,75,20,50.5",
-            "hand.jsonl.zst,main,2,1,1,1,2,10,,,,,,,,,",
-            "hand.jsonl.zst,main,3,0,0,0,0,0,,,,,,,,,",
+            "hand.jsonl.zst,main,0,0,0,0,0,0,,,,,,,,,,,,,,,,,,,,,",
+            "hand.jsonl.zst,main,1,2,2,0,5,20,0.2,0.298,0.03,0.0398,12.3,77,75,20,50.5,,3,12.34,,,,,1.1,,,,60.5",
+            "hand.jsonl.zst,main,2,1,1,1,2,10,,,,,,,,,,,,,,,,,,,,,",
+            "hand.jsonl.zst,main,3,0,0,0,0,0,,,,,,,,,,,,,,,,,,,,,",
         ]
     );
 }

@@ -95,11 +95,17 @@ fn recording(cx: &Cx<'_>) -> Line<'static> {
     Line::from(vec![Span::styled(mark, theme.bold(style)), Span::styled(format!(" {words}"), words_style)])
 }
 
+/// Columns that the phase with its times and the counts take beside the tabs.
+const BESIDE_TABS: usize = 50;
+/// Columns that the name of others' definitions takes there too.
+const OTHER_DEFINITIONS: usize = 16;
+
 fn tabs(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) -> u16 {
     let mut x = 1;
     // Where names would leave no room for the phase, only the screen that is shown has its own.
     let names: usize = Screen::ALL.iter().map(|s| s.name().len() + 4).sum();
-    let all = names * 2 <= usize::from(area.width);
+    let other = if cx.ui.definitions == Definitions::Own { 0 } else { OTHER_DEFINITIONS };
+    let all = names + BESIDE_TABS + other <= usize::from(area.width);
     for screen in Screen::ALL {
         let label = if all || screen == cx.ui.screen {
             format!(" {} {} ", screen.number(), screen.name())

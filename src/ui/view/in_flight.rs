@@ -49,7 +49,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
         x = text(buf, bar, (x, 1), &format!(" {n:>digits$} "), theme.bold(Role::Text));
         x = text(buf, bar, (x, 1), name, theme.fg(Role::Muted)) + 1;
     }
-    let engine = cx.snap.sample.as_ref().and_then(|s| Some((s.running?, s.waiting?)));
+    let engine = cx.snap.sample.as_ref().and_then(|s| Some((s.engine.running?, s.engine.waiting?)));
     if let Some((running, waiting)) = engine {
         let words = format!("engine: {running} running, {waiting} waiting");
         text(buf, bar, (0, 2), &words, theme.fg(Role::Muted));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   header     names, recording │ tabs, phase, counts │ verdicts if any │ progress as a rule
-//!   body       one of live, heat (Latency), clients, requests, curve, log; or loading; or why it failed
+//!   body       one of live, heat (Latency), clients, requests, curve, system, log; or loading; or why it failed
 //!   transport  replay only
 //!   footer     prompt, a passing word, or the keys of this screen
 //! ```
@@ -24,7 +24,9 @@ mod loading;
 mod log;
 mod rates;
 mod requests;
+mod system;
 mod transport;
+mod vitals;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -149,6 +151,7 @@ fn draw_body(buf: &mut Buffer, body: Rect, cx: &Cx<'_>, hits: &mut Hits) {
         (_, Screen::Requests) if cx.ui.requests.open.is_some() => inspector::draw(buf, body, cx, hits),
         (_, Screen::Requests) => requests::draw(buf, body, cx, hits),
         (_, Screen::Curve) => curve::draw(buf, body, cx, hits),
+        (_, Screen::System) => system::draw(buf, body, cx, hits),
     }
 }
 

@@ -42,14 +42,28 @@ impl Chart<'_> {
         // Where there are few rows the line has them all, and the time axis is left to a larger neighbour.
         let axis = u16::from(area.height >= 5);
         let area = Rect { height: area.height + 1 - axis, ..area };
-        let plot = Rect { x: area.x + GUTTER, width: area.width - GUTTER, height: area.height - 1, ..area };
-        let most = self.points.iter().filter_map(|(_, y)| *y).fold(0.0, f64::max);
-        let step = round_step(most.max(1e-3) * 1.02, usize::from(plot.height / 2).clamp(1, 5));
-        let top = (most * 1.02 / step).ceil().max(1.0) * step;
-        Self::draw_y(buf, area, (top, step), theme);
+        self.draw_lines(buf, area, 0.0, theme);
         if axis > 0 {
             self.draw_x(buf, area, theme);
         }
+    }
+
+    /// Draws the line without a time axis; its own goes up to `least` at least.
+    pub fn draw_bare(&self, buf: &mut Buffer, area: Rect, least: f64, theme: &Theme) {
+        if area.width > GUTTER + 2 && area.height > 0 {
+            self.draw_lines(buf, Rect { height: area.height + 1, ..area }, least, theme);
+        }
+    }
+
+    /// All but the time axis, whose row is the area's last.
+    fn draw_lines(&self, buf: &mut Buffer, area: Rect, least: f64, theme: &Theme) {
+        let plot = Rect { x: area.x + GUTTER, width: area.width - GUTTER, height: area.height - 1, ..area };
+        let most = self.points.iter().filter_map(|(_, y)| *y).fold(0.0, f64::max);
+        // A line that has its end needs no room above it.
+        let wanted = if most <= least { least } else { most * 1.02 }.max(1e-3);
+        let step = round_step(wanted, usize::from(plot.height / 2).clamp(1, 5));
+        let top = (wanted / step * 0.999_999).ceil().max(1.0) * step;
+        Self::draw_y(buf, area, (top, step), theme);
         self.draw_marks(buf, plot);
         self.draw_line(buf, plot, top);
     }
@@ -76,7 +90,11 @@ impl Chart<'_> {
         }
     }
 
-    fn draw_x(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+    /// Draws the time axis in the area's last row.
+    pub fn draw_x(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+        if area.width <= GUTTER + 2 || area.height == 0 {
+            return;
+        }
         let row = area.height - 1;
         let span = (self.to_s - self.from_s).max(1e-9);
         let width = f64::from(area.width - GUTTER);
