@@ -203,7 +203,10 @@ pub struct ReportArgs {
     /// How the report is written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// Show only this window (text and markdown) [default: both]
+    /// The report's file; what was there is replaced. `-` is standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-", hide_default_value = true)]
+    pub output: PathBuf,
+    /// Show only this window (text, markdown and html) [default: both]
     #[arg(long, value_enum)]
     pub window: Option<WindowName>,
     /// Latencies and throughput as this tool defines them, to compare with its numbers
@@ -223,6 +226,8 @@ pub enum Format {
     Text,
     Json,
     Markdown,
+    /// One file with charts, for a browser; it needs no network
+    Html,
 }
 
 /// Tools whose definitions a report can follow.

@@ -1,7 +1,7 @@
 //! `plot`: charts of recordings, as SVG or PNG.
 
 mod args;
-mod target;
+pub(super) mod target;
 #[cfg(test)]
 mod tests;
 

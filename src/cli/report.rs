@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::args::{ExportArgs, Format, ReportArgs, ToolName, WindowName};
 use super::failure::{Exit, Failure, Outcome};
+use super::plot::target::Part;
 use super::{finish, output};
 use crate::exchange;
 use crate::metrics::Definitions;
 use crate::report::fastgen::Skips;
-use crate::report::{self, Report, Run, Show, VerdictKind, csv};
+use crate::report::{self, Report, Run, Show, VerdictKind, csv, html};
 
 /// Reads a recording and makes its report.
 ///
@@ -18,10 +19,36 @@ pub fn read(path: &Path) -> Result<Report, Failure> {
     Ok(report::report(&Run::read(path)?))
 }
 
-/// Prints reports.
+/// Prints reports, or writes them into a file.
 pub fn report(args: &ReportArgs) -> Outcome {
+    // The file is tried before anything is read: reading may take a while.
+    let file = (args.output.as_os_str() != "-").then(|| Part::open(&args.output)).transpose()?;
+    let (text, reports) = made(args)?;
+    match file {
+        Some(file) => output::say(&format!("wrote {}", file.write(text.as_bytes())?.display())),
+        None => {
+            output::print(&text)?;
+        }
+    }
+    finish::judge(&reports)
+}
+
+/// What is written, and the figures in it.
+fn made(args: &ReportArgs) -> Result<(String, Vec<Report>), Failure> {
     let skips = Skips { head_tokens: args.skip_head_tokens, requests: args.skip_requests };
     let definitions = args.definitions.map_or(Definitions::Own, definitions);
+    let show = match args.window {
+        None => Show::Both,
+        Some(WindowName::Measured) => Show::Measured,
+        Some(WindowName::Steady) => Show::Steady,
+    };
+    if args.format == Format::Html {
+        // A recording is boiled down before the next is read.
+        let read = |path: &PathBuf| Ok::<_, Failure>(html::Source::of(&Run::read(path)?, skips, definitions));
+        let sources = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let reports = sources.iter().map(|s| s.report().clone()).collect();
+        return Ok((html::html(&sources, show), reports));
+    }
     let read = |path: &PathBuf| {
         let run = Run::read(path)?;
         let mut report = report::report_with(&run, skips);
@@ -29,18 +56,12 @@ pub fn report(args: &ReportArgs) -> Outcome {
         Ok::<_, Failure>(report)
     };
     let reports = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let show = match args.window {
-        None => Show::Both,
-        Some(WindowName::Measured) => Show::Measured,
-        Some(WindowName::Steady) => Show::Steady,
-    };
     let text = match args.format {
-        Format::Text => report::text(&reports, show),
+        Format::Html | Format::Text => report::text(&reports, show),
         Format::Markdown => report::markdown(&reports, show),
         Format::Json => report::to_json(&reports).map_err(Failure::failed)?,
     };
-    output::print(&text)?;
-    finish::judge(&reports)
+    Ok((text, reports))
 }
 
 fn definitions(tool: ToolName) -> Definitions {

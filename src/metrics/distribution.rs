@@ -86,12 +86,13 @@ impl Distribution {
         }
         rest.count = self.count.saturating_sub(other.count);
         rest.sum_ns = self.sum_ns.saturating_sub(other.sum_ns);
-        let mut left = rest.histogram.iter_recorded().map(|entry| entry.value_iterated_to());
-        if let Some(least) = left.next() {
-            let most = left.last().unwrap_or(least);
-            // The ends of the histogram's steps may lie beyond the true extremes.
-            rest.min_ns = least.clamp(self.min_ns, self.max_ns);
-            rest.max_ns = most.clamp(rest.min_ns, self.max_ns);
+        if rest.count > 0 {
+            // The steps' lower ends, since what is left of tokens that came at once is zero; they may lie below the
+            // true extremes.
+            let most = rest.histogram.lowest_equivalent(rest.histogram.max());
+            rest.min_ns = rest.histogram.min().clamp(self.min_ns, self.max_ns);
+            rest.max_ns = if rest.histogram.equivalent(most, self.max_ns) { self.max_ns } else { most };
+            rest.max_ns = rest.max_ns.clamp(rest.min_ns, self.max_ns);
         }
         rest
     }
@@ -215,6 +216,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_of_tokens_that_came_together_is_zero() {
+        let (mut all, mut last) = (Distribution::new(), Distribution::new());
+        (0..4).for_each(|_| all.record(0));
+        all.record(5_000_000);
+        last.record(5_000_000);
+        let s = all.without(&last).summary().clone();
+        assert_eq!((s.count, s.min, s.max, s.p50), (4, Some(0.0), Some(0.0), Some(0.0)));
+    }
+
+    #[test]
     fn values_beyond_the_bounds_saturate_but_stay_exact_in_max_and_mean() {
         let mut d = Distribution::new();
         d.record(2 * HIGHEST_NS);
@@ -227,6 +238,8 @@ mod tests {
 
     #[test]
     fn what_is_taken_out_is_gone_whatever_is_left() {
+        /// All, what is taken out, and least and most of what is left.
+        type Case = (&'static [u64], &'static [u64], Option<(f64, f64)>);
         let of = |values: &[u64]| {
             let mut d = Distribution::new();
             for ns in values {
@@ -234,7 +247,7 @@ mod tests {
             }
             d
         };
-        let cases: [(&[u64], &[u64], Option<(f64, f64)>); 5] = [
+        let cases: [Case; 5] = [
             (&[5_000_000, 9_000_000, 70_000_000], &[70_000_000], Some((0.005, 0.009))),
             (&[0, 0, 20_000_000], &[20_000_000], Some((0.0, 0.0))),
             (&[0, 0], &[0], Some((0.0, 0.0))),

@@ -1,7 +1,7 @@
-//! Exact figures from recordings: text, JSON, Markdown, CSV.
+//! Exact figures from recordings: text, JSON, Markdown, HTML, CSV.
 //!
 //! `cli` comes in with the entries of a recording, makes a [`Run`] of them and a [`Report`] of that, and
-//! prints it ([`text`], [`markdown`], [`Report::to_json`], [`to_json`]) or writes tables ([`csv::Export`]).
+//! prints it ([`text`], [`markdown`], [`html`], [`Report::to_json`], [`to_json`]) or writes tables ([`csv::Export`]).
 //! DeepSpeed-FastGen's analyses are in [`fastgen`]. What each figure means is in `docs/measurement.md`.
 
 pub mod chart;
@@ -13,6 +13,7 @@ pub mod fastgen;
 mod figures;
 #[cfg(test)]
 mod fixture;
+pub mod html;
 mod markdown;
 mod open;
 mod radix;

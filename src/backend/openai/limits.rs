@@ -14,7 +14,8 @@ const SPARE: u64 = 1024;
 /// # Errors
 /// The load needs more than the system allows this process.
 pub fn make_room(profile: &Profile) -> Result<(), String> {
-    let needed = needed(profile);
+    let clients = clients(profile);
+    let needed = needed(profile, clients);
     let limit = getrlimit(Resource::Nofile);
     // No limit is `None`.
     if limit.current.is_none_or(|now| now >= needed + SPARE) {
@@ -23,19 +24,25 @@ pub fn make_room(profile: &Profile) -> Result<(), String> {
     let wanted = (needed + SPARE).min(limit.maximum.unwrap_or(u64::MAX));
     let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
     let allowed = if raised.is_ok() { wanted } else { limit.current.unwrap_or(u64::MAX) };
-    if allowed >= needed {
+    // Where nobody asked for so many requests in flight, there may never be so many.
+    let asked = profile.load.open().is_none() || profile.load.max_in_flight.is_some();
+    if allowed >= needed || !asked {
         return Ok(());
     }
     Err(format!(
-        "{} clients need {needed} open files, and this process may have {allowed}; raise the limit (`ulimit -Hn \
-         {needed}` as root, LimitNOFILE= of a service, --ulimit nofile={needed} of a container) or use fewer clients",
-        profile.load.clients
+        "{clients} requests in flight need {needed} open files, and this process may have {allowed}; raise the limit \
+         (`ulimit -Hn {needed}` as root, LimitNOFILE= of a service, --ulimit nofile={needed} of a container) or use \
+         fewer"
     ))
 }
 
+/// Most requests in flight at once.
+fn clients(profile: &Profile) -> u64 {
+    u64::from(profile.load.open().map_or(profile.load.clients, |open| open.max_in_flight))
+}
+
 /// Most files open at once: a connection for each request under way, unless they share some.
-fn needed(profile: &Profile) -> u64 {
-    let clients = u64::from(profile.load.clients);
+fn needed(profile: &Profile, clients: u64) -> u64 {
     let connections = match (profile.backend.http, profile.backend.connections) {
         (HttpVersion::Two, Some(each)) => clients.min(u64::from(each) * profile.backend.urls.len() as u64),
         // How many streams a connection takes is the server's to say; 100 is the least that is recommended to it.
@@ -60,9 +67,13 @@ mod tests {
 
     #[test]
     fn connections_are_counted() {
-        assert_eq!(needed(&profile("", 10_000)), 10_000 + OTHERS);
-        assert_eq!(needed(&profile("http = \"2\"", 10_000)), 102 + OTHERS);
-        assert_eq!(needed(&profile("http = \"2\"\nconnections = 4", 10_000)), 8 + OTHERS);
+        let needed = |more| {
+            let profile = profile(more, 10_000);
+            needed(&profile, clients(&profile))
+        };
+        assert_eq!(needed(""), 10_000 + OTHERS);
+        assert_eq!(needed("http = \"2\""), 102 + OTHERS);
+        assert_eq!(needed("http = \"2\"\nconnections = 4"), 8 + OTHERS);
     }
 
     #[test]

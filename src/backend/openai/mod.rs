@@ -98,7 +98,8 @@ pub fn check(profile: &Profile) -> Result<(), (&'static str, BackendError)> {
     let url = settings.metrics_url.as_deref().unwrap_or_default();
     metrics::check(url).map_err(|why| unavailable("backend.metrics_url", why))?;
     ways(profile).map_err(|(key, why)| unavailable(key, why))?;
-    limits::make_room(profile).map_err(|why| unavailable("load.clients", why))
+    let key = if profile.load.open().is_some() { "load.max_in_flight" } else { "load.clients" };
+    limits::make_room(profile).map_err(|why| unavailable(key, why))
 }
 
 /// How the profile's servers are connected to.

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderMap, LOCATION};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, LOCATION};
 use hyper::http::response::Parts;
 
 use super::fault::{Fault, harmless, text, words};
@@ -22,6 +22,8 @@ pub const ERROR_BODY: usize = 64 * 1024;
 const ERROR_TIME: Duration = Duration::from_secs(5);
 /// The longest answer that comes whole in place of a stream.
 const WHOLE: usize = 64 * 1024 * 1024;
+/// Tells how long a server keeps a resting connection open.
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// Media types of streams. The second ones are wrong, but servers and proxies send them with the right content.
 const STREAMS: [&str; 5] =
     ["text/event-stream", "", "text/plain", "application/octet-stream", "application/x-ndjson"];
@@ -123,7 +125,25 @@ async fn alone(server: &Server, path: &str, body: Option<Vec<u8>>) -> Result<(Pa
         answer => answer,
     };
     let (head, body) = answer.map_err(|unanswered| unanswered.fault)?.into_parts();
+    if let Some(keep_ns) = text(&head.headers, KEEP_ALIVE).and_then(rest) {
+        wire.keep_ns = keep_ns;
+    }
     Ok((head, Exchange::One(Box::new(wire), body)))
+}
+
+/// How long a connection may rest by its server's `Keep-Alive`, in nanoseconds: a second less than the server waits,
+/// because the next request is under way for a while.
+fn rest(keep_alive: &str) -> Option<u64> {
+    let value = |name: &str| {
+        keep_alive
+            .split(',')
+            .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('=')?.trim().parse::<u64>().ok())
+    };
+    if value("max") == Some(0) {
+        return Some(0);
+    }
+    let seconds = value("timeout")?;
+    Some(seconds.saturating_sub(1).saturating_mul(1_000_000_000))
 }
 
 async fn among_others(server: &Server, path: &str, body: Option<Bytes>) -> Result<(Parts, Exchange), Fault> {
@@ -198,4 +218,18 @@ async fn refused(server: &Server, head: &Parts, mut answer: Exchange) -> Fault {
 fn kind(headers: &HeaderMap) -> String {
     let value = text(headers, CONTENT_TYPE).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rest;
+
+    #[test]
+    fn a_connection_rests_a_second_less_than_its_server_waits() {
+        assert_eq!(rest("timeout=5, max=100"), Some(4_000_000_000));
+        assert_eq!(rest("max=3,timeout=1"), Some(0));
+        assert_eq!(rest("timeout=60, max=0"), Some(0));
+        assert_eq!(rest("timeout=soon"), None);
+        assert_eq!(rest(""), None);
+    }
 }

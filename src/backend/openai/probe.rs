@@ -140,6 +140,13 @@ impl<'a> Asker<'a> {
     }
 }
 
+impl Drop for Asker<'_> {
+    /// Connections live in the runtime that they were made in, and that of the load is another.
+    fn drop(&mut self) {
+        self.server.close();
+    }
+}
+
 /// Waits for somebody to give up.
 pub async fn given_up(progress: &dyn Progress) {
     while !progress.cancelled() {

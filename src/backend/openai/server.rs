@@ -129,7 +129,8 @@ impl Server {
     /// If no address takes a connection in time.
     pub async fn wire(&self) -> Result<Wire, Fault> {
         while let Some(mut wire) = self.take_idle() {
-            if wire.is_free().await {
+            let rested_ns = self.clock.now_ns().saturating_sub(wire.read_ns());
+            if rested_ns < wire.keep_ns && wire.is_free().await {
                 return Ok(wire);
             }
         }

@@ -17,6 +17,10 @@ use super::socket::{ReadTime, Socket};
 /// The most that is buffered of a connection; also the longest head of an answer.
 const BUFFER: usize = 64 * 1024;
 
+/// How long a connection may rest where its server does not say: less than the five seconds after which common servers
+/// close one, so that no request meets that moment.
+const KEEP_NS: u64 = 4_000_000_000;
+
 /// A connection, open or ending.
 pub struct Wire {
     sender: SendRequest<Full<Bytes>>,
@@ -25,6 +29,8 @@ pub struct Wire {
     read: ReadTime,
     /// A request was answered over it already.
     pub used: bool,
+    /// How long it may rest between two requests, in nanoseconds.
+    pub keep_ns: u64,
 }
 
 /// A request that got no answer.
@@ -43,7 +49,7 @@ impl Wire {
         let read = socket.read_time();
         let made = Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(socket)).await;
         let (sender, connection) = made.map_err(|error| Fault::broken(&error, "a request was sent"))?;
-        Ok(Self { sender, connection: Some(connection), read, used: false })
+        Ok(Self { sender, connection: Some(connection), read, used: false, keep_ns: KEEP_NS })
     }
 
     /// When the last bytes were read, on the run's clock.

@@ -21,8 +21,9 @@ pub struct Target {
     file: Option<Part>,
 }
 
+/// A file that is there when it is whole, and not before.
 #[derive(Debug)]
-struct Part {
+pub struct Part {
     path: PathBuf,
     part: PathBuf,
     file: File,
@@ -50,17 +51,7 @@ impl Target {
                 )));
             }
         };
-        let cant =
-            |why: &dyn std::fmt::Display| Failure::failed(format!("can't write {}: {why}", path.display()));
-        if path.is_dir() {
-            return Err(cant(&"it is a folder"));
-        }
-        let mut part = path.as_os_str().to_owned();
-        // The process number keeps two of us apart.
-        part.push(format!(".{}.part", std::process::id()));
-        let part = PathBuf::from(part);
-        let file = File::create(&part).map_err(|e| cant(&e))?;
-        Ok(Self { format, file: Some(Part { path: path.to_owned(), part, file, done: false }) })
+        Ok(Self { format, file: Some(Part::open(path)?) })
     }
 
     pub fn format(&self) -> Format {
@@ -72,11 +63,38 @@ impl Target {
     /// # Errors
     /// If it can't be written.
     pub fn write(self, picture: &[u8]) -> Result<Option<PathBuf>, Failure> {
-        let Some(mut part) = self.file else { return Ok(None) };
-        let written = part.file.write_all(picture).and_then(|()| std::fs::rename(&part.part, &part.path));
-        written.map_err(|e| Failure::failed(format!("can't write {}: {e}", part.path.display())))?;
-        part.done = true;
-        Ok(Some(part.path.clone()))
+        self.file.map(|part| part.write(picture)).transpose()
+    }
+}
+
+impl Part {
+    /// Begins to write beside the file's place.
+    ///
+    /// # Errors
+    /// If it can't be written there.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        let cant =
+            |why: &dyn std::fmt::Display| Failure::failed(format!("can't write {}: {why}", path.display()));
+        if path.is_dir() {
+            return Err(cant(&"it is a folder"));
+        }
+        let mut part = path.as_os_str().to_owned();
+        // The process number keeps two of us apart.
+        part.push(format!(".{}.part", std::process::id()));
+        let part = PathBuf::from(part);
+        let file = File::create(&part).map_err(|e| cant(&e))?;
+        Ok(Self { path: path.to_owned(), part, file, done: false })
+    }
+
+    /// Writes all of it, moves it to its place, and gives its path.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn write(mut self, bytes: &[u8]) -> Result<PathBuf, Failure> {
+        let written = self.file.write_all(bytes).and_then(|()| std::fs::rename(&self.part, &self.path));
+        written.map_err(|e| Failure::failed(format!("can't write {}: {e}", self.path.display())))?;
+        self.done = true;
+        Ok(self.path.clone())
     }
 }
 

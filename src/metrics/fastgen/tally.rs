@@ -146,6 +146,16 @@ impl Judge {
         (!self.paces.is_empty()).then(|| self.paces.iter().filter(|p| p.meets(target)).count() as u64)
     }
 
+    /// The requests that it judges, each reduced to its pace.
+    pub fn paces(&self) -> &[Pace] {
+        &self.paces
+    }
+
+    /// Requests / (latest end − earliest start), of which good requests have their share.
+    pub fn measured_rps(&self) -> Option<f64> {
+        self.measured_rps
+    }
+
     /// Effective throughput: measured throughput × share of requests that meet the target.
     pub fn effective_rps(&self, target: &Target) -> Option<f64> {
         let good = self.good(target)?;

@@ -11,6 +11,7 @@
 //! | `layout`, `labels`, `clip` | where everything goes |
 //! | `paint`, `canvas`, `palette`, `font` | painting, on plotters' backends |
 //! | `output` | SVG and PNG |
+//! | `web` | SVG as a part of a page |
 
 mod canvas;
 mod clip;
@@ -26,8 +27,10 @@ mod palette;
 mod scale;
 #[cfg(test)]
 mod tests;
+pub(super) mod web;
 
 pub use figure::{Axis, Extent, Figure, Limits, Look, Mark, Panel, Point, Series, Style, Unit};
 pub use fit::{MAX_DEGREE, Polynomial};
-pub use kinds::{ChartError, Fit, Kind, Options, Recorded, plot};
+pub(super) use font::harmless;
+pub use kinds::{ChartError, Fit, Kind, Loads, Options, Recorded, plot};
 pub use output::{Paper, PictureError, png, svg};

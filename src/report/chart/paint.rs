@@ -288,7 +288,7 @@ impl<B: DrawingBackend> Painter<'_, B> {
 }
 
 /// Whether lines get markers: where there are several that only colours would tell apart.
-fn marked(series: &[Series]) -> bool {
+pub fn marked(series: &[Series]) -> bool {
     let lines = series.iter().filter(|s| s.style == Style::Line && s.look != Look::Plain);
     let mut looks: Vec<Look> = lines.map(|s| s.look).collect();
     looks.sort_unstable();

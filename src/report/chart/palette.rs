@@ -18,7 +18,7 @@ pub struct Palette {
     pub faint: Rgb,
     pub grid: Rgb,
     pub axis: Rgb,
-    looks: [Rgb; 7],
+    looks: [Rgb; Palette::LOOKS],
 }
 
 /// For paper.
@@ -82,10 +82,13 @@ const MARKERS: [Marker; 8] = [
 ];
 
 impl Palette {
+    /// So many colours, over and over.
+    pub const LOOKS: usize = 7;
+
     /// The colour of a look.
     pub fn color(&self, look: Look) -> Rgb {
         match look {
-            Look::Number(n) => self.looks[n % self.looks.len()],
+            Look::Number(n) => self.looks[n % Self::LOOKS],
             Look::Plain => self.faint,
         }
     }

@@ -178,8 +178,8 @@ impl Asked {
             server
         } else {
             let ways = self.ways.clone()?;
-            let found = Server::find(self.target.clone(), self.headers.clone(), ways, self.clock);
-            found.map_err(|fault| fault.message)?
+            Server::find(self.target.clone(), self.headers.clone(), ways, self.clock)
+                .map_err(|fault| fault.message)?
         };
         // Given up in the midst of it, the server goes with its connections.
         let answer = get(&server, &self.target.prefix).await;

@@ -56,7 +56,8 @@ impl Loads {
         }
     }
 
-    fn words(self) -> &'static str {
+    /// What the numbers are.
+    pub fn words(self) -> &'static str {
         match (self.clients, self.rates) {
             (true, true) => "clients, or requests/s offered",
             (false, true) => "requests/s offered",

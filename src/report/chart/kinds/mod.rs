@@ -12,6 +12,7 @@ mod tests;
 mod timeline;
 
 use super::figure::{Figure, Limits, Series, Style};
+pub use curves::Loads;
 pub use recorded::Recorded;
 
 use crate::report::fastgen::Validator;
