@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fastgen_tui::backend::{Backend, Gauges, Place};
+use fastgen_tui::clock::Clock;
 use fastgen_tui::event::Outcome;
 
 use super::server::Server;
@@ -59,14 +60,17 @@ async fn servers_that_hang_talk_nonsense_or_have_none_hinder_nobody() {
     let server = Server::start();
     for scenario in ["hanging", "garbage", "absent"] {
         let backend = load(&server.url("plain"), &at(&server, scenario));
-        // Beyond the second after which they are asked again.
-        for _ in 0..12 {
+        let clock = Clock::start();
+        while clock.now_ns() < 1_200_000_000 {
+            let asked = clock.now_ns();
             assert_eq!(backend.gauges(), Gauges::default(), "{scenario}");
+            assert!(clock.now_ns() - asked < 100_000_000, "{scenario}: readings wait for nobody");
             let story = tell(&*backend, 3).await;
             assert_eq!(story.end.outcome, Outcome::Completed, "{scenario}: {:?}", story.end.error);
-            tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        let ended = clock.now_ns();
         backend.shutdown();
+        assert!(clock.now_ns() - ended < 2_000_000_000, "{scenario}: the end waits for one answer at most");
     }
 }
 
