@@ -80,13 +80,23 @@ impl Spread {
     }
 }
 
+/// A reading without the digits that a wider type would make up.
+pub fn shortest(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or_else(|_| f64::from(number))
+}
+
+/// A share in %, which a recording has to four decimals.
+pub fn percent(share: f32) -> f64 {
+    (shortest(share) * 1e4).round() / 100.0
+}
+
 /// The readings of a window in which so many output tokens were made; `None` without any.
 pub fn system(samples: &[Sample], window: Span, output_tokens: u64) -> Option<SystemReport> {
     let inside: Vec<&Sample> = samples.iter().filter(|sample| window.has(sample.at_ns)).collect();
     if inside.is_empty() {
         return None;
     }
-    let floats = |of: fn(&Sample) -> Option<f32>| Spread::of(inside.iter().map(|s| of(s).map(f64::from)));
+    let floats = |of: fn(&Sample) -> Option<f32>| Spread::of(inside.iter().map(|s| of(s).map(shortest)));
     let bytes = |of: fn(&Sample) -> Option<u64>| Spread::of(inside.iter().map(|s| of(s).map(|n| n as f64)));
     let power_w = floats(|s| s.power_w);
     let joules = power_w.mean.map(|watts| watts * window.seconds());
@@ -119,15 +129,15 @@ fn engine(inside: &[&Sample]) -> EngineReport {
     let queries = grown(|s| s.engine.prefix_cache_queries);
     let counted = match (hits, queries) {
         (Some(hits), Some(queries)) => (queries > 0).then(|| hits as f64 / queries as f64 * 100.0),
-        _ => spread(|s| s.engine.prefix_cache_hit_rate.map(|rate| f64::from(rate) * 100.0)).mean,
+        _ => spread(|s| s.engine.prefix_cache_hit_rate.map(percent)).mean,
     };
     EngineReport {
         running: spread(|s| s.engine.running.map(f64::from)),
         waiting: spread(|s| s.engine.waiting.map(f64::from)),
-        kv_cache_percent: spread(|s| s.engine.kv_cache_used.map(|part| f64::from(part) * 100.0)),
+        kv_cache_percent: spread(|s| s.engine.kv_cache_used.map(percent)),
         prefix_cache_hit_percent: counted,
         preemptions: grown(|s| s.engine.preemptions),
-        tokens_per_s: spread(|s| s.engine.tokens_per_s.map(f64::from)),
+        tokens_per_s: spread(|s| s.engine.tokens_per_s.map(shortest)),
     }
 }
 
@@ -137,8 +147,7 @@ fn gpus(inside: &[&Sample]) -> Vec<GpuReport> {
 }
 
 fn gpu(readings: &[&GpuSample]) -> GpuReport {
-    let floats =
-        |of: fn(&GpuSample) -> Option<f32>| Spread::of(readings.iter().map(|g| of(g).map(f64::from)));
+    let floats = |of: fn(&GpuSample) -> Option<f32>| Spread::of(readings.iter().map(|g| of(g).map(shortest)));
     let told: Vec<_> = readings.iter().filter_map(|g| g.throttled_by.as_ref()).collect();
     let mut reasons = BTreeMap::new();
     for reason in told.iter().copied().flatten() {

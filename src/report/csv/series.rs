@@ -4,6 +4,7 @@ use super::{ExportError, Output, Row};
 use crate::event::Sample;
 use crate::report::run::Run;
 use crate::report::seconds::{self, Second, index};
+use crate::report::system::{percent, shortest};
 
 pub const HEADER: &str = "run,stage,at_s,requests_in_flight,requests_completed,requests_failed,\
     output_tokens_per_s,input_tokens_per_s,ttft_p50_s,ttft_p99_s,itl_p50_s,itl_p99_s,cpu_percent,rss_bytes,\
@@ -49,12 +50,10 @@ fn readings(row: &mut Row, sample: Option<&Sample>) {
     row.whole_or_empty(gpus.iter().filter_map(|g| g.memory_used_bytes).reduce(|a, b| a + b));
     row.float(gpus.iter().filter_map(|g| g.power_w).map(one).reduce(|a, b| a + b));
     let engine = sample.map(|s| s.engine).unwrap_or_default();
-    // From the shortest digits of the share, or a percentage of many digits would come of it.
-    let percent = |share: Option<f32>| share.map(|share| (one(share) * 1e4).round() / 100.0);
     row.whole_or_empty(engine.running.map(u64::from));
     row.whole_or_empty(engine.waiting.map(u64::from));
-    row.float(percent(engine.kv_cache_used));
-    row.float(percent(engine.prefix_cache_hit_rate));
+    row.float(engine.kv_cache_used.map(percent));
+    row.float(engine.prefix_cache_hit_rate.map(percent));
     row.whole_or_empty(engine.preemptions);
     row.float(engine.tokens_per_s.map(one));
     row.float(sample.and_then(|s| s.engine_cpu_percent).map(one));
@@ -63,9 +62,4 @@ fn readings(row: &mut Row, sample: Option<&Sample>) {
     for reading in [|s: &Sample| s.load_1m, |s: &Sample| s.cpu_power_w, |s: &Sample| s.power_w] {
         row.float(sample.and_then(reading).map(one));
     }
-}
-
-/// A reading without the digits that a wider type would make up.
-fn shortest(number: f32) -> f64 {
-    number.to_string().parse().unwrap_or_else(|_| f64::from(number))
 }

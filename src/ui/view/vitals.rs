@@ -114,7 +114,13 @@ fn host(sample: &Sample, cx: &Cx<'_>) -> Group {
         ("engine's power", watts(sample.power_w)),
         ("energy per token", shown(energy_j_per_token(cx.snap), "J")),
     ]);
-    Group { title: "Host".into(), about: format!("{} cores", sample.core_percent.len()), facts }
+    // Older recordings tell no cores apart.
+    let about = match sample.core_percent.len() {
+        0 => String::new(),
+        1 => "1 core".into(),
+        n => format!("{n} cores"),
+    };
+    Group { title: "Host".into(), about, facts }
 }
 
 fn of_gpu(i: usize, gpu: &GpuSample) -> Group {
