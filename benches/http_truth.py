@@ -35,9 +35,10 @@ def percentile(values, share):
     return values[low] + (values[min(low + 1, len(values) - 1)] - values[low]) * (at - low)
 
 
-def truth(path):
+def truth(path, warmup):
+    """All but the first requests: they warm up, and are over before the first that is measured is sent."""
     first, gaps = [], []
-    for line in open(path):
+    for line in list(open(path))[warmup:]:
         times = json.loads(line)["t_us"]
         first.append(times[0] / 1e3)
         gaps.extend((b - a) / 1e3 for a, b in zip(times, times[1:]))
@@ -65,7 +66,8 @@ def measure(streams, folder):
         "load.clients": streams,
         "workload.output_tokens": options.tokens,
         "workload.prompt_tokens": 32,
-        "load.warmup_requests_per_client": 0,
+        # Connections are made meanwhile, as in every run: the first wave of them is in no figure.
+        "load.warmup_requests_per_client": 1,
         "load.start_jitter": "0s",
     }
     sets = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
@@ -77,7 +79,7 @@ def measure(streams, folder):
     if status.returncode not in (0, 4):
         sys.exit(status.stderr.decode())
     subprocess.run([program, "export", f"{folder}/x.jsonl.zst", "--csv", f"{folder}/csv"], check=True, capture_output=True)
-    return truth(f"{folder}/truth.jsonl"), seen(folder)
+    return truth(f"{folder}/truth.jsonl", streams), seen(folder)
 
 
 for streams in map(int, options.streams.split(",")):
