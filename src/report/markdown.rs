@@ -75,16 +75,7 @@ fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
         }
     }
     if let Some(sla) = &stage.sla {
-        let mut limits = Table::new(["SLA", "limit s", "measured s", "share %", "verdict"]);
-        for t in &sla.thresholds {
-            limits.row(vec![
-                t.threshold.clone(),
-                table::number(Some(t.limit_s), 4),
-                table::number(t.value_s, 4),
-                table::number(t.share.map(|s| s * 100.0), 1),
-                if t.met { "met" } else { "**missed**" }.into(),
-            ]);
-        }
+        let limits = table::thresholds(sla, ["SLA", "verdict"], "**missed**");
         push_table(out, &limits);
     }
 }

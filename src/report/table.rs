@@ -1,7 +1,7 @@
 //! Tables of text cells, and how numbers are written in reports for people.
 
 use super::definitions::RedefinedLatency;
-use super::figures::{Latency, Report, StageReport, Throughput};
+use super::figures::{Latency, Report, SlaReport, StageReport, Throughput};
 use super::stats::Stats;
 use super::{Show, Window};
 
@@ -24,6 +24,21 @@ impl Table {
     pub fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
+}
+
+/// The thresholds of `[sla]`, a row each. `names`: the first and the last column's; `missed`: the word for one that was.
+pub fn thresholds(sla: &SlaReport, names: [&str; 2], missed: &str) -> Table {
+    let mut limits = Table::new([names[0], "limit s", "measured s", "share %", names[1]]);
+    for t in &sla.thresholds {
+        limits.row(vec![
+            t.threshold.clone(),
+            number(Some(t.limit_s), 4),
+            number(t.value_s, 4),
+            number(t.share.map(|s| s * 100.0), 1),
+            if t.met { "met" } else { missed }.into(),
+        ]);
+    }
+    limits
 }
 
 /// A number with so many decimals.

@@ -104,16 +104,7 @@ fn push_errors(out: &mut String, window: &Window) {
 
 fn push_sla(out: &mut String, stage: &StageReport) {
     let Some(sla) = &stage.sla else { return };
-    let mut limits = Table::new(["SLA", "limit s", "measured s", "share %", ""]);
-    for t in &sla.thresholds {
-        limits.row(vec![
-            t.threshold.clone(),
-            table::number(Some(t.limit_s), 4),
-            table::number(t.value_s, 4),
-            table::number(t.share.map(|s| s * 100.0), 1),
-            if t.met { "met" } else { "MISSED" }.into(),
-        ]);
-    }
+    let limits = table::thresholds(sla, ["SLA", ""], "MISSED");
     out.push('\n');
     push_table(out, &limits);
 }

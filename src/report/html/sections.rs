@@ -289,16 +289,7 @@ fn stage(out: &mut String, stage: &StageReport, show: Show) {
         push_table(out, &caption.unwrap_or_default(), &unnamed_first(&made));
     }
     if let Some(sla) = &stage.sla {
-        let mut limits = Table::new(["threshold", "limit s", "measured s", "share %", "verdict"]);
-        for t in &sla.thresholds {
-            limits.row(vec![
-                t.threshold.clone(),
-                table::number(Some(t.limit_s), 4),
-                table::number(t.value_s, 4),
-                table::number(t.share.map(|s| s * 100.0), 1),
-                if t.met { "met" } else { "missed" }.into(),
-            ]);
-        }
+        let limits = table::thresholds(sla, ["threshold", "verdict"], "missed");
         push_table(out, "SLA", &limits);
     }
     out.push_str("</details>\n");
