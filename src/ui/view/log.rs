@@ -8,7 +8,7 @@ use super::{Cx, Hits};
 use crate::event::Level;
 use crate::ui::format::clock_ms;
 use crate::ui::theme::Role;
-use crate::ui::widget::{panel, text, text_right};
+use crate::ui::widget::{focused, text, text_right};
 use crate::ui::{rows, sanitize, search};
 
 fn level(level: Level) -> (&'static str, Role) {
@@ -41,7 +41,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     if state.up > 0 {
         title.push(Span::styled("  End follows", theme.bold(Role::Warn)));
     }
-    let inner = panel(buf, area, "Log", &Line::from(title), theme);
+    let inner = focused(buf, area, "Log", &Line::from(title), theme);
     let page = usize::from(inner.height);
     hits.page = page;
     let up = state.up.min(lines.len().saturating_sub(page));
