@@ -29,9 +29,10 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
         let found = search::matches(cx.snap, cx.ui);
         let lines = rows::levelled(cx.snap, state);
         let at = state.found.as_ref().and_then(|f| lines.iter().rposition(|l| *l == f));
-        let words = match state.all {
-            true => search::told(&state.filter, &found, at.unwrap_or(usize::MAX)).unwrap_or_default(),
-            false => format!("filter {}  ", sanitize::line(&state.filter)),
+        let words = if state.all {
+            search::told(&state.filter, &found, at.unwrap_or(usize::MAX)).unwrap_or_default()
+        } else {
+            format!("filter {}  ", sanitize::line(&state.filter))
         };
         title.push(Span::styled(words, theme.bold(Role::Warn)));
     }
