@@ -3,7 +3,10 @@
 //! It sees [`crate::metrics::Snapshot`] through a [`Session`] and nothing of the load, the backends or the
 //! files. A live run and a replay are both sessions, so both are shown by the very same screens.
 
+mod events;
 mod format;
+#[cfg(test)]
+mod fuzz;
 mod input;
 mod keymap;
 mod rows;
@@ -14,6 +17,8 @@ mod svg;
 mod terminal;
 pub mod theme;
 mod tracks;
+#[cfg(test)]
+mod traffic;
 mod update;
 pub mod view;
 mod widget;
