@@ -58,7 +58,12 @@ pub fn restore_all() {
         Err(poisoned) => poisoned.into_inner().take(),
     };
     if let Some(mut saved) = saved {
-        let mut last = if CUT.swap(false, Ordering::Relaxed) { vec![CANCEL] } else { Vec::new() };
+        let mut last = vec![];
+        if CUT.swap(false, Ordering::Relaxed) {
+            // It reads too slowly, or not at all: the rest of the picture must not stand in the way of what follows.
+            let _ = tcflush(&saved.tty, QueueSelector::OFlush);
+            last.push(CANCEL);
+        }
         // Nothing can be done about a terminal that is gone.
         let _ = queue!(
             last,
@@ -69,7 +74,6 @@ pub fn restore_all() {
             Show
         );
         if !say(&mut saved.out, &last) {
-            // It doesn't read. What it was to show before is not worth having; this is, once it reads again.
             let _ = tcflush(&saved.tty, QueueSelector::OFlush);
             last.insert(0, CANCEL);
             say(&mut saved.out, &last);

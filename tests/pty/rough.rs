@@ -77,6 +77,8 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_gives_it_back() {
     terminal.wait_for("interrupted");
     terminal.keys("q");
     terminal.wait_for("recorded: ");
+    // Until it has ended it takes what is typed.
+    terminal.wait_until("the shell's prompt", |text| text.trim_end().ends_with('$'));
     terminal.keys("exit\n");
     let (_, _, screen) = terminal.ended();
     assert_restored(&screen);
