@@ -320,7 +320,7 @@ fn session(t: &mut Tape, replay: bool, theme: &Theme) {
     ]);
     let mut ui = UiState { screen: t.pick(&Screen::ALL), ..UiState::default() };
     let mut pending = Vec::new();
-    for _ in 0..1 + t.below(6) {
+    for _ in 0..=t.below(6) {
         let snap = snapshot(t, &mut aggregator);
         let transport = replay.then(|| Transport {
             at_ns: t.ns(),
@@ -330,7 +330,7 @@ fn session(t: &mut Tape, replay: bool, theme: &Theme) {
         });
         let over = t.below(4) == 0;
         let picture = Picture { snap: &snap, title: &title, recording: &recording, transport, over };
-        for _ in 0..1 + t.below(12) {
+        for _ in 0..=t.below(12) {
             let size = size(t);
             let mut buffer = Buffer::empty(Rect::new(0, 0, size.0, size.1));
             let hits: Hits = draw(&mut buffer, &picture, &ui, theme);
