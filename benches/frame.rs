@@ -1,6 +1,7 @@
 //! What a frame costs: every screen at 200×60 with 512 clients, drawn and compared with the frame before; Latency with
 //! ten million tokens behind it, System with the readings of an engine, a host and two GPUs.
 
+#[allow(clippy::unwrap_used, reason = "a bench that can't go on fails")]
 #[path = "../tests/support/readings.rs"]
 mod readings;
 #[path = "../tests/support/sample.rs"]
