@@ -1,5 +1,9 @@
-//! What a frame costs: every screen at 200×60 with 512 clients, drawn and compared with the frame before.
+//! What a frame costs: every screen at 200×60 with 512 clients, drawn and compared with the frame before; Latency with
+//! ten million tokens behind it, System with the readings of an engine, a host and two GPUs.
 
+#[allow(clippy::unwrap_used, reason = "a bench that can't go on fails")]
+#[path = "../tests/support/readings.rs"]
+mod readings;
 #[path = "../tests/support/sample.rs"]
 mod sample;
 
@@ -20,11 +24,15 @@ fn picture(s: &sample::Sampled) -> Picture<'_> {
 const FRAMES: usize = 2000;
 
 fn frames(c: &mut Criterion) {
-    let s = sample::running(512);
+    let (usual, long, engine) = (sample::running(512), behind(), readings::running());
     let theme = load("dusk", None, Depth::True).expect("a bundled theme loads");
-    let picture = picture(&s);
     let area = Rect::new(0, 0, 200, 60);
     for screen in Screen::ALL {
+        let picture = picture(match screen {
+            Screen::Latency => &long,
+            Screen::System => &engine,
+            _ => &usual,
+        });
         let ui = UiState { screen, ..UiState::default() };
         let before = Buffer::empty(area);
         let frame = || {
@@ -69,12 +77,18 @@ fn curve(c: &mut Criterion) {
     });
 }
 
-/// The screen Latency with ten million tokens over ten hours behind it, on each figure.
-fn latency(c: &mut Criterion) {
+/// Ten million tokens over ten hours behind it.
+fn behind() -> sample::Sampled {
     let hours = 36_000_000_000_000;
     let mut s = sample::running(512);
     s.snap.heat = sample::heat(hours, 250_000).heat;
     s.snap.at_ns = hours;
+    s
+}
+
+/// The screen Latency with ten million tokens over ten hours behind it, on each figure.
+fn latency(c: &mut Criterion) {
+    let s = behind();
     let theme = load("dusk", None, Depth::True).expect("a bundled theme loads");
     let picture = picture(&s);
     for figure in HeatFigure::ALL {

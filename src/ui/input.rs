@@ -50,6 +50,7 @@ pub fn decode(bytes: &mut Vec<u8>) -> Vec<Event> {
     let mut at = 0;
     while at < bytes.len() {
         let (used, event) = match bytes[at] {
+            0x1b if bytes[at..].starts_with(PASTE) => paste(&bytes[at..]),
             0x1b => escape(&bytes[at..]),
             _ => plain(&bytes[at..]),
         };
@@ -60,10 +61,43 @@ pub fn decode(bytes: &mut Vec<u8>) -> Vec<Event> {
         at += used;
     }
     bytes.drain(..at);
-    if bytes.len() > LONGEST_SEQUENCE {
+    if bytes.starts_with(PASTE) {
+        shorten_paste(bytes);
+    } else if bytes.len() > LONGEST_SEQUENCE {
         bytes.clear();
     }
     events
+}
+
+/// What terminals put around pasted text.
+const PASTE: &[u8] = b"\x1b[200~";
+const PASTE_END: &[u8] = b"\x1b[201~";
+/// Bytes of a paste that are kept: more than any text field takes.
+const MOST_PASTED: usize = 4096;
+
+/// Pasted text, once it is there to its end. A Ctrl-C at the end of what was read gives up one that has no end.
+fn paste(bytes: &[u8]) -> (usize, Option<Event>) {
+    let body = &bytes[PASTE.len()..];
+    if let Some(end) = body.windows(PASTE_END.len()).position(|w| w == PASTE_END) {
+        let text = String::from_utf8_lossy(&body[..end.min(MOST_PASTED)]).into_owned();
+        return (PASTE.len() + end + PASTE_END.len(), Some(Event::Paste(text)));
+    }
+    match body.last() {
+        Some(0x03) => (bytes.len(), key(KeyCode::Char('c'), KeyModifiers::CONTROL)),
+        _ => (0, None),
+    }
+}
+
+/// Keeps the beginning of a long paste, and as much of its end as may be the beginning of the mark there.
+fn shorten_paste(bytes: &mut Vec<u8>) {
+    let (most, tail) = (PASTE.len() + MOST_PASTED, PASTE_END.len() - 1);
+    if bytes.len() > most + tail + 1 {
+        let end = bytes.split_off(bytes.len() - tail);
+        bytes.truncate(most);
+        // So that beginning and end don't make a mark together.
+        bytes.push(0);
+        bytes.extend_from_slice(&end);
+    }
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "every caller gives maybe an event")]
@@ -206,7 +240,33 @@ mod tests {
         assert_eq!(keys(b"\x1b"), [(KeyCode::Esc, none)]);
         assert_eq!(keys("é".as_bytes()), [(KeyCode::Char('é'), none)]);
         assert_eq!(keys(b"\x1b[1;5C"), [(KeyCode::Right, KeyModifiers::CONTROL)]);
-        assert_eq!(keys(b"\x1b[200~x"), [(KeyCode::Char('x'), none)]);
+        assert_eq!(keys(b"\x1b[I\x1b[O\x1b[201~"), [], "focus, and the end of no paste");
+    }
+
+    fn pasted(parts: &[&[u8]]) -> (Vec<Event>, usize) {
+        let (mut pending, mut events) = (Vec::new(), Vec::new());
+        for part in parts {
+            pending.extend_from_slice(part);
+            events.extend(decode(&mut pending));
+        }
+        (events, pending.len())
+    }
+
+    #[test]
+    fn a_paste_is_one_event_however_it_arrives() {
+        let paste = |text: &str| Event::Paste(text.into());
+        assert_eq!(pasted(&[b"\x1b[200~qq\r\x1b[A\x1b[201~"]), (vec![paste("qq\r\x1b[A")], 0));
+        assert_eq!(pasted(&[b"\x1b[200~a", b"b\x1b[20", b"1~"]), (vec![paste("ab")], 0));
+        assert_eq!(
+            pasted(&[b"\x1b[200~a\x03"]),
+            (vec![Event::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL,))], 0)
+        );
+        let long = vec![b'x'; 1 << 20];
+        let (events, _) = pasted(&[b"\x1b[200~", &long, &long, b"\x1b[201~"]);
+        assert_eq!(events.len(), 1);
+        assert!(
+            matches!(&events[0], Event::Paste(text) if text.starts_with("xxx") && text.len() <= MOST_PASTED)
+        );
     }
 
     #[test]
@@ -235,7 +295,7 @@ mod tests {
         fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut pending = bytes;
             decode(&mut pending);
-            prop_assert!(pending.len() <= LONGEST_SEQUENCE);
+            prop_assert!(pending.len() <= LONGEST_SEQUENCE || pending.starts_with(PASTE));
         }
     }
 }

@@ -75,6 +75,10 @@ pub enum Command {
     Quit,
     /// Ctrl-C: as `Quit`, and the exit status tells.
     Interrupt,
+    /// Back to the shell, until it lets the job go on.
+    Suspend,
+    /// The whole screen anew, after something else wrote on it.
+    Redraw,
     /// Replay: speed by this factor.
     Faster(f64),
     /// Replay: this speed.
@@ -144,11 +148,13 @@ const fn bind(keys: &'static str, hint: &'static str, about: &'static str, place
 }
 
 /// Every key, in the order of the help.
-pub const BINDINGS: [Binding; 45] = [
+pub const BINDINGS: [Binding; 47] = [
     bind("1–7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
     bind("?", "help", "this help", Place::Everywhere),
     bind(":", "commands", "all commands by name, with completion", Place::Everywhere),
     bind("q ^C", "quit", "end gracefully; again: at once", Place::Everywhere),
+    bind("^Z", "", "suspend, load and all; `fg` goes on", Place::Everywhere),
+    bind("^L", "", "draw the whole screen anew", Place::Everywhere),
     bind("t", "theme", "next theme", Place::Everywhere),
     bind("p", "freeze", "freeze the view; the load goes on", Place::Everywhere),
     bind("m", "mark", "set a mark with a note", Place::LiveRun),
@@ -199,7 +205,12 @@ pub const ARROW_SEEK_NS: i64 = 5_000_000_000;
 pub fn command(key: KeyEvent) -> Option<Command> {
     let shift = key.modifiers.contains(KeyModifiers::SHIFT);
     if key.modifiers.contains(KeyModifiers::CONTROL) {
-        return (key.code == KeyCode::Char('c')).then_some(Command::Interrupt);
+        return match key.code {
+            KeyCode::Char('c') => Some(Command::Interrupt),
+            KeyCode::Char('z') => Some(Command::Suspend),
+            KeyCode::Char('l') => Some(Command::Redraw),
+            _ => None,
+        };
     }
     Some(match key.code {
         KeyCode::Char(c) => return letter(c),
@@ -304,6 +315,8 @@ mod tests {
                     "S-Tab" => (KeyCode::BackTab, KeyModifiers::NONE),
                     "space" => (KeyCode::Char(' '), KeyModifiers::NONE),
                     "^C" => (KeyCode::Char('c'), KeyModifiers::CONTROL),
+                    "^Z" => (KeyCode::Char('z'), KeyModifiers::CONTROL),
+                    "^L" => (KeyCode::Char('l'), KeyModifiers::CONTROL),
                     "←" => (KeyCode::Left, KeyModifiers::NONE),
                     "→" => (KeyCode::Right, KeyModifiers::NONE),
                     "↑" => (KeyCode::Up, KeyModifiers::NONE),

@@ -4,7 +4,10 @@
 //! files. A live run and a replay are both sessions, so both are shown by the very same screens.
 
 mod copy;
+mod events;
 mod format;
+#[cfg(test)]
+mod fuzz;
 mod input;
 mod keymap;
 mod palette;
@@ -17,6 +20,8 @@ mod svg;
 mod terminal;
 pub mod theme;
 mod tracks;
+#[cfg(test)]
+mod traffic;
 mod update;
 pub mod view;
 mod widget;

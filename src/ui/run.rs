@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use crossterm::event::{Event, MouseButton, MouseEventKind};
+use crossterm::event::Event;
 use ratatui::buffer::Buffer;
 
 use super::state::UiState;
 use super::terminal::Terminal;
 use super::theme::{self, Depth, Theme, ThemeError};
-use super::update::{Effect, Sight, palette_key, typed, update};
+use super::update::{Effect, Sight};
 use super::view::{self, Hits, Picture};
-use super::{Action, Recording, Session, Title, Transport, input, keymap};
+use super::{Action, Recording, Session, Title, Transport, events, input};
 use crate::clock::Clock;
 use crate::metrics::Snapshot;
 
@@ -64,6 +64,8 @@ pub fn run(session: &dyn Session, options: &Options, tty: File) -> Result<(), Ui
 
 /// Frames at least this often, so that a still picture is known to be alive.
 const SLOWEST_FRAME_NS: u64 = 1_000_000_000;
+/// How soon the rest of a frame is offered to a terminal that took a part of it.
+const REST_OF_FRAME: Duration = Duration::from_millis(3);
 /// How long a word stays in the footer.
 const FLASH_NS: u64 = 3_000_000_000;
 
@@ -86,6 +88,8 @@ struct Dashboard<'a> {
     quit: bool,
     /// What threads that write pictures have to say.
     said: (Sender<String>, Receiver<String>),
+    /// Ctrl-Z was pressed.
+    suspend: bool,
 }
 
 impl<'a> Dashboard<'a> {
@@ -108,6 +112,7 @@ impl<'a> Dashboard<'a> {
             drawn_ns: 0,
             quit: false,
             said: bounded(WORDS),
+            suspend: false,
         }
     }
 
@@ -116,7 +121,8 @@ impl<'a> Dashboard<'a> {
         self.draw()?;
         loop {
             let spent = Duration::from_nanos(self.clock.now_ns().saturating_sub(self.drawn_ns));
-            match keys.recv_timeout(frame.checked_sub(spent).unwrap_or(frame)) {
+            let wait = frame.checked_sub(spent).unwrap_or(frame);
+            match keys.recv_timeout(if self.terminal.is_taking() { wait.min(REST_OF_FRAME) } else { wait }) {
                 Ok(event) => self.event(&event),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
@@ -134,8 +140,13 @@ impl<'a> Dashboard<'a> {
             if self.quit {
                 return Ok(());
             }
+            if self.suspend {
+                self.suspend()?;
+            }
             let since = self.clock.now_ns().saturating_sub(self.drawn_ns);
-            if since >= SLOWEST_FRAME_NS || (self.dirty && Duration::from_nanos(since) >= frame) {
+            let due = since >= SLOWEST_FRAME_NS || (self.dirty && Duration::from_nanos(since) >= frame);
+            // A terminal that hasn't taken the last frame gets no other: it shows the newest one once it reads again.
+            if self.terminal.ready()? && due {
                 self.draw()?;
             }
         }
@@ -158,6 +169,7 @@ impl<'a> Dashboard<'a> {
             self.ui.flash = None;
             self.dirty = true;
         }
+        self.dirty |= self.terminal.was_continued();
         if self.terminal.size().is_ok_and(|area| area != self.terminal.area()) {
             self.dirty = true;
         }
@@ -173,20 +185,7 @@ impl<'a> Dashboard<'a> {
             over: self.shown_rest.2,
         };
         self.hits = view::draw(&mut buffer, &picture, &self.ui, &self.theme);
-        self.ui.page = self.hits.page.max(1);
-        match self.ui.screen {
-            super::state::Screen::Clients => {
-                self.ui.client_offset = self.hits.offset;
-                self.ui.lanes.span_ns = self.hits.lanes_ns;
-            }
-            super::state::Screen::Requests if self.ui.requests.open.is_some() => {
-                self.ui.requests.scroll = self.hits.offset;
-            }
-            super::state::Screen::Requests => self.ui.requests.offset = self.hits.offset,
-            super::state::Screen::System => self.ui.system = self.hits.offset,
-            super::state::Screen::Latency => self.ui.latency.axis = self.hits.axis,
-            _ => {}
-        }
+        events::remember(&mut self.ui, &self.hits);
         self.terminal.show(buffer)?;
         self.dirty = false;
         self.drawn_ns = self.clock.now_ns();
@@ -195,37 +194,33 @@ impl<'a> Dashboard<'a> {
 
     fn event(&mut self, event: &Event) {
         self.dirty = true;
-        let command = match event {
-            Event::Key(key) if self.ui.prompt.is_some() => {
-                let effects = typed(&mut self.ui, *key);
-                return self.carry_out(effects);
-            }
-            Event::Key(key) if self.ui.palette.is_some() => {
-                let sight = Sight { snap: &self.snap, transport: self.shown_rest.0, over: self.shown_rest.2 };
-                let effects = palette_key(&mut self.ui, *key, sight);
-                return self.carry_out(effects);
-            }
-            Event::Key(key) => keymap::command(*key),
-            // What lies under the list of commands is not to be clicked through it.
-            Event::Mouse(_) if self.ui.palette.is_some() => None,
-            Event::Mouse(mouse) => match mouse.kind {
-                MouseEventKind::ScrollUp | MouseEventKind::ScrollDown => Some(keymap::wheel(
-                    mouse.kind == MouseEventKind::ScrollUp,
-                    mouse.modifiers,
-                    self.ui.screen,
-                )),
-                MouseEventKind::Down(MouseButton::Left) | MouseEventKind::Drag(MouseButton::Left) => {
-                    self.hits.at(mouse.column, mouse.row)
-                }
-                _ => None,
-            },
-            _ => None,
-        };
-        if let Some(command) = command {
-            let sight = Sight { snap: &self.snap, transport: self.shown_rest.0, over: self.shown_rest.2 };
-            let effects = update(&mut self.ui, &command, sight);
-            self.carry_out(effects);
+        let sight = Sight { snap: &self.snap, transport: self.shown_rest.0, over: self.shown_rest.2 };
+        let effects = events::heard(&mut self.ui, &self.hits, event, sight);
+        self.carry_out(effects);
+    }
+
+    /// Gives the terminal back and stops until the shell lets the job go on; then takes it again.
+    fn suspend(&mut self) -> Result<(), UiError> {
+        self.suspend = false;
+        let transport = self.session.transport();
+        let played = transport.is_some_and(|t| t.playing);
+        if played {
+            // Or it would jump by the time that it stood still.
+            self.session.act(Action::TogglePause);
+            let halted = || self.session.transport().is_none_or(|t| !t.playing);
+            (0..20).take_while(|_| !halted()).for_each(|_| std::thread::sleep(Duration::from_millis(10)));
         }
+        let before_ns = self.clock.now_ns();
+        self.terminal.suspend()?;
+        let stood_s = self.clock.now_ns().saturating_sub(before_ns) as f64 / 1e9;
+        if played {
+            self.session.act(Action::TogglePause);
+        } else if transport.is_none() && !self.session.over() {
+            // The load stood still with the rest of the process.
+            self.session.act(Action::Mark(format!("suspended for {stood_s:.1} s")));
+        }
+        self.dirty = true;
+        Ok(())
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
@@ -237,6 +232,8 @@ impl<'a> Dashboard<'a> {
                 Effect::Say(text) => self.say(text),
                 Effect::NextTheme => self.next_theme(),
                 Effect::UseTheme(name) => self.use_theme(&name),
+                Effect::Suspend => self.suspend = true,
+                Effect::Redraw => self.terminal.redraw(),
                 Effect::Copy => self.copy(),
                 Effect::Picture => self.take_picture(),
             }

@@ -44,6 +44,10 @@ pub enum Effect {
     Copy,
     /// The screen as a file.
     Picture,
+    /// Back to the shell.
+    Suspend,
+    /// The next frame whole.
+    Redraw,
     /// A word in the footer.
     Say(String),
     Quit,
@@ -53,7 +57,7 @@ pub enum Effect {
 pub fn update(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effect> {
     if ui.help {
         ui.help = false;
-        if !matches!(command, Command::Quit | Command::Interrupt) {
+        if !matches!(command, Command::Quit | Command::Interrupt | Command::Suspend | Command::Redraw) {
             return Vec::new();
         }
     }
@@ -76,6 +80,8 @@ pub fn update(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effe
             vec![Effect::Freeze(ui.frozen)]
         }
         Command::Theme => vec![Effect::NextTheme],
+        Command::Suspend => vec![Effect::Suspend],
+        Command::Redraw => vec![Effect::Redraw],
         Command::Export => {
             vec![Effect::Act(Action::Export), Effect::Say("exporting CSV files beside the recording".into())]
         }

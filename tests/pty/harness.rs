@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -42,6 +43,15 @@ impl Home {
         command
     }
 
+    /// The JSON report of the one recording.
+    pub fn report(&self) -> serde_json::Value {
+        let recordings = self.recordings();
+        assert_eq!(recordings.len(), 1, "{recordings:?}");
+        let path = recordings[0].to_str().expect("a path in UTF-8");
+        let output = self.command(&["report", "--format", "json", path]).output().expect("a report");
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
     fn environment(&self) -> Vec<(&'static str, String)> {
         let at = |name: &str| self.path().join(name).display().to_string();
         vec![
@@ -64,15 +74,36 @@ pub struct Terminal {
     input: Box<dyn Write + Send>,
     screen: Arc<Mutex<vt100::Parser>>,
     reader: Option<JoinHandle<Vec<u8>>>,
+    /// How the reader reads: one of [`FAST`], [`SLOW`], [`BLOCKED`].
+    pace: Arc<AtomicU32>,
+    status: Option<ExitStatus>,
 }
+
+const FAST: u32 = 0;
+/// A few hundred bytes every few milliseconds: 50 kB/s.
+const SLOW: u32 = 1;
+const BLOCKED: u32 = 2;
 
 impl Terminal {
     /// Starts the program with these arguments in a terminal of this size.
     pub fn start(home: &Home, args: &[&str], columns: u16, rows: u16) -> Self {
-        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_fastgen-tui"));
         command.args(args);
+        Self::spawn(home, command, columns, rows)
+    }
+
+    /// Starts an interactive shell, with job control.
+    pub fn shell(home: &Home, columns: u16, rows: u16) -> Self {
+        let mut command = CommandBuilder::new("/bin/sh");
+        command.arg("-i");
+        command.env("PS1", "$ ");
+        command.env_remove("ENV");
+        Self::spawn(home, command, columns, rows)
+    }
+
+    fn spawn(home: &Home, mut command: CommandBuilder, columns: u16, rows: u16) -> Self {
+        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
         command.cwd(home.path());
         for (name, value) in home.environment() {
             command.env(name, value);
@@ -83,22 +114,53 @@ impl Terminal {
         let mut output = pair.master.try_clone_reader().expect("a reader");
         let input = pair.master.take_writer().expect("a writer");
         let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
-        let seen = screen.clone();
+        let (seen, pace) = (screen.clone(), Arc::new(AtomicU32::new(FAST)));
+        let asked = pace.clone();
         let reader = std::thread::spawn(move || {
             let mut all = Vec::new();
             let mut buffer = [0; 8192];
-            while let Ok(n @ 1..) = output.read(&mut buffer) {
+            loop {
+                let most = match asked.load(Ordering::Relaxed) {
+                    FAST => buffer.len(),
+                    pace => {
+                        std::thread::sleep(Duration::from_millis(5));
+                        if pace == BLOCKED {
+                            continue;
+                        }
+                        256
+                    }
+                };
+                let Ok(n @ 1..) = output.read(&mut buffer[..most]) else { return all };
                 all.extend_from_slice(&buffer[..n]);
                 seen.lock().expect("the screen").process(&buffer[..n]);
             }
-            all
         });
-        Self { master: pair.master, child, input, screen, reader: Some(reader) }
+        Self { master: pair.master, child, input, screen, reader: Some(reader), pace, status: None }
     }
 
     /// Text of the screen.
     pub fn text(&self) -> String {
         self.screen.lock().expect("the screen").screen().contents()
+    }
+
+    /// The screen itself.
+    pub fn screen(&self) -> Arc<Mutex<vt100::Parser>> {
+        self.screen.clone()
+    }
+
+    /// Whether pasted text comes marked as such.
+    pub fn screen_has_bracketed_paste(&self) -> bool {
+        self.screen.lock().expect("the screen").screen().bracketed_paste()
+    }
+
+    /// The terminal stops reading, or reads again.
+    pub fn block(&self, blocked: bool) {
+        self.pace.store(if blocked { BLOCKED } else { FAST }, Ordering::Relaxed);
+    }
+
+    /// The terminal reads slowly, or as fast as it can again.
+    pub fn slow(&self, slow: bool) {
+        self.pace.store(if slow { SLOW } else { FAST }, Ordering::Relaxed);
     }
 
     /// Whether the program has the alternate screen.
@@ -143,19 +205,26 @@ impl Terminal {
         assert!(sent.success());
     }
 
-    /// Waits for the program's end; gives its status and everything it ever wrote.
-    pub fn ended(mut self) -> (ExitStatus, Vec<u8>, Arc<Mutex<vt100::Parser>>) {
+    /// Waits for the program's end, whether anybody reads what it writes or not.
+    pub fn wait_for_end(&mut self) -> ExitStatus {
         let start = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("the program can be waited for") {
-                break status;
+        loop {
+            if let Some(status) = self.status.take() {
+                self.status = Some(status.clone());
+                return status;
             }
-            if start.elapsed() >= PATIENCE {
+            self.status = self.child.try_wait().expect("the program can be waited for");
+            if self.status.is_none() && start.elapsed() >= PATIENCE {
                 let _ = self.child.kill();
                 panic!("the program did not end; the screen shows:\n{}", self.text());
             }
             std::thread::sleep(Duration::from_millis(30));
-        };
+        }
+    }
+
+    /// Waits for the program's end; gives its status and everything it ever wrote.
+    pub fn ended(mut self) -> (ExitStatus, Vec<u8>, Arc<Mutex<vt100::Parser>>) {
+        let status = self.wait_for_end();
         drop(self.input);
         drop(self.master);
         let all = self.reader.take().expect("a reader").join().expect("the reader ends");

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use crate::harness::{Home, PATIENCE, Terminal, assert_restored};
+use crate::harness::{Home, Terminal, assert_restored};
 
 const ENDLESS: [&str; 4] = ["--profile", "sim", "--set", "stop={duration=\"1h\"}"];
 
@@ -139,14 +139,5 @@ fn the_demo_serves_clients_on_the_real_engine() {
 
 /// The JSON report of the one recording in a home.
 fn report(home: &Home) -> serde_json::Value {
-    let recordings = home.recordings();
-    assert_eq!(recordings.len(), 1, "{recordings:?}");
-    let path = recordings[0].to_str().expect("a path in UTF-8");
-    let output = home.command(&["report", "--format", "json", path]).output().expect("a report");
-    assert!(
-        PATIENCE.as_secs() > 0 && !output.stdout.is_empty(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    serde_json::from_slice(&output.stdout).expect("JSON")
+    home.report()
 }

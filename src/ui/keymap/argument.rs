@@ -129,6 +129,8 @@ fn plain(name: Name) -> Option<Command> {
         Name::PreviousMark => Command::Jump(false),
         Name::Help => Command::Help,
         Name::Palette => Command::Palette,
+        Name::Suspend => Command::Suspend,
+        Name::Redraw => Command::Redraw,
         Name::Quit => Command::Quit,
         Name::Interrupt => Command::Interrupt,
         _ => return seen(name),

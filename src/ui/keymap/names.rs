@@ -114,6 +114,8 @@ names! {
     Column "column" Row Any [Latency] "put the cursor on a column";
     Help "help" Nothing Any [] "all keys";
     Palette "palette" Nothing Any [] "this list";
+    Suspend "suspend" Nothing Any [] "back to the shell, load and all; `fg` goes on";
+    Redraw "redraw" Nothing Any [] "draw the whole screen anew";
     Quit "quit" Nothing Any [] "end gracefully; again: at once";
     Interrupt "interrupt" Nothing Any [] "as quit, and the exit status tells";
 }
@@ -194,6 +196,8 @@ impl Command {
             Self::Close => Name::Close,
             Self::Filter | Self::FilterBy(_) => Name::Filter,
             Self::Match(forward) => either(*forward, Name::NextMatch, Name::PreviousMatch),
+            Self::Suspend => Name::Suspend,
+            Self::Redraw => Name::Redraw,
             Self::Sort => Name::Sort,
             Self::Reverse => Name::Reverse,
             Self::Freeze => Name::Freeze,

@@ -82,6 +82,9 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
         }
         strip::draw(buf, Rect { y: row.y, height: 1, ..strip_area }, lane, window, theme);
     }
+    if lanes.is_empty() {
+        text(buf, listed, (2, 1), "no request has been sent yet", theme.fg(Role::Muted));
+    }
     let axis = Rect { y: inner.bottom() - 1, height: 1, ..strip_area };
     strip::axis(buf, axis, window, theme);
     let hidden = lanes.len().saturating_sub(offset + rows);

@@ -8,7 +8,7 @@ use super::Cx;
 use crate::ui::format::count;
 use crate::ui::sanitize;
 use crate::ui::theme::Role;
-use crate::ui::widget::{panel, text, text_right};
+use crate::ui::widget::{panel, text, text_cut, text_right};
 
 /// Rows that the panel wants within its frame; 0 where nothing went wrong.
 pub(super) fn wanted(cx: &Cx<'_>) -> u16 {
@@ -35,7 +35,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
         text_right(buf, inner, (8, y), &count(of.requests), theme.bold(Role::Text));
         let end = text(buf, inner, (10, y), &kind.to_string(), theme.fg(Role::Bad));
         if let Some(why) = &of.first {
-            text(buf, inner, (end.max(26) + 2, y), &sanitize::line(why), theme.fg(Role::Muted));
+            text_cut(buf, inner, (end.max(26) + 2, y), &sanitize::line(why), theme.fg(Role::Muted));
         }
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) -
     draw_pair(buf, rest, &phase(cx), &counts(cx));
     if !verdicts.is_empty() {
         let line = Line::from(verdicts);
-        buf.set_line(area.x + 1, area.y + 2, &line, area.width - 1);
+        line_cut(buf, (area.x + 1, area.y + 2), &line, area.width - 1);
     }
     progress(buf, Rect { y: area.y + height - 1, height: 1, ..area }, cx);
     height
@@ -39,8 +39,16 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) -
 fn draw_pair(buf: &mut Buffer, area: Rect, left: &Line<'_>, right: &Line<'_>) {
     let width = (right.width() as u16).min(area.width.saturating_sub(1));
     let from = area.width - width;
-    buf.set_line(area.x + 1, area.y, left, from.saturating_sub(3));
+    line_cut(buf, (area.x + 1, area.y), left, from.saturating_sub(3));
     buf.set_line(area.x + from.saturating_sub(1), area.y, right, width);
+}
+
+/// A line, cut off at an ellipsis where it is too wide.
+fn line_cut(buf: &mut Buffer, at: (u16, u16), line: &Line<'_>, width: u16) {
+    let (end, y) = buf.set_line(at.0, at.1, line, width);
+    if line.width() > usize::from(width) && end > at.0 {
+        buf.set_string(end - 1, y, "…", Style::default());
+    }
 }
 
 fn names(cx: &Cx<'_>) -> Line<'static> {
@@ -55,13 +63,15 @@ fn names(cx: &Cx<'_>) -> Line<'static> {
         None => (title.backend.clone(), title.model.clone()),
     };
     let dot = Span::styled("  ·  ", theme.fg(Role::Border));
-    let mut line = vec![
-        Span::styled(sanitize::line(&title.profile), theme.bold(Role::Text)),
-        dot.clone(),
-        Span::styled(sanitize::line(&model), theme.fg(Role::Text)),
-        dot,
-        Span::styled(sanitize::line(&backend), muted),
-    ];
+    let parts = [(&title.profile, theme.bold(Role::Text)), (&model, theme.fg(Role::Text)), (&backend, muted)];
+    let mut line = Vec::new();
+    // What isn't known, or not yet, leaves no gap.
+    for (part, style) in parts.into_iter().filter(|(part, _)| !part.trim().is_empty()) {
+        if !line.is_empty() {
+            line.push(dot.clone());
+        }
+        line.push(Span::styled(sanitize::line(part), style));
+    }
     if let Some(arrivals) = cx.snap.arrivals() {
         line.push(Span::styled(format!("  {}", sanitize::line(&arrivals)), theme.fg(Role::Text)));
     }
@@ -268,14 +278,31 @@ fn progress(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     }
 }
 
-/// All on one line, for terminals too small for more.
-pub(super) fn summary(cx: &Cx<'_>) -> String {
+/// All on one line, for terminals too small for more: whole words, as many as fit, the weightiest first.
+pub(super) fn summary(cx: &Cx<'_>, width: u16) -> String {
     let (phase, _) = phase_name(cx);
-    let now = rate(cx.snap.output_rate.s1);
     let counts = &cx.snap.counts;
-    let failed = counts.failed + counts.timed_out;
-    let lost = if cx.snap.lost_events > 0 { " TAINTED" } else { "" };
-    format!("{phase} {} tok/s {} req {failed} failed{lost} (enlarge to 60×15)", now.trim(), counts.ended())
+    let mut words = vec![phase.to_owned()];
+    if cx.snap.lost_events > 0 {
+        words.push("TAINTED".into());
+    }
+    words.push(format!("{} tok/s", rate(cx.snap.output_rate.s1).trim()));
+    words.push(format!("{} req", counts.ended()));
+    words.push(format!("{} failed", counts.failed + counts.timed_out));
+    let room = usize::from(width);
+    let mut line = String::new();
+    for word in words {
+        if line.is_empty() || line.len() + 1 + word.len() <= room {
+            line.push_str(if line.is_empty() { "" } else { " " });
+            line.push_str(&word);
+        }
+    }
+    let hints = [" (enlarge to 60×15)", " (60×15)"];
+    let used = line.chars().count();
+    if let Some(hint) = hints.iter().find(|hint| used + hint.chars().count() <= room) {
+        line.push_str(hint);
+    }
+    line
 }
 
 /// Interventions and phase changes as ticks for time axes: seconds, glyph, style.

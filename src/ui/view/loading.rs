@@ -8,7 +8,7 @@ use super::Cx;
 use crate::ui::format::clock;
 use crate::ui::sanitize;
 use crate::ui::theme::Role;
-use crate::ui::widget::{meter, panel, text};
+use crate::ui::widget::{meter, panel, text, text_cut};
 
 pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let theme = cx.theme;
@@ -26,7 +26,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let fraction = cx.snap.loading.as_ref().and_then(|l| l.fraction);
     let title = format!("{} {}", cx.pic.title.backend, cx.pic.title.model);
     text(buf, at, (0, 0), sanitize::line(title.trim()).as_str(), theme.bold(Role::Text));
-    text(buf, at, (0, 1), &sanitize::line(step), theme.fg(Role::Muted));
+    text_cut(buf, at, (0, 1), &sanitize::line(step), theme.fg(Role::Muted));
     if let Some(part) = fraction {
         let bar = Rect { y: at.y + 2, width: width.saturating_sub(6), height: 1, ..at };
         meter(buf, bar, part.into(), theme.fg(Role::Accent), theme.fg(Role::Border));
@@ -42,6 +42,6 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     for (y, line) in (0u16..).zip(newest) {
         let row = Rect { y: inner.bottom() - log_rows + y, height: 1, ..inner };
         let words = format!("{}  {}", line.source, line.message);
-        text(buf, row, (1, 0), &sanitize::line(&words), theme.fg(Role::Muted));
+        text_cut(buf, row, (1, 0), &sanitize::line(&words), theme.fg(Role::Muted));
     }
 }

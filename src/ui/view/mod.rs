@@ -121,7 +121,7 @@ pub fn draw(buf: &mut Buffer, pic: &Picture<'_>, ui: &UiState, theme: &Theme) ->
     buf.set_style(area, theme.base());
     let cx = Cx { pic, snap: pic.snap, ui, theme };
     if area.width < LEAST.0 || area.height < LEAST.1 {
-        text(buf, area, (0, 0), &header::summary(&cx), theme.base());
+        text(buf, area, (0, 0), &header::summary(&cx, area.width), theme.base());
         return hits;
     }
     let head = header::draw(buf, area, &cx, &mut hits);

@@ -9,7 +9,7 @@ use crate::metrics::{Rate, SeriesPoint};
 use crate::ui::format::rate;
 use crate::ui::state::Window;
 use crate::ui::theme::Role;
-use crate::ui::widget::{Chart, Mark, big_number, big_width, panel, text};
+use crate::ui::widget::{Chart, Mark, big_number, big_width, low_panel, text};
 
 /// Which rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, which: Which, big: bool, cx: &C
     let theme = cx.theme;
     let rates = which.rate(cx);
     let now = windowed(rates, cx.ui.window);
-    let inner = panel(buf, area, which.title(), &values(rates, now, area.width, which, cx), theme);
+    let inner = low_panel(buf, area, which.title(), &values(rates, now, area.width, which, cx), theme);
     let ink = theme.fg(which.role());
     let number = rate(now);
     let mut plot = inner;

@@ -12,7 +12,7 @@ use crate::metrics::RequestRecord;
 use crate::ui::format::{clock_ms, nanos};
 use crate::ui::state::{Column, scroll};
 use crate::ui::theme::Role;
-use crate::ui::widget::{focused, text, text_right};
+use crate::ui::widget::{focused, text, text_cut, text_right};
 use crate::ui::{rows, sanitize, search};
 
 /// Columns: head, what it sorts by, right edge.
@@ -123,10 +123,15 @@ fn draw_row(buf: &mut Buffer, row: Rect, record: &Arc<RequestRecord>, cx: &Cx<'_
     }
     let (mark, role) = verdict(record.outcome);
     let x = text(buf, row, (end + 2, 0), mark, theme.bold(role));
-    let warmup = if record.warmup { " warm-up" } else { "" };
-    let x = text(buf, row, (x + 1, 0), &format!("{}{warmup}", record.outcome.name()), theme.fg(role));
+    let name = record.outcome.name();
+    let words = match (record.warmup, record.outcome) {
+        (true, Outcome::Completed) => "warm-up".to_owned(),
+        (true, _) => format!("{name}, warm-up"),
+        (false, _) => name.to_owned(),
+    };
+    let x = text_cut(buf, row, (x + 1, 0), &words, theme.fg(role));
     if let Some(error) = &record.error {
-        text(buf, row, (x + 2, 0), &sanitize::line(error), theme.fg(Role::Muted));
+        text_cut(buf, row, (x + 2, 0), &sanitize::line(error), theme.fg(Role::Muted));
     }
 }
 

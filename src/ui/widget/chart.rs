@@ -27,6 +27,8 @@ pub struct Chart<'a> {
     pub ink: Style,
 }
 
+/// Smallest step between ticks: their numbers have three decimals at most.
+const LEAST_STEP: f64 = 0.001;
 /// Columns that the ticks' numbers take, with the axis.
 const GUTTER: u16 = 6;
 
@@ -36,7 +38,7 @@ const DOTS: [[u8; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
 impl Chart<'_> {
     /// Draws axes and line.
     pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
-        if area.width <= GUTTER + 2 || area.height < 2 {
+        if area.width <= GUTTER + 2 || area.height == 0 {
             return;
         }
         // Where there are few rows the line has them all, and the time axis is left to a larger neighbour.
@@ -60,8 +62,10 @@ impl Chart<'_> {
         let plot = Rect { x: area.x + GUTTER, width: area.width - GUTTER, height: area.height - 1, ..area };
         let most = self.points.iter().filter_map(|(_, y)| *y).fold(0.0, f64::max);
         // A line that has its end needs no room above it.
-        let wanted = if most <= least { least } else { most * 1.02 }.max(1e-3);
-        let step = round_step(wanted, usize::from(plot.height / 2).clamp(1, 5));
+        let wanted = if most <= least { least } else { most * 1.02 };
+        // A line that stays at nought has an axis all the same.
+        let wanted = if wanted > 0.0 { wanted.max(LEAST_STEP) } else { 1.0 };
+        let step = round_step(wanted, usize::from(plot.height / 2).clamp(1, 5)).max(LEAST_STEP);
         let top = (wanted / step * 0.999_999).ceil().max(1.0) * step;
         Self::draw_y(buf, area, (top, step), theme);
         self.draw_marks(buf, plot);
@@ -79,11 +83,7 @@ impl Chart<'_> {
             // The row that holds the dot of this value.
             let dot = (1.0 - value / top) * f64::from(rows * 4 - 1);
             let y = (dot / 4.0) as u16;
-            let label = if value >= 9999.5 {
-                format!("{}k", trim(&digits(value / 1000.0)))
-            } else {
-                trim(&digits(value)).to_owned()
-            };
+            let label = tick(value, step);
             text(buf, area, (0, y), "     ", theme.fg(Role::Muted));
             text_right(buf, area, (GUTTER - 1, y), &label, theme.fg(Role::Muted));
             text(buf, area, (GUTTER - 1, y), "┤", theme.fg(Role::Border));
@@ -169,6 +169,20 @@ pub(super) fn stroke(cells: &mut [u8], size: (usize, usize), from: (f64, f64), t
     }
 }
 
+/// A tick's number in at most five characters, told from its neighbours a `step` away.
+fn tick(value: f64, step: f64) -> String {
+    const LARGE: [(f64, &str); 4] = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
+    if value >= 9999.5 {
+        let large = LARGE.iter().find(|(scale, _)| value >= scale * 0.9999);
+        return large.map_or_else(String::new, |(scale, unit)| {
+            let number = digits(value / scale);
+            format!("{}{unit}", if number.len() > 4 { "…" } else { trim(&number) })
+        });
+    }
+    let decimals = if step >= 1.0 { 0 } else { (-step.log10() - 1e-9).ceil().clamp(0.0, 3.0) as usize };
+    trim(&format!("{value:.decimals$}")).to_owned()
+}
+
 /// `12.0` → `12`, `0.50` → `0.5`.
 pub(super) fn trim(number: &str) -> &str {
     if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
@@ -179,4 +193,23 @@ pub fn time_step(span_s: f64, most: usize) -> f64 {
     const STEPS: [f64; 12] = [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0];
     let rough = span_s / most.max(1) as f64;
     STEPS.iter().copied().find(|s| *s >= rough).unwrap_or(rough.max(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_short_and_differ() {
+        for (step, wanted) in [(0.001, "0.003"), (0.02, "0.06"), (0.5, "1.5"), (20.0, "60"), (5000.0, "15k")]
+        {
+            assert_eq!(tick(step * 3.0, step), wanted);
+        }
+        for value in [0.0, 1234.0, 9999.0, 10_500.0, 123_456.0, 2e6, 5e9, 7e12, 1e15, 1e30] {
+            assert!(tick(value, value / 3.0 + 0.001).chars().count() <= 5, "{value}");
+        }
+        let labels: std::collections::HashSet<String> =
+            (0..5).map(|i| tick(f64::from(i) * 0.005, 0.005)).collect();
+        assert_eq!(labels.len(), 5);
+    }
 }

@@ -31,14 +31,36 @@ pub fn focused(buf: &mut Buffer, area: Rect, title: &str, values: &Line<'_>, the
     panel(buf, area, &format!("▸ {title}"), values, theme)
 }
 
+/// As [`text`]; what doesn't fit is cut off at an ellipsis.
+pub fn text_cut(buf: &mut Buffer, area: Rect, at: (u16, u16), content: &str, style: Style) -> u16 {
+    let room = area.width.saturating_sub(at.0);
+    if content.width() <= usize::from(room) {
+        return text(buf, area, at, content, style);
+    }
+    let whole = Rect { width: area.width.saturating_sub(1), ..area };
+    let end = text(buf, whole, at, content, style);
+    text(buf, area, (end, at.1), "…", style)
+}
+
 /// A panel: a rule with a title at the left and values at the right; with room enough a whole frame.
 /// Gives the area within.
 pub fn panel(buf: &mut Buffer, area: Rect, title: &str, values: &Line<'_>, theme: &Theme) -> Rect {
+    framed(buf, area, (title, values), 4, theme)
+}
+
+/// As [`panel`], for what can do with a single row within a whole frame.
+pub fn low_panel(buf: &mut Buffer, area: Rect, title: &str, values: &Line<'_>, theme: &Theme) -> Rect {
+    framed(buf, area, (title, values), 3, theme)
+}
+
+/// A whole frame from so many rows on, below them a rule.
+fn framed(buf: &mut Buffer, area: Rect, words: (&str, &Line<'_>), least: u16, theme: &Theme) -> Rect {
+    let (title, values) = words;
     if area.is_empty() {
         return area;
     }
     let style = theme.fg(Role::Border);
-    let boxed = area.height >= 4 && area.width >= 20;
+    let boxed = area.height >= least && area.width >= 20;
     let rule = "─".repeat(usize::from(area.width));
     text(buf, area, (0, 0), &rule, style);
     if boxed {

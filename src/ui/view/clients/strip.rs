@@ -27,7 +27,7 @@ impl Window {
         let cell_ns = (span_ns as f64 / f64::from(width)).max(1.0);
         // Whole cells, so that the picture moves by cells and does not shimmer.
         let cell = cell_ns as u64;
-        let to = to_ns.div_ceil(cell.max(1)) * cell.max(1);
+        let to = to_ns.div_ceil(cell.max(1)).saturating_mul(cell.max(1));
         Self { from_ns: to.saturating_sub(span_ns), cell_ns, width }
     }
 
@@ -79,7 +79,7 @@ pub(super) fn draw(buf: &mut Buffer, row: Rect, lane: &Lane, window: Window, the
         }
     }
     if let Some(open) = &lane.current {
-        let end = window.from_ns + (window.cell_ns * f64::from(window.width)) as u64;
+        let end = window.from_ns.saturating_add((window.cell_ns * f64::from(window.width)) as u64);
         let until = open.last_token_ns.unwrap_or(end).max(open.sent_ns);
         pieces((open.sent_ns, open.prefill_ns, open.first_token_ns, until), window, |piece| {
             fill(buf, row, piece, theme);

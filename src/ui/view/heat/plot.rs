@@ -230,14 +230,15 @@ fn axes(buf: &mut Buffer, map: Rect, look: &Look<'_>, theme: &Theme) {
     let axis = look.axis;
     let span_s = (axis.end_ns() - axis.from_ns) as f64 / 1e9;
     let step = time_step(span_s, usize::from(map.width / 12).max(1));
-    let mut at = (axis.from_ns as f64 / 1e9 / step).ceil() * step;
+    let first = (axis.from_ns as f64 / 1e9 / step).ceil() * step;
     let mut free = 0;
-    while let Some(x) = axis.cell_of((at * 1e9) as u64) {
+    for i in 0..map.width {
+        let at = first + f64::from(i) * step;
+        let Some(x) = axis.cell_of((at * 1e9) as u64) else { break };
         let label = format!("╵{}", clock((at * 1e9) as u64));
         if x >= free {
             free = text(buf, below, (x, 0), &label, muted) + 1;
         }
-        at += step;
     }
     if let Some(selected) = &look.selected {
         let label = clock_ms(selected.from_ns);

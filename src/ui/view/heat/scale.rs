@@ -17,7 +17,7 @@ pub fn time_axis(begin_ns: u64, cx: &Cx<'_>, cells: u16) -> TimeAxis {
     let chosen = u64::from(ZOOMS[cx.ui.zoom.min(ZOOMS.len() - 1)]) * S;
     let fitting = SPANS_S.iter().map(|s| s * S).find(|span| *span >= lasted_ns);
     let span_ns = match chosen {
-        0 => fitting.unwrap_or_else(|| lasted_ns.div_ceil(3600 * S) * 3600 * S),
+        0 => fitting.unwrap_or_else(|| lasted_ns.div_ceil(3600 * S).saturating_mul(3600 * S)),
         chosen => chosen,
     };
     let cells = cells.max(1);
@@ -26,7 +26,10 @@ pub fn time_axis(begin_ns: u64, cx: &Cx<'_>, cells: u16) -> TimeAxis {
         begin_ns
     } else {
         // By whole cells, so that the picture moves and does not shimmer.
-        (now_ns.div_ceil(cell_ns) * cell_ns).saturating_sub(cell_ns * u64::from(cells))
+        now_ns
+            .div_ceil(cell_ns)
+            .saturating_mul(cell_ns)
+            .saturating_sub(cell_ns.saturating_mul(u64::from(cells)))
     };
     let mut axis = TimeAxis { from_ns, cell_ns, cells, last: 0 };
     axis.last = axis.cell_of(now_ns.saturating_sub(1).max(from_ns)).unwrap_or(cells - 1);
