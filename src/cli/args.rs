@@ -219,6 +219,8 @@ pub struct ReportArgs {
     /// They also leave out so many requests at the start and at the end of a stage
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub skip_requests: usize,
+    #[command(flatten)]
+    pub range: super::range::RangeArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -262,6 +264,8 @@ pub struct ExportArgs {
     /// With --fastgen: the model's `tokenizer.json`; prompts are then texts of the recorded counts by it
     #[arg(long, value_name = "FILE", requires = "fastgen")]
     pub tokenizer: Option<PathBuf>,
+    #[command(flatten)]
+    pub range: super::range::RangeArgs,
 }
 
 #[derive(Debug, Subcommand)]

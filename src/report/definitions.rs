@@ -53,13 +53,13 @@ pub fn redefine(report: &mut Report, run: &Run, definitions: Definitions) {
     }
     let tick_ns = run.header.tick_ns;
     for (told, stage) in report.stages.iter_mut().zip(&run.stages) {
-        let Some(measured) = window::measured(stage) else { continue };
+        let Some(whole) = window::whole(stage) else { continue };
         if let Some(window) = &mut told.windows.measured {
             let requests: Vec<_> = completed(stage).collect();
             window.definitions =
                 Some(redefined(definitions, &requests, throughput(definitions, &requests, window), tick_ns));
         }
-        let steady = window::steady(stage, &run.controls, measured);
+        let steady = window::steady(stage, &run.controls, whole);
         if let (Some(window), Some(span)) = (&mut told.windows.steady, steady) {
             let requests: Vec<_> = completed(stage).filter(|r| inside(r, span)).collect();
             window.definitions =
@@ -69,7 +69,7 @@ pub fn redefine(report: &mut Report, run: &Run, definitions: Definitions) {
 }
 
 fn completed(stage: &Stage) -> impl Iterator<Item = &RequestRecord> {
-    stage.measured().filter(|r| r.outcome == Outcome::Completed)
+    stage.judged().filter(|r| r.outcome == Outcome::Completed)
 }
 
 fn inside(r: &RequestRecord, span: Span) -> bool {

@@ -11,7 +11,7 @@ use crate::report::run::{Run, Stage};
 /// takes grows with the tokens, whatever the number of rates.
 pub fn analyse(run: &Run, stage: &Stage, skips: Skips) -> FastgenReport {
     let requests: Vec<&RequestRecord> =
-        stage.measured().filter(|r| r.outcome == Outcome::Completed).collect();
+        stage.judged().filter(|r| r.outcome == Outcome::Completed).collect();
     let mut tally = Tally::default();
     for request in &requests {
         tally.push(*request);
