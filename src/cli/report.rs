@@ -45,7 +45,8 @@ fn made(args: &ReportArgs) -> Result<(String, Vec<Report>), Failure> {
     };
     if args.format == Format::Html {
         // A recording is boiled down before the next is read.
-        let read = |path: &PathBuf| Ok::<_, Failure>(html::Source::of(&args.range.read(path)?, skips, definitions));
+        let read =
+            |path: &PathBuf| Ok::<_, Failure>(html::Source::of(&args.range.read(path)?, skips, definitions));
         let sources = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let reports = sources.iter().map(|s| s.report().clone()).collect();
         return Ok((html::html(&sources, show), reports));

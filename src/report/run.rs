@@ -10,7 +10,7 @@ use crate::event::{
     BackendInfo, Control, Ended, Event, Phase, Sample, StageEnd, StageId, StageOutcome, StageStart,
 };
 use crate::metrics::RequestRecord;
-use crate::recording::{self, Entry, Header, Losses, RecordingError};
+use crate::recording::{self, Entry, Header, Losses, Reader, RecordingError};
 
 /// A recording, sorted.
 #[derive(Debug, Clone)]
@@ -63,7 +63,8 @@ impl Stage {
     /// Those of them that lie in the range from their sending to their end: what figures of whole requests are of.
     /// Without a range all.
     pub fn judged(&self) -> impl Iterator<Item = &RequestRecord> + Clone {
-        self.measured().filter(|r| self.range.is_none_or(|range| range.has(r.sent_ns) && range.has(r.finished_ns)))
+        self.measured()
+            .filter(|r| self.range.is_none_or(|range| range.has(r.sent_ns) && range.has(r.finished_ns)))
     }
 }
 
@@ -73,15 +74,20 @@ impl Run {
     /// # Errors
     /// As [`recording::open`].
     pub fn read(path: &Path) -> Result<Self, RecordingError> {
-        let mut reader = recording::open(path)?;
+        let reader = recording::open(path)?;
         let name = match path.file_name() {
             Some(name) if path.as_os_str() != "-" => name.to_string_lossy().into_owned(),
             _ => "stdin".to_owned(),
         };
+        Ok(Self::from_reader(&name, reader))
+    }
+
+    /// Reads an open recording to its end.
+    pub fn from_reader(name: &str, mut reader: Reader) -> Self {
         let header = reader.header().clone();
-        let mut run = Self::from_entries(&name, header, reader.by_ref(), Losses::default);
+        let mut run = Self::from_entries(name, header, reader.by_ref(), Losses::default);
         run.losses = reader.losses();
-        Ok(run)
+        run
     }
 
     /// Reads a recording to its end. `losses` is asked once the entries are through, since a reader knows
@@ -187,7 +193,14 @@ impl Run {
                 planned_ns: None,
             };
             let info = self.info.clone();
-            self.stages.push(Stage { start, phases: Vec::new(), requests: Vec::new(), ended: None, info, range: None });
+            self.stages.push(Stage {
+                start,
+                phases: Vec::new(),
+                requests: Vec::new(),
+                ended: None,
+                info,
+                range: None,
+            });
             self.stages.len() - 1
         });
         &mut self.stages[at]

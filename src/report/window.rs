@@ -37,8 +37,7 @@ pub fn measured(stage: &Stage) -> Option<Span> {
 /// What of a stretch lies in a range; `None` where that is nothing or a mere instant.
 pub fn clipped(span: Span, range: Option<Span>) -> Option<Span> {
     let Some(range) = range else { return Some(span) };
-    let both =
-        Span { start_ns: span.start_ns.max(range.start_ns), end_ns: span.end_ns.min(range.end_ns) };
+    let both = Span { start_ns: span.start_ns.max(range.start_ns), end_ns: span.end_ns.min(range.end_ns) };
     (both.start_ns < both.end_ns).then_some(both)
 }
 

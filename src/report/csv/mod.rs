@@ -135,7 +135,8 @@ impl Export {
             names.text(&run.name);
             names.text(&stage.start.name);
             let touched = |r: &&RequestRecord| {
-                run.range.is_none_or(|range| r.finished_ns >= range.start_ns && r.scheduled_ns <= range.end_ns)
+                run.range
+                    .is_none_or(|range| r.finished_ns >= range.start_ns && r.scheduled_ns <= range.end_ns)
             };
             for r in stage.measured().filter(touched) {
                 request_row(&mut self.requests.row, &names, r, sla.keeps(r));

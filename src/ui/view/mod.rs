@@ -22,6 +22,8 @@ mod latency;
 mod live;
 mod loading;
 mod log;
+mod pair;
+mod range;
 mod rates;
 mod requests;
 mod system;
@@ -35,7 +37,7 @@ use super::keymap::{Command, Scene};
 use super::state::{Screen, TimeAxis, UiState};
 use super::theme::Theme;
 use super::widget::text;
-use super::{Recording, Title, Transport};
+use super::{Measured, Recording, Title, Transport};
 use crate::event::{Ended, Phase};
 use crate::metrics::Snapshot;
 
@@ -48,7 +50,13 @@ pub struct Picture<'a> {
     pub transport: Option<Transport>,
     /// The run is over and everything is written.
     pub over: bool,
+    /// The newest figures of a range.
+    pub measured: Option<&'a Measured>,
+    /// The recording that plays along and is not shown.
+    pub other: Option<Beside<'a>>,
 }
+
+pub use pair::Beside;
 
 /// What a click does.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,7 +113,7 @@ impl Cx<'_> {
     /// What keys depend on.
     fn scene(&self) -> Scene {
         let open = self.snap.stage.as_ref().is_some_and(|stage| stage.open.is_some());
-        Scene { replay: self.pic.transport.is_some(), open }
+        Scene { replay: self.pic.transport.is_some(), open, pair: self.pic.other.is_some() }
     }
 }
 
@@ -130,6 +138,7 @@ pub fn draw(buf: &mut Buffer, pic: &Picture<'_>, ui: &UiState, theme: &Theme) ->
     if pic.transport.is_some() {
         transport::draw(buf, Rect { y: last.y - 1, ..last }, &cx, &mut hits);
     }
+    range::draw(buf, body, &cx);
     footer::draw(buf, last, &cx);
     if ui.help {
         help::draw(buf, body, &cx);
