@@ -103,7 +103,8 @@ pub struct ScreenArgs {
     /// The dashboard's theme [default: the profile's ui.theme]
     #[arg(long, value_name = "NAME")]
     pub theme: Option<String>,
-    /// Lay this recording's curve behind, on the screen Curve; can be given more than once
+    /// Lay this recording's curve behind, on the screen Curve; can be given more than once. A replay plays the first
+    /// one along, too: its figures stand beside on Live, and the key b shows it on all screens
     #[arg(long = "with", value_name = "FILE")]
     pub with: Vec<PathBuf>,
 }

@@ -75,3 +75,60 @@ fn measuring_ns(reader: Reader) -> Option<u64> {
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::recording::tests::{record, run};
+    use crate::ui::Session;
+
+    fn wait_for(session: &ReplaySession, what: impl Fn(&ReplaySession) -> bool) {
+        for _ in 0..400 {
+            if what(session) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{:?} and {:?}", session.transport(), session.other().map(|other| other.snap.at_ns));
+    }
+
+    #[test]
+    fn the_other_goes_where_the_first_one_goes_and_ends_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["a.jsonl.zst", "b.jsonl.zst"].map(|name| folder.path().join(name));
+        let recorded = [record(&run(21, 30)), record(&run(4, 12))];
+        for (path, (bytes, _)) in paths.iter().zip(&recorded) {
+            std::fs::write(path, bytes).unwrap();
+        }
+        let mut session = ReplaySession::start(&paths[0], Clock::start(), 1.0).unwrap();
+        assert!(session.other().is_none());
+        session.play_beside(&paths[1], Clock::start()).unwrap();
+        session.act(Action::TogglePause);
+        let began = recorded.each_ref().map(|(_, live)| live.measuring_at_ns.unwrap());
+        let ahead = session.other().unwrap().ahead_ns;
+        assert_eq!(ahead, began[0].cast_signed() - began[1].cast_signed());
+        assert_eq!(ahead_ns(&paths[0], &paths[1]).unwrap(), ahead);
+        let length_ns = recorded[1].1.at_ns;
+        for after_ns in [2_000_000, 900_000, 1_500_000] {
+            session.act(Action::Seek(began[0] + after_ns));
+            let wanted = (began[1] + after_ns).min(length_ns);
+            wait_for(&session, |s| s.other().is_some_and(|other| other.snap.at_ns == wanted));
+        }
+        session.act(Action::Seek(u64::MAX));
+        wait_for(&session, |s| s.transport().unwrap().at_ns == recorded[0].1.at_ns);
+        let at = followed_ns(recorded[0].1.at_ns, ahead).min(length_ns);
+        wait_for(&session, |s| s.other().is_some_and(|other| other.snap.at_ns == at));
+        session.act(Action::Stop);
+        wait_for(&session, Session::over);
+        wait_for(&session, |s| s.follower.as_ref().is_some_and(|follower| follower.session.over()));
+    }
+
+    #[test]
+    fn before_its_start_the_other_stands_at_its_start() {
+        assert_eq!(followed_ns(5, 7), 0);
+        assert_eq!(followed_ns(5, -7), 12);
+        assert_eq!(followed_ns(5, i64::MIN), 5 + i64::MAX.cast_unsigned());
+    }
+}

@@ -103,3 +103,74 @@ fn work(wishes: &Receiver<Wish>, origin: &Origin, mut exact: Box<dyn Exact>, tol
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::recording::tests::{record, run};
+
+    /// Says how often it was asked.
+    struct Counting(u64);
+
+    impl Exact for Counting {
+        fn figures(&mut self, open: Open<'_>, range: Range) -> Result<Vec<StageFigures>, String> {
+            self.0 += 1;
+            let entries = open().map_err(|e| e.to_string())?.count() as u64;
+            if range.from_ns >= range.to_ns {
+                return Err("empty".into());
+            }
+            Ok(vec![StageFigures { scheduled: entries, completed: self.0, ..StageFigures::default() }])
+        }
+
+        fn export(&mut self, _: Open<'_>, range: Option<Range>) -> Result<String, String> {
+            range.map(|range| range.words()).ok_or_else(|| "full".into())
+        }
+    }
+
+    fn wait<T>(what: impl Fn() -> Option<T>) -> T {
+        for _ in 0..400 {
+            if let Some(found) = what() {
+                return found;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("nothing came");
+    }
+
+    fn worker(folder: &Path) -> Worker {
+        let path = folder.join("run.jsonl.zst");
+        std::fs::write(&path, record(&run(21, 30)).0).unwrap();
+        Worker::start(Origin::File(path), Box::new(Counting(0))).unwrap()
+    }
+
+    #[test]
+    fn figures_and_their_failures_come_with_their_range() {
+        let folder = tempfile::tempdir().unwrap();
+        let worker = worker(folder.path());
+        assert!(worker.measured().is_none() && worker.news().is_none());
+        let range = Range { from_ns: 1, to_ns: 5 };
+        worker.wish(Wish::Figures(range));
+        let told = wait(|| worker.measured());
+        assert_eq!(told.range, range);
+        let stages = told.stages.as_ref().unwrap();
+        assert!(stages[0].completed == 1 && stages[0].scheduled > 30, "{stages:?}");
+        let none = Range { from_ns: 5, to_ns: 5 };
+        worker.wish(Wish::Figures(none));
+        let told = wait(|| worker.measured().filter(|told| told.range == none));
+        assert_eq!(told.stages, Err("empty".into()));
+    }
+
+    #[test]
+    fn what_came_of_an_export_is_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let worker = worker(folder.path());
+        worker.wish(Wish::Export(Some(Range { from_ns: 0, to_ns: 2_500_000_000 })));
+        assert_eq!(wait(|| worker.news()), "exported to 0:00.000–0:02.500");
+        assert_eq!(worker.news(), None);
+        worker.wish(Wish::Export(None));
+        assert_eq!(wait(|| worker.news()), "the export failed: full");
+    }
+}
