@@ -418,8 +418,10 @@ proptest! {
 
     #[test]
     fn small_sizes_too(width in 1u16..90, height in 1u16..30, screen in 0usize..Screen::ALL.len()) {
-        for s in [sample::running(8), sample::replay(), sample::done(), sample::sweep(), sample::pair(), sample::ranged()] {
-            let mut s = s;
+        let all: [fn() -> Sampled; 6] =
+            [|| sample::running(8), sample::replay, sample::done, sample::sweep, sample::pair, sample::ranged];
+        for make in all {
+            let mut s = make();
             if width % 2 == 0 {
                 s.recording = Recording::Failed { path: "x".into(), reason: "the disk is full".into() };
             }

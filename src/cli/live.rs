@@ -209,9 +209,14 @@ impl Session for LiveSession {
             Action::AddLoad(by) => self.add_load(by),
             Action::Mark(note) => self.controls.mark(note),
             Action::Export => self.export(),
-            // A live run has no transport.
-            Action::ExportRange(_) | Action::Measure(_) => {}
-            Action::Speed(_) | Action::Seek(_) | Action::SeekBy(_) | Action::Step(_) | Action::Jump(_) => {}
+            // A live run has no transport, and so no range.
+            Action::Speed(_)
+            | Action::Seek(_)
+            | Action::SeekBy(_)
+            | Action::Step(_)
+            | Action::Jump(_)
+            | Action::ExportRange(_)
+            | Action::Measure(_) => {}
         }
     }
 

@@ -154,10 +154,13 @@ impl Player {
                     self.seek(at_ns);
                 }
             }
-            // They change a load, and a replay has none.
-            Action::AddLoad(_) | Action::Mark(_) | Action::Interrupted => {}
-            // The session sees to them.
-            Action::Export | Action::ExportRange(_) | Action::Measure(_) => {}
+            // They change a load, and a replay has none; or the session sees to them.
+            Action::AddLoad(_)
+            | Action::Mark(_)
+            | Action::Interrupted
+            | Action::Export
+            | Action::ExportRange(_)
+            | Action::Measure(_) => {}
         }
         true
     }

@@ -126,7 +126,7 @@ mod tests {
         }
 
         fn export(&mut self, _: Open<'_>, range: Option<Range>) -> Result<String, String> {
-            range.map(|range| range.words()).ok_or_else(|| "full".into())
+            range.map(Range::words).ok_or_else(|| "full".into())
         }
     }
 

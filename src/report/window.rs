@@ -188,10 +188,11 @@ impl Search {
     fn close(&mut self, at_ns: u64) {
         let end_ns = self.dip.take().unwrap_or(at_ns);
         let since = self.since.take();
-        if let Some(span) = since.and_then(|start_ns| clipped(Span { start_ns, end_ns }, self.range)) {
-            if self.longest.is_none_or(|longest| span.seconds() > longest.seconds()) {
-                self.longest = Some(span);
-            }
+        let span = since.and_then(|start_ns| clipped(Span { start_ns, end_ns }, self.range));
+        if let Some(span) =
+            span.filter(|s| self.longest.is_none_or(|longest| s.seconds() > longest.seconds()))
+        {
+            self.longest = Some(span);
         }
     }
 }

@@ -606,7 +606,9 @@ pub fn pair() -> Sampled {
     [&mut l.ttft, &mut l.itl, &mut l.e2e].into_iter().for_each(slower);
     let mut dice = Dice(7);
     let mut seconds = series(39, &mut dice);
-    seconds.iter_mut().for_each(|second| second.output_tokens = second.output_tokens * 3 / 4);
+    for second in &mut seconds {
+        second.output_tokens = second.output_tokens * 3 / 4;
+    }
     other.snap.series = Arc::new(seconds);
     other.snap.output_rate.s1 = Some(240.0);
     other.snap.at_ns = s.snap.at_ns - 2 * S;
@@ -614,7 +616,7 @@ pub fn pair() -> Sampled {
         snap: Arc::new(other.snap),
         title: Title { profile: "demo-slow".into(), ..title() },
         recording: Recording::Replay { path: "recordings/slow.jsonl.zst".into() },
-        ahead_ns: 2 * S as i64,
+        ahead_ns: 2 * S.cast_signed(),
     });
     s
 }

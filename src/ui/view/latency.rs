@@ -11,11 +11,7 @@ use crate::ui::theme::Role;
 use crate::ui::widget::{histogram, panel, text, text_right};
 
 /// Rows: label and figures. A tool has no corrected ones, and maybe no TPOT.
-fn summaries<'a>(
-    snap: &'a Snapshot,
-    of: Definitions,
-    room: usize,
-) -> Vec<(&'static str, Option<&'a Summary>)> {
+fn summaries(snap: &Snapshot, of: Definitions, room: usize) -> Vec<(&'static str, Option<&Summary>)> {
     if of == Definitions::Own {
         return own(snap, room).into_iter().map(|(name, s)| (name, Some(s))).collect();
     }
