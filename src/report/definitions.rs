@@ -1,8 +1,8 @@
 //! A report's latencies and throughput under another tool's definitions, exactly, from every token's time.
 //!
 //! The rules are [`Definitions`]'s; in here they are applied to the requests of a window. Those tools know whole
-//! requests and whole runs only. So the steady window has the latencies of the requests that lie wholly in it, and its
-//! throughput stays ours.
+//! requests and whole runs only. So the steady window, and the measured one that a range cuts, has the latencies of the
+//! requests that lie wholly in it, and its throughput stays ours.
 
 use serde::Serialize;
 
@@ -56,8 +56,13 @@ pub fn redefine(report: &mut Report, run: &Run, definitions: Definitions) {
         let Some(whole) = window::whole(stage) else { continue };
         if let Some(window) = &mut told.windows.measured {
             let requests: Vec<_> = completed(stage).collect();
-            window.definitions =
-                Some(redefined(definitions, &requests, throughput(definitions, &requests, window), tick_ns));
+            // Over a part of the run whole requests would leave out what its edges cut.
+            let over = if window::measured(stage) == Some(whole) {
+                throughput(definitions, &requests, window)
+            } else {
+                (window.seconds, window.throughput)
+            };
+            window.definitions = Some(redefined(definitions, &requests, over, tick_ns));
         }
         let steady = window::steady(stage, &run.controls, whole);
         if let (Some(window), Some(span)) = (&mut told.windows.steady, steady) {
