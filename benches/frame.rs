@@ -17,7 +17,15 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 fn picture(s: &sample::Sampled) -> Picture<'_> {
-    Picture { snap: &s.snap, title: &s.title, recording: &s.recording, transport: s.transport, over: s.over }
+    Picture {
+        snap: &s.snap,
+        title: &s.title,
+        recording: &s.recording,
+        transport: s.transport,
+        over: s.over,
+        measured: None,
+        other: None,
+    }
 }
 
 /// Frames of each screen that the percentiles are of.

@@ -25,7 +25,15 @@ const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 const DEPTHS: [(&str, Depth); 3] = [("true", Depth::True), ("16", Depth::Ansi16), ("none", Depth::None)];
 
 fn picture(s: &Sampled) -> Picture<'_> {
-    Picture { snap: &s.snap, title: &s.title, recording: &s.recording, transport: s.transport, over: s.over }
+    Picture {
+        snap: &s.snap,
+        title: &s.title,
+        recording: &s.recording,
+        transport: s.transport,
+        over: s.over,
+        measured: None,
+        other: None,
+    }
 }
 
 fn frame(s: &Sampled, ui: &UiState, size: (u16, u16), depth: Depth) -> (Buffer, Hits) {

@@ -24,14 +24,23 @@ use sample::Sampled;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 
-fn picture(s: &Sampled) -> Picture<'_> {
-    Picture { snap: &s.snap, title: &s.title, recording: &s.recording, transport: s.transport, over: s.over }
+fn picture(s: &Sampled, beside: bool) -> Picture<'_> {
+    let first = Picture {
+        snap: &s.snap,
+        title: &s.title,
+        recording: &s.recording,
+        transport: s.transport,
+        over: s.over,
+        measured: s.measured.as_ref(),
+        other: None,
+    };
+    first.beside(s.other.as_ref(), beside)
 }
 
 fn frame(s: &Sampled, ui: &UiState, size: (u16, u16), depth: Depth) -> (Buffer, Hits) {
     let mut buffer = Buffer::empty(Rect::new(0, 0, size.0, size.1));
     let theme = load("dusk", None, depth).unwrap();
-    let hits = draw(&mut buffer, &picture(s), ui, &theme);
+    let hits = draw(&mut buffer, &picture(s, ui.beside), ui, &theme);
     (buffer, hits)
 }
 
@@ -118,6 +127,55 @@ fn live() {
 #[test]
 fn live_of_a_replay_on_a_gpu() {
     check("live-replay", &sample::replay(), &UiState { window: Window::S10, ..on(Screen::Live) });
+}
+
+#[test]
+fn two_recordings_at_once() {
+    check("pair-live", &sample::pair(), &on(Screen::Live));
+    check("pair-switched", &sample::pair(), &UiState { beside: true, ..on(Screen::Live) });
+    let ui = UiState { beside: true, ..on(Screen::Clients) };
+    check("pair-clients", &sample::pair(), &ui);
+}
+
+#[test]
+fn each_of_two_recordings_has_its_name_and_its_glyph() {
+    let s = sample::pair();
+    let shown = |beside, size| text(&frame(&s, &UiState { beside, ..on(Screen::Live) }, size, Depth::None).0);
+    for size in SIZES {
+        let (a, b) = (shown(false, size), shown(true, size));
+        assert!(a.contains("replay A: demo-2026") && b.contains("replay B: slow.jsonl"), "{a}{b}");
+        assert!(a.contains("× B") && b.contains("× A"), "{a}{b}");
+        assert!(a.contains("B p50") && a.contains("+25 %") && b.contains("−20 %"), "{a}{b}");
+        assert!(a.matches('×').count() > 10, "its line is drawn\n{a}");
+    }
+    let alone = text(&frame(&sample::replay(), &on(Screen::Live), (120, 40), Depth::None).0);
+    assert!(!alone.contains("p50 to") && !alone.contains("b other"), "{alone}");
+}
+
+#[test]
+fn a_range_is_seen_on_every_axis_of_time_and_its_figures_over_the_screen() {
+    let ui = UiState { range: sample::range(), ..on(Screen::Live) };
+    check("range", &sample::ranged(), &ui);
+    let mut hidden = UiState { range: sample::range(), ..on(Screen::Live) };
+    hidden.range.shown = false;
+    for screen in [Screen::Live, Screen::Latency, Screen::Clients, Screen::System] {
+        hidden.screen = screen;
+        // All of the run is on the axis.
+        hidden.zoom = 4;
+        let shown = text(&frame(&sample::ranged(), &hidden, (120, 40), Depth::None).0);
+        let bar = shown.lines().nth(38).unwrap();
+        assert!(bar.contains("[═") && bar.contains(']'), "{bar}");
+        let body: String = shown.lines().skip(3).take(35).collect();
+        assert!(body.contains('[') && body.contains(']'), "{screen:?}\n{shown}");
+    }
+    let mut s = sample::ranged();
+    s.measured = None;
+    let shown = text(&frame(&s, &ui, (80, 24), Depth::None).0);
+    assert!(shown.contains("computing…") && shown.contains("Range 0:20.000–0:35.500"), "{shown}");
+    let why = "nothing was measured in run.jsonl.zst";
+    let range = fastgen_tui::ui::Range { from_ns: 20_000_000_000, to_ns: 35_500_000_000 };
+    s.measured = Some(fastgen_tui::ui::Measured { range, stages: Err(why.into()) });
+    assert!(text(&frame(&s, &ui, (80, 24), Depth::None).0).contains(why));
 }
 
 #[test]
@@ -371,7 +429,7 @@ fn a_picture_of_every_screen_is_well_formed() {
     let theme = load("dusk", None, Depth::True).unwrap();
     for screen in Screen::ALL {
         let s = sample::running(8);
-        let svg = draw_to_svg(&picture(&s), &on(screen), &theme, (120, 40));
+        let svg = draw_to_svg(&picture(&s, false), &on(screen), &theme, (120, 40));
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
         assert!(!svg.chars().any(|c| c.is_control() && c != '\n'));
         if let Ok(folder) = std::env::var("FASTGEN_TUI_PICTURES") {
@@ -406,12 +464,15 @@ proptest! {
 
     #[test]
     fn small_sizes_too(width in 1u16..90, height in 1u16..30, screen in 0usize..Screen::ALL.len()) {
-        for s in [sample::running(8), sample::replay(), sample::done(), sample::sweep()] {
-            let mut s = s;
+        let all: [fn() -> Sampled; 6] =
+            [|| sample::running(8), sample::replay, sample::done, sample::sweep, sample::pair, sample::ranged];
+        for make in all {
+            let mut s = make();
             if width % 2 == 0 {
                 s.recording = Recording::Failed { path: "x".into(), reason: "the disk is full".into() };
             }
-            frame(&s, &on(Screen::ALL[screen]), (width, height), Depth::Ansi16);
+            let ui = UiState { range: sample::range(), beside: height % 2 == 0, ..on(Screen::ALL[screen]) };
+            frame(&s, &ui, (width, height), Depth::Ansi16);
         }
     }
 }

@@ -50,6 +50,8 @@ fn frame(s: &Sampled, screen: Screen, size: (u16, u16), theme: &Theme) -> Buffer
         recording: &s.recording,
         transport: s.transport,
         over: s.over,
+        measured: None,
+        other: None,
     };
     draw(&mut buffer, &picture, &UiState { screen, ..UiState::default() }, theme);
     buffer

@@ -241,3 +241,33 @@ fn all_requests_failed_is_a_failure_of_the_run_and_of_its_report() {
     home.refuses(&[&SIM[..], &dies, &["-o", "dead.jsonl.zst"]].concat(), 1, &["the engine died"]);
     home.refuses(&["report", "dead.jsonl.zst"], 1, &["dead.jsonl.zst", "all requests failed"]);
 }
+
+#[test]
+fn a_range_that_is_not_in_the_recording_is_named_with_what_is() {
+    let home = Home::new();
+    for command in [&["report", DEMO][..], &["export", DEMO, "--csv", "tables"]] {
+        let refuses = |range: &[&str], words: &[&str]| home.refuses(&[command, range].concat(), 2, words);
+        refuses(&["--from", "30s", "--to", "10s"], &["--from 30s does not lie before --to 10s"]);
+        refuses(&["--from", "10s", "--to", "10s"], &["does not lie before"]);
+        refuses(
+            &["--from", "2h"],
+            &["the beginning of the range, 7200.000 s", "demo.jsonl.zst", "46.911 s long"],
+        );
+        refuses(&["--to", "2h"], &["the end of the range", "46.911 s long"]);
+        refuses(&["--to", "1ms"], &["nothing was measured", "it was measured from 1.422 s to 46.873 s"]);
+        refuses(&["--from", "10"], &["--from", "write e.g. 10s"]);
+    }
+    let whole = home.run(&["report", DEMO, "--format", "json"]);
+    let range = home.run(&["report", DEMO, "--format", "json", "--from", "0s"]);
+    let stages = |said: &Said| {
+        let json: serde_json::Value = serde_json::from_str(&said.output).expect("a report");
+        (json["stages"].clone(), json["recording"]["range"].clone())
+    };
+    let ((all, none), (ranged, told)) = (stages(&whole), stages(&range));
+    assert_eq!(all, ranged);
+    assert!(none.is_null() && told["from_s"] == 0.0, "{told}");
+    let part = home.run(&["report", DEMO, "--from", "10s", "--to", "30s"]);
+    assert!(part.output.contains("only 10 s to 30 s of 46.911 s"), "{}", part.output);
+    let replayed = home.run(&["replay", DEMO, "--with", "nowhere.jsonl", "--shot", "1s", "-o", "x.svg"]);
+    assert!(replayed.status == Some(1) && replayed.error.contains("nowhere.jsonl"), "{}", replayed.error);
+}

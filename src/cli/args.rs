@@ -103,7 +103,8 @@ pub struct ScreenArgs {
     /// The dashboard's theme [default: the profile's ui.theme]
     #[arg(long, value_name = "NAME")]
     pub theme: Option<String>,
-    /// Lay this recording's curve behind, on the screen Curve; can be given more than once
+    /// Lay this recording's curve behind, on the screen Curve; can be given more than once. A replay plays the first
+    /// one along, too: its figures stand beside on Live, and the key b shows it on all screens
     #[arg(long = "with", value_name = "FILE")]
     pub with: Vec<PathBuf>,
 }
@@ -219,6 +220,8 @@ pub struct ReportArgs {
     /// They also leave out so many requests at the start and at the end of a stage
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub skip_requests: usize,
+    #[command(flatten)]
+    pub range: super::range::RangeArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -262,6 +265,8 @@ pub struct ExportArgs {
     /// With --fastgen: the model's `tokenizer.json`; prompts are then texts of the recorded counts by it
     #[arg(long, value_name = "FILE", requires = "fastgen")]
     pub tokenizer: Option<PathBuf>,
+    #[command(flatten)]
+    pub range: super::range::RangeArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -163,7 +163,7 @@ fn three_digits(rate: f64) -> f64 {
 }
 
 /// `demo.jsonl.zst` → `demo-csv`.
-fn export_folder(recording: &Path) -> PathBuf {
+pub(super) fn export_folder(recording: &Path) -> PathBuf {
     let name = recording.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let stem = name.trim_end_matches(".zst").trim_end_matches(".jsonl");
     recording.with_file_name(format!("{stem}-csv"))
@@ -211,8 +211,14 @@ impl Session for LiveSession {
             Action::SetRate(rate) => self.controls.set_rate(rate.min(MOST_RATE)),
             Action::Mark(note) => self.controls.mark(note),
             Action::Export => self.export(),
-            // A live run has no transport.
-            Action::Speed(_) | Action::Seek(_) | Action::SeekBy(_) | Action::Step(_) | Action::Jump(_) => {}
+            // A live run has no transport, and so no range.
+            Action::Speed(_)
+            | Action::Seek(_)
+            | Action::SeekBy(_)
+            | Action::Step(_)
+            | Action::Jump(_)
+            | Action::ExportRange(_)
+            | Action::Measure(_) => {}
         }
     }
 

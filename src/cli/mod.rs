@@ -17,6 +17,7 @@ mod panics;
 mod plan;
 mod plot;
 mod prepare;
+mod range;
 mod record;
 mod replay;
 mod report;

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use super::args::{ReplayArgs, ScreenName};
 use super::failure::{Exit, Failure, Outcome};
 use super::prepare::user_themes;
+use super::range::Figures;
 use super::{finish, live, output, overlay, report, signals};
 use crate::clock::Clock;
 use crate::logging::{Diversion, LogHub};
@@ -15,7 +16,7 @@ use crate::profile::Ui;
 use crate::replay::{self, ReplaySession};
 use crate::ui::state::{Screen, UiState};
 use crate::ui::view::Picture;
-use crate::ui::{self, Recording, Transport, theme};
+use crate::ui::{self, Other, Recording, Transport, theme};
 
 /// Plays a recording.
 pub fn replay(args: &ReplayArgs, hub: &LogHub) -> Outcome {
@@ -30,9 +31,21 @@ pub fn replay(args: &ReplayArgs, hub: &LogHub) -> Outcome {
     if !std::io::stdout().is_terminal() {
         return headless(args);
     }
+    if args.screen.with.iter().any(|path| path.as_os_str() == "-") {
+        return Err(Failure::usage(
+            "--with needs a file; only the recording itself can come by standard input",
+        ));
+    }
     let mut session = ReplaySession::start(&args.file, Clock::start(), args.speed)?;
     let curves = overlay::curves(&session.header().profile, &args.screen.with)?;
     session.lay_over(curves);
+    let exact = Box::new(Figures::of(&args.file));
+    session
+        .measure_by(exact)
+        .map_err(|e| Failure::failed(format!("no thread for a range's figures: {e}")))?;
+    if let Some(other) = args.screen.with.first() {
+        session.play_beside(other, Clock::start())?;
+    }
     let options = ui::Options {
         theme: theme_name,
         user_themes: user_themes(),
@@ -82,6 +95,8 @@ fn shot(args: &ReplayArgs, at_ns: u64, theme_name: &str) -> Outcome {
     };
     let mut title = replay::title(&header);
     title.curves = Arc::new(overlay::curves(&header.profile, &args.screen.with)?);
+    let other =
+        args.screen.with.first().map(|path| other_at(&args.file, path, at_ns.min(length_ns))).transpose()?;
     let picture = Picture {
         snap: &snap,
         title: &title,
@@ -93,7 +108,10 @@ fn shot(args: &ReplayArgs, at_ns: u64, theme_name: &str) -> Outcome {
             speed: args.speed,
         }),
         over: false,
+        measured: None,
+        other: None,
     };
+    let picture = picture.beside(other.as_ref(), false);
     let svg = ui::draw_to_svg(&picture, &ui, &theme, args.size);
     match args.output.as_deref() {
         Some(path) if path.as_os_str() != "-" => std::fs::write(path, svg)
@@ -101,6 +119,14 @@ fn shot(args: &ReplayArgs, at_ns: u64, theme_name: &str) -> Outcome {
             .map(|()| Exit::Done),
         _ => output::print(&svg),
     }
+}
+
+/// Another recording at the same time after its beginning.
+fn other_at(first: &Path, path: &Path, at_ns: u64) -> Result<Other, Failure> {
+    let ahead_ns = replay::ahead_ns(first, path)?;
+    let (snap, header, _) = replay::at(path, at_ns.saturating_add_signed(-ahead_ns))?;
+    let recording = Recording::Replay { path: name_of(path) };
+    Ok(Other { snap: Arc::new(snap), title: replay::title(&header), recording, ahead_ns })
 }
 
 fn name_of(path: &Path) -> String {

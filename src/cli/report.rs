@@ -21,6 +21,7 @@ pub fn read(path: &Path) -> Result<Report, Failure> {
 
 /// Prints reports, or writes them into a file.
 pub fn report(args: &ReportArgs) -> Outcome {
+    args.range.check()?;
     // The file is tried before anything is read: reading may take a while.
     let file = (args.output.as_os_str() != "-").then(|| Part::open(&args.output)).transpose()?;
     let (text, reports) = made(args)?;
@@ -44,13 +45,14 @@ fn made(args: &ReportArgs) -> Result<(String, Vec<Report>), Failure> {
     };
     if args.format == Format::Html {
         // A recording is boiled down before the next is read.
-        let read = |path: &PathBuf| Ok::<_, Failure>(html::Source::of(&Run::read(path)?, skips, definitions));
+        let read =
+            |path: &PathBuf| Ok::<_, Failure>(html::Source::of(&args.range.read(path)?, skips, definitions));
         let sources = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let reports = sources.iter().map(|s| s.report().clone()).collect();
         return Ok((html::html(&sources, show), reports));
     }
     let read = |path: &PathBuf| {
-        let run = Run::read(path)?;
+        let run = args.range.read(path)?;
         let mut report = report::report_with(&run, skips);
         report::redefine(&mut report, &run, definitions);
         Ok::<_, Failure>(report)
@@ -89,6 +91,7 @@ fn warn_of_losses(report: &Report) {
 
 /// Writes CSV files and FastGen's result files.
 pub fn export(args: &ExportArgs) -> Outcome {
+    args.range.check()?;
     // Folders and the tokenizer are tried before anything is read: reading may take a while.
     let mut tables = args.csv.as_deref().map(csv::Export::create).transpose()?;
     let counter = args.tokenizer.as_deref().map(exchange::Counter::load).transpose()?;
@@ -96,7 +99,7 @@ pub fn export(args: &ExportArgs) -> Outcome {
     let create = |dir: &PathBuf| exchange::Export::create(dir, tokenizer);
     let mut results = args.fastgen.as_ref().map(create).transpose()?;
     for path in &args.files {
-        let run = Run::read(path)?;
+        let run = args.range.read(path)?;
         let report = report::report(&run);
         warn_of_losses(&report);
         if let Some(tables) = &mut tables {

@@ -25,8 +25,8 @@ pub struct Selection<'a> {
 
 impl<'a> Selection<'a> {
     pub fn of(stage: &'a Stage) -> Self {
-        let completed: Vec<_> = stage.measured().filter(|r| r.outcome == Outcome::Completed).collect();
-        let not_completed = stage.measured().count() - completed.len();
+        let completed: Vec<_> = stage.judged().filter(|r| r.outcome == Outcome::Completed).collect();
+        let not_completed = stage.judged().count() - completed.len();
         let all = completed.len();
         let timed: Vec<_> = completed.iter().copied().filter(|r| !r.chunk_at_ns.is_empty()).collect();
         let requests = if timed.is_empty() {

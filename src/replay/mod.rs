@@ -5,7 +5,9 @@
 
 mod expand;
 mod index;
+mod pair;
 mod player;
+mod range;
 mod session;
 
 use std::path::Path;
@@ -17,6 +19,8 @@ use crate::metrics::{Aggregator, CurveSla, Limit, Snapshot};
 use crate::recording::{self, Entry, Header, Losses, Reader, RecordingError};
 
 pub use expand::Expander;
+pub use pair::ahead_ns;
+pub use range::{Exact, Open};
 pub use session::{ReplaySession, title};
 
 /// What a recording played to its end gives.

@@ -25,6 +25,7 @@ const FRAME: Duration = Duration::from_millis(50);
 const BATCH: usize = 200_000;
 
 /// Where a recording can be read from, again and again.
+#[derive(Clone)]
 pub(super) enum Origin {
     File(PathBuf),
     /// What came by standard input.
@@ -93,6 +94,11 @@ impl Player {
         }
     }
 
+    /// Waits for where it is sent to, instead of playing.
+    pub(super) fn hold(&mut self) {
+        self.playing = false;
+    }
+
     /// Plays until somebody quits.
     pub(super) fn run(mut self) {
         if let Ok(reader) = self.origin.open() {
@@ -148,13 +154,15 @@ impl Player {
                     self.seek(at_ns);
                 }
             }
-            // They change a load, and a replay has none.
+            // They change a load, and a replay has none; or the session sees to them.
             Action::AddLoad(_)
             | Action::SetClients(_)
             | Action::SetRate(_)
             | Action::Mark(_)
+            | Action::Interrupted
             | Action::Export
-            | Action::Interrupted => {}
+            | Action::ExportRange(_)
+            | Action::Measure(_) => {}
         }
         true
     }
@@ -200,6 +208,7 @@ impl Player {
     }
 
     fn publish(&mut self) {
+        self.shared.lead(self.head_ns);
         self.shared.transport.store(Arc::new(Transport {
             at_ns: self.head_ns,
             length_ns: self.index.length_ns,

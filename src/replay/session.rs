@@ -2,18 +2,20 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::Sender;
 
+use super::pair::{self, Follower};
 use super::player::{Origin, Player};
+use super::range::{Exact, Wish, Worker};
 use crate::clock::Clock;
 use crate::metrics::Snapshot;
 use crate::metrics::fastgen::Curve;
-use crate::recording::{Header, RecordingError};
-use crate::ui::{Action, Recording, Session, Title, Transport};
+use crate::recording::{Header, Reader, RecordingError};
+use crate::ui::{Action, Measured, Other, Recording, Session, Title, Transport};
 
 /// Keys that may wait for the player; it looks after them many times a second.
 const COMMANDS: usize = 256;
@@ -24,6 +26,18 @@ pub(super) struct Shared {
     pub(super) transport: ArcSwap<Transport>,
     pub(super) frozen: AtomicBool,
     pub(super) over: AtomicBool,
+    /// Who follows the head, and how far this one is ahead of it.
+    follower: OnceLock<(Sender<Action>, i64)>,
+}
+
+impl Shared {
+    /// Takes the one that follows along.
+    pub(super) fn lead(&self, head_ns: u64) {
+        if let Some((follower, ahead_ns)) = self.follower.get() {
+            // One that is behind is told again in a moment.
+            let _ = follower.try_send(Action::Seek(pair::followed_ns(head_ns, *ahead_ns)));
+        }
+    }
 }
 
 /// A recording being played. It stays at its end, paused, until it is told to stop; dropping it ends it too.
@@ -33,6 +47,9 @@ pub struct ReplaySession {
     title: Title,
     header: Header,
     path: String,
+    origin: Origin,
+    worker: Option<Worker>,
+    pub(super) follower: Option<Follower>,
 }
 
 impl ReplaySession {
@@ -41,6 +58,11 @@ impl ReplaySession {
     /// # Errors
     /// As [`crate::recording::open`], or if the system gives no thread.
     pub fn start(path: &Path, clock: Clock, speed: f64) -> Result<Self, RecordingError> {
+        Self::begin(path, clock, Some(speed))
+    }
+
+    /// Without a speed it does not play by itself.
+    pub(super) fn begin(path: &Path, clock: Clock, speed: Option<f64>) -> Result<Self, RecordingError> {
         let origin = origin(path)?;
         let reader = origin.open()?;
         let header = reader.header().clone();
@@ -48,18 +70,50 @@ impl ReplaySession {
         let name = reader.name().to_owned();
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::default(),
-            transport: ArcSwap::from_pointee(Transport { at_ns: 0, length_ns: 0, playing: true, speed }),
+            transport: ArcSwap::from_pointee(Transport {
+                at_ns: 0,
+                length_ns: 0,
+                playing: speed.is_some(),
+                speed: speed.unwrap_or(1.0),
+            }),
             frozen: AtomicBool::new(false),
             over: AtomicBool::new(false),
+            follower: OnceLock::new(),
         });
         let (commands, receiver) = crossbeam_channel::bounded(COMMANDS);
-        let mut player = Player::new(origin, reader, clock, receiver, Arc::clone(&shared));
-        player.set_speed(speed);
+        let mut player = Player::new(origin.clone(), reader, clock, receiver, Arc::clone(&shared));
+        match speed {
+            Some(speed) => player.set_speed(speed),
+            None => player.hold(),
+        }
         std::thread::Builder::new()
             .name("replay".into())
             .spawn(move || player.run())
             .map_err(|source| RecordingError::Read { name: name.clone(), source })?;
-        Ok(Self { shared, commands, title, header, path: name })
+        Ok(Self { shared, commands, title, header, path: name, origin, worker: None, follower: None })
+    }
+
+    /// Lets a range's exact figures and the tables be made by this.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn measure_by(&mut self, exact: Box<dyn Exact>) -> std::io::Result<()> {
+        self.worker = Some(Worker::start(self.origin.clone(), exact)?);
+        Ok(())
+    }
+
+    /// The recording once more, from its beginning.
+    pub(super) fn reader(&self) -> Result<Reader, RecordingError> {
+        self.origin.open()
+    }
+
+    pub(super) fn commands(&self) -> Sender<Action> {
+        self.commands.clone()
+    }
+
+    /// Takes another player along; the first that is named.
+    pub(super) fn lead(&self, follower: Sender<Action>, ahead_ns: i64) {
+        let _ = self.shared.follower.set((follower, ahead_ns));
     }
 
     /// Line 1 of the recording.
@@ -114,13 +168,41 @@ impl Session for ReplaySession {
         Some(**self.shared.transport.load())
     }
 
+    fn measured(&self) -> Option<Arc<Measured>> {
+        self.worker.as_ref()?.measured()
+    }
+
+    fn other(&self) -> Option<Other> {
+        self.follower.as_ref().map(Follower::look)
+    }
+
+    fn news(&self) -> Option<String> {
+        self.worker.as_ref()?.news()
+    }
+
     fn act(&self, action: Action) {
+        let wish = match action {
+            Action::Measure(range) => Some(Wish::Figures(range)),
+            Action::ExportRange(range) => Some(Wish::Export(Some(range))),
+            Action::Export => Some(Wish::Export(None)),
+            _ => None,
+        };
+        if let Some(wish) = wish {
+            if let Some(worker) = &self.worker {
+                worker.wish(wish);
+            }
+            return;
+        }
+        if matches!(action, Action::Stop | Action::Abort) {
+            self.follower.iter().for_each(Follower::stop);
+        }
         // With so many keys waiting, one more would change nothing that a person could tell.
         let _ = self.commands.try_send(action);
     }
 
     fn freeze(&self, frozen: bool) {
         self.shared.frozen.store(frozen, Ordering::Relaxed);
+        self.follower.iter().for_each(|follower| follower.freeze(frozen));
     }
 
     fn over(&self) -> bool {

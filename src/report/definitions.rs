@@ -1,8 +1,8 @@
 //! A report's latencies and throughput under another tool's definitions, exactly, from every token's time.
 //!
 //! The rules are [`Definitions`]'s; in here they are applied to the requests of a window. Those tools know whole
-//! requests and whole runs only. So the steady window has the latencies of the requests that lie wholly in it, and its
-//! throughput stays ours.
+//! requests and whole runs only. So the steady window, and the measured one that a range cuts, has the latencies of the
+//! requests that lie wholly in it, and its throughput stays ours.
 
 use serde::Serialize;
 
@@ -53,13 +53,18 @@ pub fn redefine(report: &mut Report, run: &Run, definitions: Definitions) {
     }
     let tick_ns = run.header.tick_ns;
     for (told, stage) in report.stages.iter_mut().zip(&run.stages) {
-        let Some(measured) = window::measured(stage) else { continue };
+        let Some(whole) = window::whole(stage) else { continue };
         if let Some(window) = &mut told.windows.measured {
             let requests: Vec<_> = completed(stage).collect();
-            window.definitions =
-                Some(redefined(definitions, &requests, throughput(definitions, &requests, window), tick_ns));
+            // Over a part of the run whole requests would leave out what its edges cut.
+            let over = if window::measured(stage) == Some(whole) {
+                throughput(definitions, &requests, window)
+            } else {
+                (window.seconds, window.throughput)
+            };
+            window.definitions = Some(redefined(definitions, &requests, over, tick_ns));
         }
-        let steady = window::steady(stage, &run.controls, measured);
+        let steady = window::steady(stage, &run.controls, whole);
         if let (Some(window), Some(span)) = (&mut told.windows.steady, steady) {
             let requests: Vec<_> = completed(stage).filter(|r| inside(r, span)).collect();
             window.definitions =
@@ -69,7 +74,7 @@ pub fn redefine(report: &mut Report, run: &Run, definitions: Definitions) {
 }
 
 fn completed(stage: &Stage) -> impl Iterator<Item = &RequestRecord> {
-    stage.measured().filter(|r| r.outcome == Outcome::Completed)
+    stage.judged().filter(|r| r.outcome == Outcome::Completed)
 }
 
 fn inside(r: &RequestRecord, span: Span) -> bool {

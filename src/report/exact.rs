@@ -10,6 +10,7 @@ use super::figures::{
     Tokens, Window, Windows,
 };
 use super::open;
+use super::range::RangePart;
 use super::run::{Run, Stage};
 use super::sla::Sla;
 use super::stats::{Pool, Stats};
@@ -52,6 +53,7 @@ pub fn report_with(run: &Run, skips: Skips) -> Report {
         engine: run.info.clone(),
         host: run.header.host.clone(),
         program: run.header.program.clone(),
+        range: RangePart::of(run),
     };
     let references = fastgen::references(&run.header.profile);
     Report { report_version: REPORT_VERSION, recording, stages, references }
@@ -64,20 +66,28 @@ fn stage_report(run: &Run, stage: &Stage, sla: &Sla, skips: Skips) -> StageRepor
         requests.count(r);
     }
     let tick_ns = run.header.tick_ns;
-    let measured = window::measured(stage);
-    let steady = measured.and_then(|span| window::steady(stage, &run.controls, span));
+    let (whole, measured) = (window::whole(stage), window::measured(stage));
+    let steady = whole.and_then(|span| window::steady(stage, &run.controls, span));
     // Most of the time goes into sorting the gaps, once a window and once for the SLA: a thread for each part, that
     // no core waits for the longest.
     let (windows, sla, fastgen) = std::thread::scope(|scope| {
         let fastgen = scope.spawn(move || fastgen::analyse(run, stage, skips));
         let steady = steady.map(|span| scope.spawn(move || figures(stage, Bounds::within(span), tick_ns)));
-        let measured = measured.map(|span| figures(stage, Bounds::whole(span), tick_ns));
+        let measured = measured.map(|span| {
+            let bounds = if whole == measured { Bounds::whole(span) } else { Bounds::within(span) };
+            figures(stage, bounds, tick_ns)
+        });
         // Of a stage that never was, nothing was missed.
         let judged = measured.is_some() || stage.ended.as_ref().is_none_or(|how| how.reason().is_none());
         let sla = if judged { sla.judge(stage, tick_ns) } else { None };
         (Windows { measured, steady: steady.map(finished) }, sla, finished(fastgen))
     });
     let system = measured.and_then(|span| system::system(&run.samples, span, output_tokens(&windows)));
+    if let (Some(_), Some(window)) = (stage.range, &windows.measured) {
+        requests = window.requests;
+    }
+    let warmup = stage.requests.iter().filter(|r| r.warmup);
+    let in_range = |r: &&RequestRecord| stage.range.is_none_or(|range| range.has(r.finished_ns));
     StageReport {
         name: stage.start.name.clone(),
         sweep: stage.start.sweep.clone(),
@@ -87,7 +97,7 @@ fn stage_report(run: &Run, stage: &Stage, sla: &Sla, skips: Skips) -> StageRepor
         ended_reason: stage.ended.as_ref().and_then(StageOutcome::reason).map(str::to_owned),
         windows,
         requests,
-        warmup_requests: stage.requests.iter().filter(|r| r.warmup).count() as u64,
+        warmup_requests: warmup.filter(in_range).count() as u64,
         sla,
         fastgen,
         system,

@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use super::client::ClientReport;
 use super::definitions::Redefined;
 use super::fastgen::{Curve, FastgenReport};
+use super::range::RangePart;
 use super::stats::Stats;
 use super::system::SystemReport;
 use crate::event::{BackendInfo, Outcome};
@@ -57,6 +58,8 @@ pub struct RecordingPart {
     pub engine: Option<BackendInfo>,
     pub host: Host,
     pub program: Program,
+    /// The part of the recording that the figures are of; `null` for all of it.
+    pub range: Option<RangePart>,
 }
 
 /// How a recording ends.

@@ -95,6 +95,7 @@ pub fn stage(clients: u32, measuring_ns: u64) -> Stage {
         requests: Vec::new(),
         ended: None,
         info: None,
+        range: None,
     }
 }
 
@@ -164,6 +165,8 @@ pub fn run() -> Run {
         ended: Some(Ended::Complete),
         last_ns: 3000 * MS,
         losses: Losses::default(),
+        range: None,
+        aside: Vec::new(),
     }
 }
 

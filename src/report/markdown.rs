@@ -32,7 +32,7 @@ fn push_report(out: &mut String, report: &Report, show: Show) {
         push_fastgen(out, report);
     }
     for stage in &report.stages {
-        push_stage(out, stage, show);
+        push_stage(out, report, stage, show);
     }
     if !sweep {
         push_fastgen(out, report);
@@ -46,12 +46,12 @@ fn push_fastgen(out: &mut String, report: &Report) {
     }
 }
 
-fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
+fn push_stage(out: &mut String, report: &Report, stage: &StageReport, show: Show) {
     let load = stage.load().map_or_else(String::new, |load| format!(", {}", escape(&load)));
     let r = &stage.requests;
     let _ = write!(out, "### {}{load}\n\n", escape(&stage.name));
     let again = if r.retries > 0 { format!(" {} were sent again.", r.retries) } else { String::new() };
-    let _ = write!(out, "{} of {} requests completed.{again}\n\n", r.completed, r.scheduled);
+    let _ = write!(out, "{}.{again}\n\n", table::completed(report, stage));
     if push_fate(out, stage) {
         return;
     }

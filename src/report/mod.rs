@@ -17,6 +17,7 @@ pub mod html;
 mod markdown;
 mod open;
 mod radix;
+mod range;
 mod run;
 #[cfg(test)]
 mod schema_test;
@@ -35,6 +36,7 @@ pub use exact::{report, report_with};
 pub use figures::*;
 pub use markdown::markdown;
 pub use open::{BACKLOG_DEVIATIONS, BACKLOG_SHARE};
+pub use range::{RangeError, RangePart};
 pub use run::{Run, Stage};
 pub use stats::{Pool, Sorted, Stats};
 pub use system::{EngineReport, GpuReport, Spread, SystemReport};

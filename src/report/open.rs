@@ -2,7 +2,7 @@
 
 use super::figures::{Backlog, OpenLoopReport};
 use super::run::Stage;
-use super::window::Span;
+use super::window::{self, Span};
 use crate::event::{OpenLoop, Outcome};
 
 /// The backlog grows if it is larger in each third of the steady window than in the one before, and in the last third
@@ -26,14 +26,14 @@ pub fn analyse(stage: &Stage, steady: Option<Span>) -> Option<OpenLoopReport> {
         .map(|r| Stay { scheduled_ns: r.scheduled_ns, sent_ns: r.sent_ns, finished_ns: r.finished_ns })
         .collect();
     // Without a steady window the rates are those of the whole time in which requests came.
-    let span = steady.or_else(|| sending(&stays));
+    let span = steady.or_else(|| window::clipped(sending(&stays)?, stage.range));
     let rate = |count: usize| span.filter(|s| s.seconds() > 0.0).map(|s| count as f64 / s.seconds());
     // Behind its start: what comes at even distances then is counted exactly.
     let within = |at_ns: u64| span.is_some_and(|s| s.has(at_ns) && at_ns > s.start_ns);
     let achieved =
         stage.measured().filter(|r| r.outcome == Outcome::Completed && within(r.finished_ns)).count();
     let backlog = steady.map(|span| backlog(&stays, span));
-    let (peak_in_flight, held_back, held_lag_ns) = places(stays, open.max_in_flight);
+    let (peak_in_flight, held_back, held_lag_ns) = places(stays, open.max_in_flight, stage.range);
     Some(OpenLoopReport {
         kind: open.kind.clone(),
         rate: open.rate,
@@ -82,13 +82,17 @@ fn steps(stays: &[Stay], begin: fn(&Stay) -> u64) -> Vec<(u64, i64)> {
 }
 
 /// Most in flight at once; how many were due while all places were taken or waited for; the longest that one of these
-/// waited, nanoseconds.
-fn places(mut stays: Vec<Stay>, most: u32) -> (u64, u64, u64) {
+/// waited, nanoseconds. Of a range: in it, and of those due in it.
+fn places(mut stays: Vec<Stay>, most: u32, range: Option<Span>) -> (u64, u64, u64) {
+    let inside = |at_ns: u64| range.is_none_or(|range| range.has(at_ns));
     let mut in_flight = 0;
     let mut peak = 0;
-    for (_, step) in steps(&stays, |s| s.sent_ns) {
+    for (at_ns, step) in steps(&stays, |s| s.sent_ns) {
+        // What is in flight as a range begins is seen at its first step.
+        if inside(at_ns) {
+            peak = peak.max(in_flight).max(in_flight + step);
+        }
         in_flight += step;
-        peak = peak.max(in_flight);
     }
     // Requests before it that are due or in flight as a request becomes due.
     stays.sort_by_key(|s| s.scheduled_ns);
@@ -100,7 +104,7 @@ fn places(mut stays: Vec<Stay>, most: u32) -> (u64, u64, u64) {
             ended += 1;
         }
         let lag = stay.sent_ns.saturating_sub(stay.scheduled_ns);
-        if before.saturating_sub(ended) >= most as usize && lag > 0 {
+        if before.saturating_sub(ended) >= most as usize && lag > 0 && inside(stay.scheduled_ns) {
             held += 1;
             longest = longest.max(lag);
         }
@@ -137,7 +141,6 @@ fn backlog(stays: &[Stay], span: Span) -> Growth {
 mod tests {
     use super::*;
     use crate::report::fixture::{self, MS};
-    use crate::report::window;
 
     /// A request every 50 ms for `seconds`, each taking 100 ms on a server that needs `each_ms` of its one turn.
     fn stage(seconds: u64, each_ms: u64, max_in_flight: u32) -> Stage {

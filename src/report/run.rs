@@ -5,11 +5,12 @@
 
 use std::path::Path;
 
+use super::window::Span;
 use crate::event::{
     BackendInfo, Control, Ended, Event, Phase, Sample, StageEnd, StageId, StageOutcome, StageStart,
 };
 use crate::metrics::RequestRecord;
-use crate::recording::{self, Entry, Header, Losses, RecordingError};
+use crate::recording::{self, Entry, Header, Losses, Reader, RecordingError};
 
 /// A recording, sorted.
 #[derive(Debug, Clone)]
@@ -31,6 +32,10 @@ pub struct Run {
     /// Time of the last thing in it, nanoseconds since the run's start.
     pub last_ns: u64,
     pub losses: Losses,
+    /// What of it is looked at, if not all; set by [`Run::narrow`].
+    pub range: Option<Span>,
+    /// Stages that measured nothing in the range, with their places among all.
+    pub(super) aside: Vec<(usize, Stage)>,
 }
 
 /// One stage of a run.
@@ -45,12 +50,21 @@ pub struct Stage {
     pub ended: Option<StageOutcome>,
     /// What served it.
     pub info: Option<BackendInfo>,
+    /// The run's range; windows end where it does.
+    pub range: Option<Span>,
 }
 
 impl Stage {
     /// The requests that count: all but warm-up.
     pub fn measured(&self) -> impl Iterator<Item = &RequestRecord> + Clone {
         self.requests.iter().filter(|r| !r.warmup)
+    }
+
+    /// Those of them that lie in the range from their sending to their end: what figures of whole requests are of.
+    /// Without a range all.
+    pub fn judged(&self) -> impl Iterator<Item = &RequestRecord> + Clone {
+        self.measured()
+            .filter(|r| self.range.is_none_or(|range| range.has(r.sent_ns) && range.has(r.finished_ns)))
     }
 }
 
@@ -60,15 +74,20 @@ impl Run {
     /// # Errors
     /// As [`recording::open`].
     pub fn read(path: &Path) -> Result<Self, RecordingError> {
-        let mut reader = recording::open(path)?;
+        let reader = recording::open(path)?;
         let name = match path.file_name() {
             Some(name) if path.as_os_str() != "-" => name.to_string_lossy().into_owned(),
             _ => "stdin".to_owned(),
         };
+        Ok(Self::from_reader(&name, reader))
+    }
+
+    /// Reads an open recording to its end.
+    pub fn from_reader(name: &str, mut reader: Reader) -> Self {
         let header = reader.header().clone();
-        let mut run = Self::from_entries(&name, header, reader.by_ref(), Losses::default);
+        let mut run = Self::from_entries(name, header, reader.by_ref(), Losses::default);
         run.losses = reader.losses();
-        Ok(run)
+        run
     }
 
     /// Reads a recording to its end. `losses` is asked once the entries are through, since a reader knows
@@ -89,6 +108,8 @@ impl Run {
             ended: None,
             last_ns: 0,
             losses: Losses::default(),
+            range: None,
+            aside: Vec::new(),
         };
         for entry in entries {
             match entry {
@@ -135,7 +156,7 @@ impl Run {
     fn begin_stage(&mut self, start: StageStart) {
         let info = self.info.clone();
         let stage = self.stage(start.stage);
-        *stage = Stage { start, phases: Vec::new(), requests: Vec::new(), ended: None, info };
+        *stage = Stage { start, phases: Vec::new(), requests: Vec::new(), ended: None, info, range: None };
     }
 
     /// A stage is over. One that failed or was skipped before it began has no other line.
@@ -172,7 +193,14 @@ impl Run {
                 planned_ns: None,
             };
             let info = self.info.clone();
-            self.stages.push(Stage { start, phases: Vec::new(), requests: Vec::new(), ended: None, info });
+            self.stages.push(Stage {
+                start,
+                phases: Vec::new(),
+                requests: Vec::new(),
+                ended: None,
+                info,
+                range: None,
+            });
             self.stages.len() - 1
         });
         &mut self.stages[at]

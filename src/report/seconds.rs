@@ -49,19 +49,22 @@ pub fn index(at_ns: u64) -> u64 {
 }
 
 /// Takes every second of a recording, from the run's start to its end, to `take`, with its stage; what is before
-/// the first stage (loading) has none.
+/// the first stage (loading) has none. Of a range: every second that it touches, each with all that happened in it.
 ///
 /// # Errors
 /// The first of `take`'s.
 pub fn each<E>(run: &Run, mut take: impl FnMut(Option<&Stage>, Second) -> Result<(), E>) -> Result<(), E> {
     let end = index(run.last_ns);
+    let looked_at = |at| run.range.is_none_or(|r| (index(r.start_ns)..=index(r.end_ns)).contains(&at));
     let mut rows = |stage: Option<&Stage>, seconds: std::ops::Range<u64>| {
         let mut counted = stage.map_or_else(Vec::new, |stage| count(stage, &seconds)).into_iter();
         let mut in_flight = 0i64;
         for at in seconds {
             let now = counted.next().unwrap_or_default();
             in_flight += now.change;
-            take(stage, Second { at, in_flight: u64::try_from(in_flight).unwrap_or(0), ..now })?;
+            if looked_at(at) {
+                take(stage, Second { at, in_flight: u64::try_from(in_flight).unwrap_or(0), ..now })?;
+            }
         }
         Ok(())
     };

@@ -87,7 +87,7 @@ impl Threshold {
     }
 
     fn judge_each(&self, stage: &Stage) -> ThresholdReport {
-        let judged = || stage.measured().filter(|r| r.outcome != Outcome::Cancelled);
+        let judged = || stage.judged().filter(|r| r.outcome != Outcome::Cancelled);
         let (mut all, mut kept) = (0u64, 0u64);
         for r in judged() {
             all += 1;
@@ -107,7 +107,7 @@ impl Threshold {
     fn pool(&self, stage: &Stage, tick_ns: u64) -> (Pool, u64) {
         let mut pool = Pool::new(tick_ns);
         let mut late = 0;
-        for r in stage.measured() {
+        for r in stage.judged() {
             match r.outcome {
                 Outcome::Cancelled => {}
                 Outcome::Completed => self.push(&mut pool, r),
@@ -163,7 +163,7 @@ impl Sla {
 
     /// Judges a stage's measured requests. `None` if there are no thresholds, or nothing was measured.
     pub fn judge(&self, stage: &Stage, tick_ns: u64) -> Option<SlaReport> {
-        if self.thresholds.is_empty() || stage.measured().next().is_none() {
+        if self.thresholds.is_empty() || stage.judged().next().is_none() {
             return None;
         }
         let thresholds: Vec<_> = self.thresholds.iter().map(|t| t.judge(stage, tick_ns)).collect();

@@ -204,6 +204,15 @@ fn stage_name(report: &Report, stage: &str, many: bool) -> String {
     }
 }
 
+/// How many of a stage's requests completed. Those that ended in a range need not be those that came in it.
+pub fn completed(report: &Report, stage: &StageReport) -> String {
+    let r = &stage.requests;
+    match report.recording.range {
+        Some(_) => format!("{} requests completed in the range, {} came in it", r.completed, r.scheduled),
+        None => format!("{} of {} requests completed", r.completed, r.scheduled),
+    }
+}
+
 /// How a stage ended, where it did not simply complete.
 pub fn fate(stage: &StageReport) -> Option<String> {
     let ended = stage.ended.filter(|ended| *ended != "complete")?;
@@ -251,6 +260,9 @@ pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
     }
     if let Some(client) = &r.client.line {
         facts.push(("client", client.clone()));
+    }
+    if let Some(range) = &r.range {
+        facts.push(("range", range.words()));
     }
     facts.push(("started", format!("{}, seed {}", r.started_at, r.seed)));
     facts.into_iter().map(|(name, value)| (name, harmless(value.trim()))).collect()

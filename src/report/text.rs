@@ -37,7 +37,7 @@ fn push_report(out: &mut String, report: &Report, show: Show) {
         push_fastgen(out, report);
     }
     for stage in &report.stages {
-        push_stage(out, stage, show);
+        push_stage(out, report, stage, show);
     }
     if !sweep {
         push_fastgen(out, report);
@@ -55,7 +55,7 @@ fn push_fastgen(out: &mut String, report: &Report) {
     }
 }
 
-fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
+fn push_stage(out: &mut String, report: &Report, stage: &StageReport, show: Show) {
     let load = stage.load().map_or_else(String::new, |load| format!(", {}", table::harmless(&load)));
     let r = &stage.requests;
     let again = if r.retries > 0 { format!(", {} sent again", r.retries) } else { String::new() };
@@ -63,10 +63,9 @@ fn push_stage(out: &mut String, stage: &StageReport, show: Show) {
     line(
         out,
         &format!(
-            "stage {}{load}: {} of {} requests completed, {} more to warm up{again}",
+            "stage {}{load}: {}, {} more to warm up{again}",
             table::harmless(&stage.name),
-            r.completed,
-            r.scheduled,
+            table::completed(report, stage),
             stage.warmup_requests
         ),
     );

@@ -78,7 +78,8 @@ fn cut(run: &Run) -> String {
 
 /// What was done to the load by hand; marks and the end change no figure.
 fn intervened(run: &Run) -> Option<String> {
-    let count = |is: fn(&Control) -> bool| run.controls.iter().filter(|(_, c)| is(c)).count();
+    let inside = |at: u64| run.range.is_none_or(|range| range.has(at));
+    let count = |is: fn(&Control) -> bool| run.controls.iter().filter(|(at, c)| inside(*at) && is(c)).count();
     let told = [
         ("paused", count(|c| matches!(c, Control::Paused))),
         ("given other clients", count(|c| matches!(c, Control::Clients { .. }))),

@@ -29,8 +29,20 @@ impl Span {
     }
 }
 
-/// From the end of warm-up to the last measured request's end. `None` without a measured request.
+/// The measured window: [`whole`], as far as it lies in the range that is looked at.
 pub fn measured(stage: &Stage) -> Option<Span> {
+    clipped(whole(stage)?, stage.range)
+}
+
+/// What of a stretch lies in a range; `None` where that is nothing or a mere instant.
+pub fn clipped(span: Span, range: Option<Span>) -> Option<Span> {
+    let Some(range) = range else { return Some(span) };
+    let both = Span { start_ns: span.start_ns.max(range.start_ns), end_ns: span.end_ns.min(range.end_ns) };
+    (both.start_ns < both.end_ns).then_some(both)
+}
+
+/// From the end of warm-up to the last measured request's end, whatever the range. `None` without a measured request.
+pub fn whole(stage: &Stage) -> Option<Span> {
     let end_ns = stage.measured().map(|r| r.finished_ns).max()?;
     let begin = stage.phases.iter().find(|(_, phase)| *phase == Phase::Measuring).map(|(at, _)| *at);
     // Where the phase's line is damaged, the first request tells nearly as well.
@@ -40,13 +52,14 @@ pub fn measured(stage: &Stage) -> Option<Span> {
 
 /// The longest stretch of the measured window in which at least [`STEADY_SHARE`] of a closed loop's clients
 /// have a request in flight; it ends where somebody changes the number of clients. Of an open loop, the longest with
-/// one rate: see [`open_steady`]. `None` where there is no such stretch.
+/// one rate: see [`open_steady`]. `None` where there is no such stretch. `measured` is the [`whole`] window; of a range
+/// it is the stretch of which the longest part lies in it, cut to that part.
 pub fn steady(stage: &Stage, controls: &[(u64, Control)], measured: Span) -> Option<Span> {
     if let Some(open) = &stage.start.open {
         return open_steady(stage, controls, measured, open);
     }
     let clients = stage.start.clients?;
-    let mut search = Search::new(clients);
+    let mut search = Search::new(clients, stage.range);
     for (at_ns, step) in steps(stage, controls, measured) {
         search.step(at_ns, step);
     }
@@ -63,7 +76,7 @@ fn open_steady(stage: &Stage, controls: &[(u64, Control)], measured: Span, open:
     let end_ns = arrivals_end(stage)?.max(start_ns);
     let mut longest: Option<Span> = None;
     let mut close = |since: Option<u64>, end_ns: u64| {
-        let span = since.map(|start_ns| Span { start_ns, end_ns });
+        let span = since.and_then(|start_ns| clipped(Span { start_ns, end_ns }, stage.range));
         if let Some(span) = span.filter(|s| longest.is_none_or(|longest| s.seconds() > longest.seconds())) {
             longest = Some(span);
         }
@@ -137,12 +150,14 @@ struct Search {
     since: Option<u64>,
     /// Since when it dips, while that may still be a client's turn-around.
     dip: Option<u64>,
+    /// What is looked at, if not all.
+    range: Option<Span>,
     longest: Option<Span>,
 }
 
 impl Search {
-    fn new(clients: u32) -> Self {
-        Self { clients, in_flight: 0, since: None, dip: None, longest: None }
+    fn new(clients: u32, range: Option<Span>) -> Self {
+        Self { clients, in_flight: 0, since: None, dip: None, range, longest: None }
     }
 
     fn step(&mut self, at_ns: u64, step: Step) {
@@ -172,11 +187,12 @@ impl Search {
     /// Ends the present stretch, at its dip if it is in one.
     fn close(&mut self, at_ns: u64) {
         let end_ns = self.dip.take().unwrap_or(at_ns);
-        if let Some(start_ns) = self.since.take() {
-            let span = Span { start_ns, end_ns };
-            if self.longest.is_none_or(|longest| span.seconds() > longest.seconds()) {
-                self.longest = Some(span);
-            }
+        let since = self.since.take();
+        let span = since.and_then(|start_ns| clipped(Span { start_ns, end_ns }, self.range));
+        if let Some(span) =
+            span.filter(|s| self.longest.is_none_or(|longest| s.seconds() > longest.seconds()))
+        {
+            self.longest = Some(span);
         }
     }
 }

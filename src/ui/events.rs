@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn pasted_text_is_typed_into_a_field_and_is_no_keys() {
         let snap = Snapshot::default();
-        let sight = Sight { snap: &snap, transport: None, over: false };
+        let sight = Sight { snap: &snap, transport: None, over: false, pair: false };
         let paste = Event::Paste("q1\r\n\x1b[2J\u{3}x".into());
         let mut ui = UiState::default();
         assert_eq!(heard(&mut ui, &Hits::default(), &paste, sight), []);

@@ -329,7 +329,15 @@ fn session(t: &mut Tape, replay: bool, theme: &Theme) {
             speed: t.number(),
         });
         let over = t.below(4) == 0;
-        let picture = Picture { snap: &snap, title: &title, recording: &recording, transport, over };
+        let picture = Picture {
+            snap: &snap,
+            title: &title,
+            recording: &recording,
+            transport,
+            over,
+            measured: None,
+            other: None,
+        };
         for _ in 0..=t.below(12) {
             let size = size(t);
             let mut buffer = Buffer::empty(Rect::new(0, 0, size.0, size.1));
@@ -338,7 +346,7 @@ fn session(t: &mut Tape, replay: bool, theme: &Theme) {
             remember(&mut ui, &hits);
             pending.extend(input(t, size));
             for event in decode(&mut pending) {
-                heard(&mut ui, &hits, &event, Sight { snap: &snap, transport, over });
+                heard(&mut ui, &hits, &event, Sight { snap: &snap, transport, over, pair: false });
             }
         }
     }

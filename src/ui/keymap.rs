@@ -2,6 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::range::RangeKey;
 use super::state::Screen;
 use crate::metrics::{HeatFigure, Snapshot};
 
@@ -85,6 +86,10 @@ pub enum Command {
     Speed(f64),
     Step(bool),
     Jump(bool),
+    /// Replay: the range of time.
+    Range(RangeKey),
+    /// Of two recordings: the other one.
+    Beside,
     /// Mouse: a row of the list on screen, counted from the list's beginning.
     SelectRow(usize),
     /// Mouse: a place on the transport bar, 0..=1.
@@ -104,6 +109,8 @@ pub enum Place {
     /// A live run with a rate.
     OpenLoop,
     Replay,
+    /// A replay of two recordings.
+    Pair,
 }
 
 /// What is shown, as far as keys depend on it.
@@ -112,13 +119,15 @@ pub struct Scene {
     pub replay: bool,
     /// The stage is an open loop.
     pub open: bool,
+    /// Another recording plays beside it.
+    pub pair: bool,
 }
 
 impl Scene {
     /// What is shown of this.
     pub fn of(snap: &Snapshot, replay: bool) -> Self {
         let open = snap.stage.as_ref().is_some_and(|stage| stage.open.is_some());
-        Self { replay, open }
+        Self { replay, open, pair: false }
     }
 
     /// Whether a place is part of it.
@@ -128,6 +137,7 @@ impl Scene {
             Place::ClosedLoop => !self.replay && !self.open,
             Place::OpenLoop => !self.replay && self.open,
             Place::Replay => self.replay,
+            Place::Pair => self.pair,
             Place::Everywhere | Place::On(_) | Place::Lists => true,
         }
     }
@@ -148,7 +158,7 @@ const fn bind(keys: &'static str, hint: &'static str, about: &'static str, place
 }
 
 /// Every key, in the order of the help.
-pub const BINDINGS: [Binding; 47] = [
+pub const BINDINGS: [Binding; 51] = [
     bind("1–7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
     bind("?", "help", "this help", Place::Everywhere),
     bind(":", "commands", "all commands by name, with completion", Place::Everywhere),
@@ -169,6 +179,10 @@ pub const BINDINGS: [Binding; 47] = [
     bind(", .", "step", "previous and next end of a request", Place::Replay),
     bind("← →", "seek", "5 s back and forth; on Latency with Shift", Place::Replay),
     bind("{ }", "jump", "previous and next mark or phase", Place::Replay),
+    bind("b", "other", "the other recording, on all screens", Place::Pair),
+    bind("( )", "range", "a range of time begins, ends at the head", Place::Replay),
+    bind("r", "figures", "the range's exact figures", Place::Replay),
+    bind("\\", "", "clear the range; e exports it while there is one", Place::Replay),
     bind("w", "window", "rates over 1, 10 or 60 s", Place::On(Screen::Live)),
     bind("d", "definitions", "the table as another tool defines its figures", Place::On(Screen::Live)),
     bind("z Z", "zoom", "a longer and a shorter stretch of time", Place::On(Screen::Live)),
@@ -277,6 +291,11 @@ fn letter(c: char) -> Option<Command> {
         '.' => Command::Step(true),
         '{' => Command::Jump(false),
         '}' => Command::Jump(true),
+        '(' => Command::Range(RangeKey::Edge(false)),
+        ')' => Command::Range(RangeKey::Edge(true)),
+        '\\' => Command::Range(RangeKey::Clear),
+        'r' => Command::Range(RangeKey::Figures),
+        'b' => Command::Beside,
         _ => return None,
     })
 }

@@ -11,6 +11,7 @@ mod fuzz;
 mod input;
 mod keymap;
 mod palette;
+mod range;
 mod rows;
 mod run;
 mod sanitize;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use crate::metrics::Snapshot;
 use crate::metrics::fastgen::Curve;
 
+pub use range::{LatencyFigures, Measured, Range, RangeState, StageFigures};
 pub use run::{Options, UiError, run};
 pub use sanitize::line as harmless;
 pub use svg::{buffer_to_svg, draw_to_svg};
@@ -48,6 +50,18 @@ pub trait Session: Send + Sync {
     fn transport(&self) -> Option<Transport> {
         None
     }
+    /// The newest figures of a range that were asked for; `None` before the first.
+    fn measured(&self) -> Option<Arc<Measured>> {
+        None
+    }
+    /// What plays beside it.
+    fn other(&self) -> Option<Other> {
+        None
+    }
+    /// A word for the user, once.
+    fn news(&self) -> Option<String> {
+        None
+    }
     /// Hands an action over; never blocks.
     fn act(&self, action: Action);
     /// While frozen nobody looks: the session may stop taking snapshots. The load goes on.
@@ -55,6 +69,16 @@ pub trait Session: Send + Sync {
     /// `true` once the run is over and everything is written; the live dashboard then shows its last picture
     /// until a key ends it.
     fn over(&self) -> bool;
+}
+
+/// A recording that plays beside another one, at the same time after its beginning.
+#[derive(Debug, Clone)]
+pub struct Other {
+    pub snap: Arc<Snapshot>,
+    pub title: Title,
+    pub recording: Recording,
+    /// What a time of the first has more than the same time of this one, nanoseconds.
+    pub ahead_ns: i64,
 }
 
 /// Names for the header, and what is laid over the curve.
@@ -114,6 +138,10 @@ pub enum Action {
     Mark(String),
     /// Write CSV files of the recording so far, beside it.
     Export,
+    /// Replay: the same of a range.
+    ExportRange(Range),
+    /// Replay: compute a range's exact figures.
+    Measure(Range),
     /// Replay: speed as a factor of real time.
     Speed(f64),
     /// Replay: move the play head to this time.

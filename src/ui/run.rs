@@ -15,7 +15,7 @@ use super::terminal::Terminal;
 use super::theme::{self, Depth, Theme, ThemeError};
 use super::update::{Effect, Sight};
 use super::view::{self, Hits, Picture};
-use super::{Action, Recording, Session, Title, Transport, events, input};
+use super::{Action, Measured, Other, Recording, Session, Title, Transport, events, input};
 use crate::clock::Clock;
 use crate::metrics::Snapshot;
 
@@ -82,6 +82,8 @@ struct Dashboard<'a> {
     hits: Hits,
     title: Title,
     snap: Arc<Snapshot>,
+    other: Option<Other>,
+    measured: Option<Arc<Measured>>,
     shown_rest: (Option<Transport>, Recording, bool),
     dirty: bool,
     drawn_ns: u64,
@@ -97,6 +99,8 @@ impl<'a> Dashboard<'a> {
         Self {
             title: session.title(),
             snap: session.snapshot(),
+            other: session.other(),
+            measured: session.measured(),
             shown_rest: (session.transport(), session.recording(), session.over()),
             session,
             options,
@@ -158,6 +162,17 @@ impl<'a> Dashboard<'a> {
             let snap = self.session.snapshot();
             self.dirty |= !Arc::ptr_eq(&snap, &self.snap);
             self.snap = snap;
+            let other = self.session.other();
+            let shown = |other: &Option<Other>| other.as_ref().map(|other| Arc::as_ptr(&other.snap));
+            self.dirty |= shown(&other) != shown(&self.other);
+            self.other = other;
+        }
+        let measured = self.session.measured();
+        self.dirty |= measured != self.measured;
+        self.measured = measured;
+        if let Some(word) = self.session.news() {
+            self.say(word);
+            self.dirty = true;
         }
         let rest = (self.session.transport(), self.session.recording(), self.session.over());
         self.dirty |= rest != self.shown_rest;
@@ -175,15 +190,23 @@ impl<'a> Dashboard<'a> {
         }
     }
 
-    fn draw(&mut self) -> Result<(), UiError> {
-        let mut buffer = Buffer::empty(self.terminal.size()?);
-        let picture = Picture {
+    /// What there is to be shown.
+    fn picture(&self) -> Picture<'_> {
+        let first = Picture {
             snap: &self.snap,
             title: &self.title,
             recording: &self.shown_rest.1,
             transport: self.shown_rest.0,
             over: self.shown_rest.2,
+            measured: self.measured.as_deref(),
+            other: None,
         };
+        first.beside(self.other.as_ref(), self.ui.beside)
+    }
+
+    fn draw(&mut self) -> Result<(), UiError> {
+        let mut buffer = Buffer::empty(self.terminal.size()?);
+        let picture = self.picture();
         self.hits = view::draw(&mut buffer, &picture, &self.ui, &self.theme);
         events::remember(&mut self.ui, &self.hits);
         self.terminal.show(buffer)?;
@@ -194,7 +217,10 @@ impl<'a> Dashboard<'a> {
 
     fn event(&mut self, event: &Event) {
         self.dirty = true;
-        let sight = Sight { snap: &self.snap, transport: self.shown_rest.0, over: self.shown_rest.2 };
+        let other = self.other.as_ref();
+        let snap = other.filter(|_| self.ui.beside).map_or(&self.snap, |other| &other.snap);
+        let (transport, _, over) = &self.shown_rest;
+        let sight = Sight { snap, transport: *transport, over: *over, pair: other.is_some() };
         let effects = events::heard(&mut self.ui, &self.hits, event, sight);
         self.carry_out(effects);
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::range::RangeState;
 use crate::event::{Level, LogLine, RequestId};
 use crate::metrics::fastgen::Validator;
 use crate::metrics::{Definitions, HeatFigure, RequestRecord};
@@ -271,6 +272,10 @@ pub struct UiState {
     pub flash: Option<(String, u64)>,
     /// Rows of the list on screen, from the last frame: what a page is.
     pub page: usize,
+    /// The range of a replay.
+    pub range: RangeState,
+    /// The other of two recordings is shown.
+    pub beside: bool,
 }
 
 impl Default for UiState {
@@ -299,6 +304,8 @@ impl Default for UiState {
             leave: false,
             flash: None,
             page: 10,
+            range: RangeState::default(),
+            beside: false,
         }
     }
 }

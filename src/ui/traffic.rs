@@ -101,8 +101,15 @@ fn bytes_per_s(screen: Screen, size: (u16, u16)) -> usize {
         steady(&mut aggregator, from, to);
         let snap = aggregator.snapshot(to * MS);
         let recording = Recording::Writing { path: "x".into(), bytes: 100_000 + frame * 900 };
-        let picture =
-            Picture { snap: &snap, title: &title, recording: &recording, transport: None, over: false };
+        let picture = Picture {
+            snap: &snap,
+            title: &title,
+            recording: &recording,
+            transport: None,
+            over: false,
+            measured: None,
+            other: None,
+        };
         let mut buffer = Buffer::empty(Rect::new(0, 0, size.0, size.1));
         draw(&mut buffer, &picture, &ui, &theme);
         compose(&mut out, before.as_ref(), &buffer).expect("memory takes all");

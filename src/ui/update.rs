@@ -2,7 +2,7 @@
 
 use super::keymap::{ARROW_SEEK_NS, Command, Scene};
 use super::state::{Column, Prompt, PromptKind, Screen, UiState, ZOOMS};
-use super::{Action, Transport, rows, tracks};
+use super::{Action, Transport, range, rows, tracks};
 use crate::event::{Level, Phase};
 use crate::metrics::Snapshot;
 use crate::metrics::fastgen::Validator;
@@ -24,6 +24,8 @@ pub struct Sight<'a> {
     pub transport: Option<Transport>,
     /// The run is over and everything is written.
     pub over: bool,
+    /// Another recording plays beside it.
+    pub pair: bool,
 }
 
 impl Sight<'_> {
@@ -82,9 +84,7 @@ pub fn update(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effe
         Command::Theme => vec![Effect::NextTheme],
         Command::Suspend => vec![Effect::Suspend],
         Command::Redraw => vec![Effect::Redraw],
-        Command::Export => {
-            vec![Effect::Act(Action::Export), Effect::Say("exporting CSV files beside the recording".into())]
-        }
+        Command::Export | Command::Range(_) | Command::Beside => range::update(ui, command, sight),
         Command::Pause | Command::AddLoad(_) | Command::Mark => intervene(ui, command, sight),
         Command::Side(by) if ui.screen != Screen::Latency => {
             transport(&Command::Seek(i64::from(*by) * ARROW_SEEK_NS), sight)
@@ -301,7 +301,7 @@ mod tests {
     fn sight(snap: &Snapshot, replay: bool, over: bool) -> Sight<'_> {
         let transport =
             replay.then_some(Transport { at_ns: 0, length_ns: 10_000, playing: true, speed: 1.0 });
-        Sight { snap, transport, over }
+        Sight { snap, transport, over, pair: false }
     }
 
     #[test]

@@ -153,3 +153,49 @@ fn paused_without_a_burst(home: &Home) {
     let after = due.iter().filter(|at| (resumed..resumed + 300_000_000).contains(at)).count();
     assert!((1..20).contains(&after), "{after} requests within 300 ms, at 22 a second");
 }
+
+#[test]
+fn a_range_of_a_replay_has_figures_and_an_export_and_another_recording_plays_along() {
+    let home = Home::new();
+    for (name, clients) in [("run.jsonl.zst", "load.clients=8"), ("other.jsonl.zst", "load.clients=2")] {
+        let args = ["record", "--profile", "sim", "--for", "2s", "--set", clients, "-o", name];
+        let recorded = home.command(&args).output().expect("a run");
+        assert!(recorded.status.success(), "{}", String::from_utf8_lossy(&recorded.stderr));
+    }
+    let args = ["replay", "run.jsonl.zst", "--with", "other.jsonl.zst", "--speed", "8"];
+    let mut terminal = Terminal::start(&home, &args, 120, 40);
+    terminal.wait_for("replay A: run.jsonl.zst");
+    terminal.wait_for("done");
+    terminal.wait_for("8 clients");
+    assert!(terminal.text().contains("B p50"), "{}", terminal.text());
+    terminal.keys("r");
+    terminal.wait_for("no range yet");
+    terminal.keys(",,,,,,,,,,,,");
+    // The range's end is where the head is seen to be.
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    terminal.keys(")r");
+    terminal.wait_for("Range of A 0:00.000");
+    terminal.wait_for("requests completed");
+    terminal.keys("e");
+    terminal.wait_for("exported to run-0.000s-");
+    let exported = std::fs::read_dir(home.path()).expect("the folder").filter_map(Result::ok).find(|entry| {
+        entry.file_name().to_string_lossy().starts_with("run-0.000s-")
+            && entry.path().join("tokens.csv").exists()
+    });
+    assert!(exported.is_some());
+    terminal.keys("r");
+    terminal.wait_until("the panel to go", |text| !text.contains("Range of A"));
+    terminal.keys("b");
+    terminal.wait_for("replay B: other.jsonl.zst");
+    terminal.wait_for("2 clients");
+    terminal.keys("3");
+    terminal.wait_for("Client 0");
+    terminal.keys("b1\\");
+    terminal.wait_for("replay A: run.jsonl.zst");
+    terminal.keys("e");
+    terminal.wait_for("exported to run-csv");
+    terminal.keys("q");
+    let (status, _, screen) = terminal.ended();
+    assert!(status.success());
+    assert_restored(&screen);
+}

@@ -123,6 +123,8 @@ pub fn replayed(gpus: bool) -> Sampled {
         snap,
         recording: Recording::Replay { path: "big.jsonl".into() },
         over: false,
+        measured: None,
+        other: None,
     }
 }
 

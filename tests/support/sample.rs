@@ -13,7 +13,9 @@ use fastgen_tui::metrics::{
     Aggregator, Counts, CurveView, ErrorCount, ErrorKind, HeatMaps, InFlight, Lane, Latencies, Loading,
     MINI_BUCKETS, Open, Rate, RequestRecord, SeriesPoint, Snapshot, Span, Summary, ToolFigures,
 };
-use fastgen_tui::ui::{Recording, Title, Transport};
+use fastgen_tui::ui::{
+    LatencyFigures, Measured, Other, Range, RangeState, Recording, StageFigures, Title, Transport,
+};
 
 const S: u64 = 1_000_000_000;
 const MS: u64 = 1_000_000;
@@ -25,6 +27,10 @@ pub struct Sampled {
     pub recording: Recording,
     pub transport: Option<Transport>,
     pub over: bool,
+    /// Figures of a range.
+    pub measured: Option<Measured>,
+    /// What plays beside it.
+    pub other: Option<Other>,
 }
 
 /// Numbers without chance: a small xorshift.
@@ -56,6 +62,8 @@ pub fn empty() -> Sampled {
         recording: Recording::Off,
         transport: None,
         over: false,
+        measured: None,
+        other: None,
     }
 }
 
@@ -581,4 +589,72 @@ fn swept(stage: u32, clients: u32, i: u64) -> RequestRecord {
         status: None,
         retries: 0,
     }
+}
+
+/// A replay with another recording beside it, which began to measure two seconds earlier and is slower.
+pub fn pair() -> Sampled {
+    let mut s = replay();
+    let mut other = running(4);
+    let slower = |summary: &mut Summary| {
+        for value in
+            [&mut summary.p50, &mut summary.p90, &mut summary.p95, &mut summary.p99, &mut summary.max]
+        {
+            *value = value.map(|seconds| seconds * 1.25);
+        }
+    };
+    let l = &mut other.snap.latency;
+    [&mut l.ttft, &mut l.itl, &mut l.e2e].into_iter().for_each(slower);
+    let mut dice = Dice(7);
+    let mut seconds = series(39, &mut dice);
+    for second in &mut seconds {
+        second.output_tokens = second.output_tokens * 3 / 4;
+    }
+    other.snap.series = Arc::new(seconds);
+    other.snap.output_rate.s1 = Some(240.0);
+    other.snap.at_ns = s.snap.at_ns - 2 * S;
+    s.other = Some(Other {
+        snap: Arc::new(other.snap),
+        title: Title { profile: "demo-slow".into(), ..title() },
+        recording: Recording::Replay { path: "recordings/slow.jsonl.zst".into() },
+        ahead_ns: 2 * S.cast_signed(),
+    });
+    s
+}
+
+/// What is selected in [`ranged`].
+pub fn range() -> RangeState {
+    RangeState { from_ns: Some(20 * S), to_ns: Some(35 * S + 500 * MS), shown: true }
+}
+
+/// A replay with the figures of a range.
+pub fn ranged() -> Sampled {
+    let mut s = replay();
+    let latency = |name, first: f64, count| LatencyFigures {
+        name,
+        values: [1.1, 1.0, 1.6, 1.9, 2.4, 3.0].map(|part| Some(part * first)),
+        count,
+    };
+    let stage = StageFigures {
+        name: "main".into(),
+        seconds: 15.5,
+        scheduled: 134,
+        completed: 131,
+        failed: 2,
+        cancelled: 0,
+        output_tokens: 4_712,
+        input_tokens: 18_020,
+        requests_per_s: Some(8.45),
+        output_per_s: Some(304.0),
+        input_per_s: Some(1162.6),
+        in_flight: Some(7.98),
+        latencies: vec![
+            latency("TTFT", 0.112, 129),
+            latency("ITL", 0.021, 4_580),
+            latency("TPOT", 0.021, 128),
+            LatencyFigures { name: "E2E", values: [None; 6], count: 0 },
+        ],
+    };
+    let range = Range { from_ns: 20 * S, to_ns: 35 * S + 500 * MS };
+    s.measured = Some(Measured { range, stages: Ok(vec![stage]) });
+    s
 }

@@ -123,7 +123,8 @@ impl Export {
         Ok(export)
     }
 
-    /// Adds a recording; `report` is its report.
+    /// Adds a recording; `report` is its report. Of a range: the requests that have a part in it, the tokens that came in
+    /// it, and the seconds that it touches.
     ///
     /// # Errors
     /// The file that can't be written, and why.
@@ -133,7 +134,11 @@ impl Export {
             let mut names = Row::default();
             names.text(&run.name);
             names.text(&stage.start.name);
-            for r in stage.measured() {
+            let touched = |r: &&RequestRecord| {
+                run.range
+                    .is_none_or(|range| r.finished_ns >= range.start_ns && r.scheduled_ns <= range.end_ns)
+            };
+            for r in stage.measured().filter(touched) {
                 request_row(&mut self.requests.row, &names, r, sla.keeps(r));
                 self.requests.end_row()?;
             }
@@ -187,6 +192,11 @@ fn write_tokens(out: &mut Output, names: &Row, stage: &Stage) -> Result<(), Expo
         let mut before = None;
         for (i, &at_ns) in r.chunk_at_ns.iter().enumerate() {
             let tokens = u64::from(r.tokens_in(i));
+            if stage.range.is_some_and(|range| !range.has(at_ns)) {
+                number += tokens;
+                before = Some(at_ns);
+                continue;
+            }
             let row = &mut out.row;
             row.cells(names);
             row.whole(r.request);

@@ -10,8 +10,7 @@ use crate::report::run::{Run, Stage};
 /// Computes FastGen's figures over the completed requests of a stage, without those of warm-up. The time it
 /// takes grows with the tokens, whatever the number of rates.
 pub fn analyse(run: &Run, stage: &Stage, skips: Skips) -> FastgenReport {
-    let requests: Vec<&RequestRecord> =
-        stage.measured().filter(|r| r.outcome == Outcome::Completed).collect();
+    let requests: Vec<&RequestRecord> = stage.judged().filter(|r| r.outcome == Outcome::Completed).collect();
     let mut tally = Tally::default();
     for request in &requests {
         tally.push(*request);

@@ -29,7 +29,7 @@ pub struct Latencies {
 
 impl Latencies {
     pub fn of(stage: &Stage, tick_ns: u64) -> Self {
-        let completed = || stage.measured().filter(|r| r.outcome == Outcome::Completed);
+        let completed = || stage.judged().filter(|r| r.outcome == Outcome::Completed);
         let mut pools = [(); 3].map(|()| Pool::new(tick_ns));
         let [ttft, itl, e2e] = &mut pools;
         for r in completed() {

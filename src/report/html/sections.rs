@@ -122,7 +122,11 @@ fn tiles(out: &mut String, report: &Report) {
     }
     let sum = |of: fn(&StageReport) -> u64| report.stages.iter().map(of).sum::<u64>();
     let (completed, scheduled) = (sum(|s| s.requests.completed), sum(|s| s.requests.scheduled));
-    tile("Completed", format!("{completed} of {scheduled}"), &format!("{} stages", report.stages.len()));
+    let done = match report.recording.range {
+        Some(_) => completed.to_string(),
+        None => format!("{completed} of {scheduled}"),
+    };
+    tile("Completed", done, &format!("{} stages", report.stages.len()));
     out.push_str("</ul>\n");
 }
 
@@ -251,7 +255,7 @@ pub fn details(out: &mut String, sources: &[Source], show: Show) {
             }
             out.push_str("</details>\n");
         }
-        report.stages.iter().for_each(|s| stage(out, s, show));
+        report.stages.iter().for_each(|s| stage(out, report, s, show));
         out.push_str("</section>\n");
     }
 }
@@ -263,16 +267,14 @@ fn unnamed_first(table: &Table) -> Table {
     Table { header, rows: table.rows.clone() }
 }
 
-fn stage(out: &mut String, stage: &StageReport, show: Show) {
+fn stage(out: &mut String, report: &Report, stage: &StageReport, show: Show) {
     let load = stage.load().map_or_else(String::new, |load| format!(", {load}"));
-    let r = &stage.requests;
     let _ = writeln!(
         out,
-        "<details><summary>{}{}: {} of {} requests completed</summary>",
+        "<details><summary>{}{}: {}</summary>",
         escaped(&stage.name),
         escaped(&load),
-        r.completed,
-        r.scheduled
+        table::completed(report, stage)
     );
     if let Some(fate) = table::fate(stage) {
         let _ = writeln!(out, "<p class=\"empty\">{}</p>", escaped(&fate));

@@ -54,7 +54,7 @@ impl Source {
 impl Messages {
     fn of(run: &Run) -> Self {
         let mut counts: BTreeMap<(Outcome, &str), u64> = BTreeMap::new();
-        for request in run.stages.iter().flat_map(Stage::measured) {
+        for request in run.stages.iter().flat_map(Stage::judged) {
             if request.outcome.is_failure() || request.outcome.is_timeout() {
                 let message = request.error.as_deref().unwrap_or_default();
                 *counts.entry((request.outcome, message)).or_default() += 1;

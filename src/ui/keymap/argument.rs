@@ -4,6 +4,7 @@ use super::Command;
 use super::names::{Name, NameError};
 use crate::metrics::HeatFigure;
 use crate::suggest::did_you_mean;
+use crate::ui::range::RangeKey;
 use crate::ui::state::Screen;
 
 /// What a command takes after its name.
@@ -129,6 +130,11 @@ fn plain(name: Name) -> Option<Command> {
         Name::PreviousMark => Command::Jump(false),
         Name::Help => Command::Help,
         Name::Palette => Command::Palette,
+        Name::RangeBegin => Command::Range(RangeKey::Edge(false)),
+        Name::RangeEnd => Command::Range(RangeKey::Edge(true)),
+        Name::RangeClear => Command::Range(RangeKey::Clear),
+        Name::RangeFigures => Command::Range(RangeKey::Figures),
+        Name::Other => Command::Beside,
         Name::Suspend => Command::Suspend,
         Name::Redraw => Command::Redraw,
         Name::Quit => Command::Quit,

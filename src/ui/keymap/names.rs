@@ -7,6 +7,7 @@
 use super::argument::{Takes, parse_argument};
 use super::{Command, Scene};
 use crate::suggest::did_you_mean;
+use crate::ui::range::RangeKey;
 use crate::ui::state::Screen;
 
 /// Which runs a command is of use in.
@@ -69,13 +70,18 @@ names! {
     LessLoad "less-load" Nothing Live [] "one client fewer, or a tenth of the rate (marked)";
     Mark "mark" Note Live [] "set a mark with a note";
     Freeze "freeze" Nothing Any [] "freeze the view; the load goes on";
-    Export "export" Nothing Live [] "write CSV files of the recording now";
+    Export "export" Nothing Any [] "write CSV files of the recording, or of the range, now";
     Copy "copy" Nothing Any [] "copy the screen's figures as tab-separated text";
     Picture "picture" Nothing Any [] "write the screen as an SVG file";
     Theme "theme" Theme Any [] "use a theme";
     NextTheme "next-theme" Nothing Any [] "the next theme";
     Seek "seek" Time Replay [] "go to a time, or on and back by seconds";
     Speed "speed" Speed Replay [] "play at so many times the real speed";
+    RangeBegin "range-begin" Nothing Replay [] "a range of time begins at the head";
+    RangeEnd "range-end" Nothing Replay [] "a range of time ends at the head";
+    RangeClear "range-clear" Nothing Replay [] "no range any more";
+    RangeFigures "range-figures" Nothing Replay [] "the range's exact figures";
+    Other "other" Nothing Replay [] "the other recording, where two are played";
     Faster "faster" Nothing Replay [] "double speed";
     Slower "slower" Nothing Replay [] "half speed";
     NextEnd "next-end" Nothing Replay [] "to the next end of a request";
@@ -198,6 +204,10 @@ impl Command {
             Self::Match(forward) => either(*forward, Name::NextMatch, Name::PreviousMatch),
             Self::Suspend => Name::Suspend,
             Self::Redraw => Name::Redraw,
+            Self::Range(RangeKey::Edge(end)) => either(*end, Name::RangeEnd, Name::RangeBegin),
+            Self::Range(RangeKey::Clear) => Name::RangeClear,
+            Self::Range(RangeKey::Figures) => Name::RangeFigures,
+            Self::Beside => Name::Other,
             Self::Sort => Name::Sort,
             Self::Reverse => Name::Reverse,
             Self::Freeze => Name::Freeze,
@@ -289,8 +299,8 @@ mod tests {
 
     #[test]
     fn what_is_of_no_use_says_why() {
-        let live = Scene { replay: false, open: false };
-        let replay = Scene { replay: true, open: false };
+        let live = Scene { replay: false, open: false, pair: false };
+        let replay = Scene { replay: true, open: false, pair: false };
         let why = |name: Name, scene, screen| name.unavailable(scene, screen, false);
         assert_eq!(why(Name::Seek, live, Screen::Live).unwrap(), "only in a replay");
         assert_eq!(why(Name::Mark, replay, Screen::Live).unwrap(), "only in a live run");

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use super::Dashboard;
 use crate::ui::copy::{MOST_BYTES, sequence, sheet};
 use crate::ui::theme::{self, Depth};
-use crate::ui::view::Picture;
 use crate::ui::{Recording, draw_to_svg, sanitize};
 
 /// Most pictures of one screen that get a name beside one recording.
@@ -34,13 +33,7 @@ impl Dashboard<'_> {
 
     /// The screen as SVG beside the recording; another thread writes it.
     pub(super) fn take_picture(&mut self) {
-        let picture = Picture {
-            snap: &self.snap,
-            title: &self.title,
-            recording: &self.shown_rest.1,
-            transport: self.shown_rest.0,
-            over: self.shown_rest.2,
-        };
+        let picture = self.picture();
         // A picture has all colours, whatever the terminal has.
         let full = theme::load(&self.theme.name, self.options.user_themes.as_deref(), Depth::True);
         let theme = full.as_ref().unwrap_or(&self.theme);

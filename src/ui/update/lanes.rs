@@ -55,7 +55,7 @@ mod tests {
         let snap = Snapshot { at_ns: 10_000, lanes: vec![lane], ..Snapshot::default() };
         let mut ui = UiState { screen: Screen::Clients, ..UiState::default() };
         ui.lanes.span_ns = 4_000;
-        let sight = Sight { snap: &snap, transport: None, over: true };
+        let sight = Sight { snap: &snap, transport: None, over: true, pair: false };
         let mut after = |command: Command| {
             assert_eq!(update(&mut ui, &command, sight), []);
             ui.lanes.to_ns

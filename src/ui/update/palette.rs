@@ -128,7 +128,7 @@ mod tests {
     fn types(ui: &mut UiState, text: &str, replay: bool) -> Vec<Effect> {
         let snap = Snapshot::default();
         let transport = replay.then_some(Transport { at_ns: 0, length_ns: 1000, playing: true, speed: 1.0 });
-        let sight = Sight { snap: &snap, transport, over: false };
+        let sight = Sight { snap: &snap, transport, over: false, pair: false };
         let mut effects = update(ui, &Command::Palette, sight);
         assert!(ui.palette.is_some());
         for c in text.chars() {

@@ -62,12 +62,12 @@ mod tests {
     fn a_mark_is_typed_and_a_filter_works_while_typed() {
         let (mut ui, snap) = (UiState::default(), Snapshot::default());
         let key = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE);
-        update(&mut ui, &Command::Mark, Sight { snap: &snap, transport: None, over: false });
+        update(&mut ui, &Command::Mark, Sight { snap: &snap, transport: None, over: false, pair: false });
         typed(&mut ui, key('q'));
         let done = typed(&mut ui, KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
         assert_eq!(done[0], Effect::Act(Action::Mark("q".into())));
         ui.screen = Screen::Log;
-        update(&mut ui, &Command::Filter, Sight { snap: &snap, transport: None, over: false });
+        update(&mut ui, &Command::Filter, Sight { snap: &snap, transport: None, over: false, pair: false });
         typed(&mut ui, key('x'));
         assert_eq!(ui.log.filter, "x");
         typed(&mut ui, KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));

@@ -87,6 +87,9 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
     }
     let axis = Rect { y: inner.bottom() - 1, height: 1, ..strip_area };
     strip::axis(buf, axis, window, theme);
+    for (at_s, glyph, style) in super::range::marks(cx) {
+        strip::tick(buf, axis, window, ((at_s * 1e9) as u64, glyph, style));
+    }
     let hidden = lanes.len().saturating_sub(offset + rows);
     let place = if offset > 0 || hidden > 0 {
         format!("{}–{} of {}", offset + 1, (offset + rows).min(lanes.len()), lanes.len())

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{Cx, Hits, Target};
+use super::{Cx, Hits, Target, range};
 use crate::event::{Control, Ended, Phase};
 use crate::metrics::Definitions;
 use crate::ui::Recording;
@@ -94,7 +94,9 @@ fn recording(cx: &Cx<'_>) -> Line<'static> {
         Recording::Closed { bytes, .. } => ("■", Role::Good, format!("recorded {}", size(bytes))),
         Recording::Replay { path } => {
             let name = path.rsplit('/').next().unwrap_or(path);
-            ("▶", Role::Accent, format!("replay {}", sanitize::line(name)))
+            let which =
+                cx.letters().map_or_else(|| "replay".to_owned(), |[shown, _]| format!("replay {shown}:"));
+            ("▶", Role::Accent, format!("{which} {}", sanitize::line(name)))
         }
     };
     let words_style = if matches!(cx.pic.recording, Recording::Failed { .. }) {
@@ -305,7 +307,7 @@ pub(super) fn summary(cx: &Cx<'_>, width: u16) -> String {
     line
 }
 
-/// Interventions and phase changes as ticks for time axes: seconds, glyph, style.
+/// Interventions, phase changes and the range's ends as ticks for time axes: seconds, glyph, style.
 pub(super) fn marks(cx: &Cx<'_>) -> Vec<(f64, &'static str, Style)> {
     let mut out: Vec<(f64, &'static str, Style)> = cx
         .snap
@@ -321,5 +323,6 @@ pub(super) fn marks(cx: &Cx<'_>) -> Vec<(f64, &'static str, Style)> {
             out.push((pair[1].second as f64, "┆", cx.theme.fg(Role::Border)));
         }
     }
+    out.extend(range::marks(cx));
     out
 }

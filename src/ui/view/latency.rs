@@ -4,26 +4,26 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use super::Cx;
-use crate::metrics::{Definitions, Summary};
+use super::{Cx, pair};
+use crate::metrics::{Definitions, Snapshot, Summary};
 use crate::ui::format::{UNKNOWN, count, rate, seconds};
 use crate::ui::theme::Role;
 use crate::ui::widget::{histogram, panel, text, text_right};
 
 /// Rows: label and figures. A tool has no corrected ones, and maybe no TPOT.
-fn summaries<'a>(cx: &Cx<'a>, room: usize) -> Vec<(&'static str, Option<&'a Summary>)> {
-    if cx.ui.definitions == Definitions::Own {
-        return own(cx, room).into_iter().map(|(name, s)| (name, Some(s))).collect();
+fn summaries(snap: &Snapshot, of: Definitions, room: usize) -> Vec<(&'static str, Option<&Summary>)> {
+    if of == Definitions::Own {
+        return own(snap, room).into_iter().map(|(name, s)| (name, Some(s))).collect();
     }
-    let told = cx.snap.told(cx.ui.definitions);
+    let told = snap.told(of);
     let rows =
         [("TTFT", Some(told.ttft)), ("ITL", Some(told.itl)), ("TPOT", told.tpot), ("E2E", Some(told.e2e))];
     rows.into_iter().take(room).collect()
 }
 
 /// Our own rows: plain and corrected.
-fn own<'a>(cx: &Cx<'a>, room: usize) -> Vec<(&'static str, &'a Summary)> {
-    let l = &cx.snap.latency;
+fn own(snap: &Snapshot, room: usize) -> Vec<(&'static str, &Summary)> {
+    let l = &snap.latency;
     let mut rows = vec![
         ("TTFT", &l.ttft),
         ("TTFT corrected", &l.ttft_corrected),
@@ -70,6 +70,42 @@ fn heading(cx: &Cx<'_>, width: u16) -> (String, String) {
     (format!("Latency, as {}", of.name()), values)
 }
 
+/// The percentiles with their places in the narrow table beside another recording's; those without one give way.
+const HEADS: [(&str, Option<u16>); 5] =
+    [("p50", Some(0)), ("p90", None), ("p95", None), ("p99", Some(1)), ("max", Some(2))];
+/// From this width on there is room for another recording's beside all of ours.
+const ROOMY: u16 = 116;
+
+/// What stands where.
+struct Layout {
+    /// The table beside another recording's is the narrow one.
+    narrow: bool,
+    /// Where the other recording's columns begin.
+    beside: Option<u16>,
+    /// Where the distribution begins, and how many columns it has.
+    shape: u16,
+    room: u16,
+}
+
+impl Layout {
+    fn of(width: u16, pair: bool) -> Self {
+        let narrow = pair && width < ROOMY;
+        let table = LABEL + CELL * if narrow { 3 } else { 5 };
+        let shape = if pair { table + pair::COLUMNS } else { table } + 2;
+        Self { narrow, beside: pair.then_some(table), shape, room: width.saturating_sub(shape) }
+    }
+
+    /// The place of a percentile.
+    fn place(&self, i: u16, narrow: Option<u16>) -> Option<u16> {
+        if self.narrow { narrow } else { Some(i) }
+    }
+
+    /// Ends of the histogram are labelled where there is room for both and a shape between.
+    fn labelled(&self) -> bool {
+        self.room >= 36
+    }
+}
+
 pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let theme = cx.theme;
     let muted = theme.fg(Role::Muted);
@@ -78,43 +114,63 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     if inner.height < 2 {
         return;
     }
-    let heads = ["p50", "p90", "p95", "p99", "max"];
-    for (x, head) in (0u16..).zip(heads) {
-        text_right(buf, inner, (LABEL + CELL * (x + 1) - 3, 0), head, muted);
-    }
-    let shape = LABEL + CELL * 5 + 2;
-    let room = inner.width.saturating_sub(shape);
-    // Ends of the histogram are labelled where there is room for both and a shape between.
-    let labelled = room >= 36;
-    if room >= 8 {
-        let head = match room {
-            40.. => "    min  distribution (log scale)",
-            _ if labelled => "    min  log scale",
-            _ => "log scale",
-        };
-        text(buf, inner, (shape, 0), head, muted);
-        if labelled {
-            text_right(buf, inner, (inner.width - 4, 0), "max", muted);
-        }
-    }
-    for (y, (name, s)) in (1u16..).zip(summaries(cx, usize::from(inner.height - 1))) {
+    let layout = Layout::of(inner.width, cx.pic.other.is_some());
+    draw_heads(buf, inner, &layout, cx);
+    let of = cx.ui.definitions;
+    // The other's rows are found by their names: it may have more of them.
+    let others = cx.pic.other.map(|other| summaries(other.snap, of, usize::MAX)).unwrap_or_default();
+    for (y, (name, s)) in (1u16..).zip(summaries(cx.snap, of, usize::from(inner.height - 1))) {
         let style = if name.contains(' ') { muted } else { theme.bold(Role::Text) };
         text(buf, inner, (1, y), name, style);
         let percentiles = s.map_or([None; 5], |s| [s.p50, s.p90, s.p95, s.p99, s.max]);
-        for (x, value) in (0u16..).zip(percentiles) {
-            let style = if x == 0 { theme.bold(Role::Text) } else { theme.fg(Role::Text) };
+        for (i, (value, (_, narrow))) in (0u16..).zip(percentiles.into_iter().zip(HEADS)) {
+            let Some(x) = layout.place(i, narrow) else { continue };
+            let style = if i == 0 { theme.bold(Role::Text) } else { theme.fg(Role::Text) };
             text_right(buf, inner, (LABEL + CELL * (x + 1), y), &seconds(value), style);
         }
-        let Some(s) = s.filter(|s| room >= 8 && !s.buckets.is_empty()) else { continue };
-        let ink = theme.fg(Role::Output);
-        let bar = Rect { x: inner.x + shape, y: inner.y + y, width: room.saturating_sub(1), height: 1 };
-        if labelled {
-            text(buf, inner, (shape, y), &seconds(s.min), muted);
-            text_right(buf, inner, (inner.width - 1, y), &seconds(s.max), muted);
-            let width = (room - 19).min(72);
-            histogram(buf, Rect { x: bar.x + 9, width, ..bar }, &s.buckets, ink);
-        } else {
-            histogram(buf, bar, &s.buckets, ink);
+        if let Some(x) = layout.beside {
+            let other = others.iter().find(|(named, _)| *named == name).and_then(|(_, s)| *s);
+            pair::row(buf, inner, (x, y), (s, other), cx);
         }
+        if let Some(s) = s.filter(|s| layout.room >= 8 && !s.buckets.is_empty()) {
+            draw_shape(buf, Rect { y: inner.y + y, height: 1, ..inner }, s, &layout, cx);
+        }
+    }
+}
+
+fn draw_heads(buf: &mut Buffer, inner: Rect, layout: &Layout, cx: &Cx<'_>) {
+    let muted = cx.theme.fg(Role::Muted);
+    for (i, (head, narrow)) in (0u16..).zip(HEADS) {
+        if let Some(x) = layout.place(i, narrow) {
+            text_right(buf, inner, (LABEL + CELL * (x + 1) - 3, 0), head, muted);
+        }
+    }
+    if let Some(x) = layout.beside {
+        pair::heads(buf, inner, x, cx);
+    }
+    if layout.room >= 8 {
+        let head = match layout.room {
+            40.. => "    min  distribution (log scale)",
+            _ if layout.labelled() => "    min  log scale",
+            _ => "log scale",
+        };
+        text(buf, inner, (layout.shape, 0), head, muted);
+        if layout.labelled() {
+            text_right(buf, inner, (inner.width - 4, 0), "max", muted);
+        }
+    }
+}
+
+/// The distribution of a row.
+fn draw_shape(buf: &mut Buffer, row: Rect, s: &Summary, layout: &Layout, cx: &Cx<'_>) {
+    let (ink, muted) = (cx.theme.fg(Role::Output), cx.theme.fg(Role::Muted));
+    let bar = Rect { x: row.x + layout.shape, width: layout.room.saturating_sub(1), ..row };
+    if layout.labelled() {
+        text(buf, row, (layout.shape, 0), &seconds(s.min), muted);
+        text_right(buf, row, (row.width - 1, 0), &seconds(s.max), muted);
+        let width = (layout.room - 19).min(72);
+        histogram(buf, Rect { x: bar.x + 9, width, ..bar }, &s.buckets, ink);
+    } else {
+        histogram(buf, bar, &s.buckets, ink);
     }
 }

@@ -22,7 +22,9 @@ mod latency;
 mod live;
 mod loading;
 mod log;
+mod pair;
 mod palette;
+mod range;
 mod rates;
 mod requests;
 mod system;
@@ -36,7 +38,7 @@ use super::keymap::{Command, Scene};
 use super::state::{Screen, TimeAxis, UiState};
 use super::theme::Theme;
 use super::widget::text;
-use super::{Recording, Title, Transport};
+use super::{Measured, Recording, Title, Transport};
 use crate::event::{Ended, Phase};
 use crate::metrics::Snapshot;
 
@@ -49,7 +51,13 @@ pub struct Picture<'a> {
     pub transport: Option<Transport>,
     /// The run is over and everything is written.
     pub over: bool,
+    /// The newest figures of a range.
+    pub measured: Option<&'a Measured>,
+    /// The recording that plays along and is not shown.
+    pub other: Option<Beside<'a>>,
 }
+
+pub use pair::Beside;
 
 /// What a click does.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,7 +115,7 @@ struct Cx<'a> {
 impl Cx<'_> {
     /// What keys depend on.
     fn scene(&self) -> Scene {
-        Scene::of(self.snap, self.pic.transport.is_some())
+        Scene { pair: self.pic.other.is_some(), ..Scene::of(self.snap, self.pic.transport.is_some()) }
     }
 }
 
@@ -132,6 +140,7 @@ pub fn draw(buf: &mut Buffer, pic: &Picture<'_>, ui: &UiState, theme: &Theme) ->
     if pic.transport.is_some() {
         transport::draw(buf, Rect { y: last.y - 1, ..last }, &cx, &mut hits);
     }
+    range::draw(buf, body, &cx);
     footer::draw(buf, last, &cx);
     if let Some(palette) = &ui.palette {
         palette::draw(buf, body, palette, &cx);

@@ -4,8 +4,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{Cx, header};
-use crate::metrics::{Rate, SeriesPoint};
+use super::{Cx, header, pair};
+use crate::metrics::{Rate, SeriesPoint, Snapshot};
 use crate::ui::format::rate;
 use crate::ui::state::Window;
 use crate::ui::theme::Role;
@@ -36,11 +36,11 @@ impl Which {
         }
     }
 
-    fn rate(self, cx: &Cx<'_>) -> Rate {
+    fn rate(self, snap: &Snapshot) -> Rate {
         match self {
-            Self::Output => cx.snap.output_rate,
-            Self::Input => cx.snap.input_rate,
-            Self::Requests => cx.snap.request_rate,
+            Self::Output => snap.output_rate,
+            Self::Input => snap.input_rate,
+            Self::Requests => snap.request_rate,
         }
     }
 
@@ -79,7 +79,7 @@ fn smoothed(series: &[SeriesPoint], which: Which, window: usize) -> Vec<(f64, Op
 /// Draws the panel; `big` puts the present figure in large digits beside the line.
 pub(super) fn draw(buf: &mut Buffer, area: Rect, which: Which, big: bool, cx: &Cx<'_>) {
     let theme = cx.theme;
-    let rates = which.rate(cx);
+    let rates = which.rate(cx.snap);
     let now = windowed(rates, cx.ui.window);
     let inner = low_panel(buf, area, which.title(), &values(rates, now, area.width, which, cx), theme);
     let ink = theme.fg(which.role());
@@ -103,8 +103,18 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, which: Which, big: bool, cx: &C
     let visible = points.partition_point(|(t, _)| *t < from_s);
     let marks: Vec<Mark> =
         header::marks(cx).into_iter().map(|(at_s, glyph, style)| Mark { at_s, glyph, style }).collect();
-    let chart =
-        Chart { points: &points[visible..], from_s, to_s: to_s.max(from_s + 10.0), marks: &marks, ink };
+    let others =
+        cx.pic.other.map(|other| other.shifted(smoothed(&other.snap.series, which, cx.ui.window.seconds())));
+    let others = others.unwrap_or_default();
+    let behind = others.partition_point(|(t, _)| *t < from_s);
+    let chart = Chart {
+        points: &points[visible..],
+        behind: &others[behind..],
+        from_s,
+        to_s: to_s.max(from_s + 10.0),
+        marks: &marks,
+        ink,
+    };
     chart.draw(buf, plot, theme);
 }
 
@@ -116,7 +126,16 @@ fn values(rates: Rate, now: Option<f64>, width: u16, which: Which, cx: &Cx<'_>) 
         Span::styled(rate(now), cx.theme.bold(which.role())),
         Span::styled(format!(" {window} s"), muted),
     ];
-    if width >= 50 {
+    let other = cx.pic.other.zip(cx.letters());
+    if let Some((other, [_, letter])) = other.filter(|_| width >= 44) {
+        let its = windowed(which.rate(other.snap), cx.ui.window);
+        let (value, part) = (rate(its), pair::difference(its, now));
+        spans.push(Span::styled(
+            format!("  {} {letter} {value} {part:>7}", pair::GLYPH),
+            cx.theme.fg(Role::Text),
+        ));
+    }
+    if width >= if other.is_some() { 80 } else { 50 } {
         spans.push(Span::styled(format!(" {} mean", rate(rates.mean)), muted));
         spans.push(Span::styled(format!(" {} peak", rate(rates.peak)), muted));
     }

@@ -85,6 +85,7 @@ fn draw_tracks(buf: &mut Buffer, area: Rect, all: &[Track], cx: &Cx<'_>, hits: &
     if y < area.bottom() {
         let chart = Chart {
             points: &[],
+            behind: &[],
             from_s: window.from_s,
             to_s: window.to_s,
             marks: &marks,
@@ -138,6 +139,7 @@ fn draw_track(buf: &mut Buffer, area: Rect, track: &Track, axis: (Window, &[Mark
     let first = track.points.partition_point(|(at, _)| *at < window.from_s);
     let chart = Chart {
         points: &track.points[first..],
+        behind: &[],
         from_s: window.from_s,
         to_s: window.to_s,
         marks,

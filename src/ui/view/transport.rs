@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::{Cx, Hits, Target, header};
+use super::{Cx, Hits, Target, header, range};
 use crate::ui::format::clock;
 use crate::ui::theme::Role;
 use crate::ui::widget::{text, text_right};
@@ -27,7 +27,8 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     text(buf, bar, (0, 0), &"─".repeat(usize::from(bar.width)), theme.fg(Role::Border));
     text(buf, bar, (0, 0), &"━".repeat(usize::from(head)), theme.fg(Role::Accent));
     for (at_s, _, style) in header::marks(cx) {
-        text(buf, bar, (column(at_s * 1e9), 0), "┿", style);
+        text(buf, bar, (column(at_s * 1e9 - cx.shift_ns() as f64), 0), "┿", style);
     }
+    range::draw_bar(buf, bar, cx, column);
     text(buf, bar, (head, 0), "●", theme.bold(Role::Accent));
 }

@@ -20,6 +20,8 @@ pub struct Mark {
 pub struct Chart<'a> {
     /// Time in seconds, ascending, and value ≥ 0; `None` breaks the line.
     pub points: &'a [(f64, Option<f64>)],
+    /// Another line on the same axes, drawn in crosses behind it.
+    pub behind: &'a [(f64, Option<f64>)],
     /// Seconds at the left and the right edge.
     pub from_s: f64,
     pub to_s: f64,
@@ -31,6 +33,9 @@ pub struct Chart<'a> {
 const LEAST_STEP: f64 = 0.001;
 /// Columns that the ticks' numbers take, with the axis.
 const GUTTER: u16 = 6;
+
+/// What the line behind is drawn with.
+pub const CROSS: &str = "×";
 
 /// Bits of a braille cell by column and row.
 const DOTS: [[u8; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
@@ -60,7 +65,7 @@ impl Chart<'_> {
     /// All but the time axis, whose row is the area's last.
     fn draw_lines(&self, buf: &mut Buffer, area: Rect, least: f64, theme: &Theme) {
         let plot = Rect { x: area.x + GUTTER, width: area.width - GUTTER, height: area.height - 1, ..area };
-        let most = self.points.iter().filter_map(|(_, y)| *y).fold(0.0, f64::max);
+        let most = self.points.iter().chain(self.behind).filter_map(|(_, y)| *y).fold(0.0, f64::max);
         // A line that has its end needs no room above it.
         let wanted = if most <= least { least } else { most * 1.02 };
         // A line that stays at nought has an axis all the same.
@@ -69,6 +74,7 @@ impl Chart<'_> {
         let top = (wanted / step * 0.999_999).ceil().max(1.0) * step;
         Self::draw_y(buf, area, (top, step), theme);
         self.draw_marks(buf, plot);
+        crosses(buf, plot, self.behind, (self.from_s, self.to_s, top), theme.fg(Role::Muted));
         self.draw_line(buf, plot, top);
     }
 
@@ -195,6 +201,27 @@ pub fn time_step(span_s: f64, most: usize) -> f64 {
     STEPS.iter().copied().find(|s| *s >= rough).unwrap_or(rough.max(1.0))
 }
 
+/// A line over a plot, a cross a column. The scale: seconds at the edges, value at the top.
+fn crosses(
+    buf: &mut Buffer,
+    plot: Rect,
+    points: &[(f64, Option<f64>)],
+    (from_s, to_s, top): (f64, f64, f64),
+    ink: Style,
+) {
+    for x in 0..plot.width {
+        let at_s = from_s + f64::from(x) / f64::from(plot.width.max(2) - 1) * (to_s - from_s);
+        let after = points.partition_point(|(t, _)| *t <= at_s);
+        let Some([(t0, v0), (t1, v1)]) = after.checked_sub(1).and_then(|i| points.get(i..i + 2)) else {
+            continue;
+        };
+        let Some((v0, v1)) = v0.zip(*v1) else { continue };
+        let value = v0 + (v1 - v0) * ((at_s - t0) / (t1 - t0).max(1e-9));
+        let y = (1.0 - (value / top).clamp(0.0, 1.0)) * f64::from(plot.height.max(1) - 1);
+        text(buf, plot, (x, y.round() as u16), CROSS, ink);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,5 +238,15 @@ mod tests {
         let labels: std::collections::HashSet<String> =
             (0..5).map(|i| tick(f64::from(i) * 0.005, 0.005)).collect();
         assert_eq!(labels.len(), 5);
+    }
+
+    #[test]
+    fn a_line_goes_through_its_points_and_breaks_where_they_do() {
+        let area = Rect::new(0, 0, 5, 3);
+        let mut buf = Buffer::empty(area);
+        let points = [(0.0, Some(0.0)), (2.0, Some(10.0)), (3.0, None), (4.0, Some(10.0))];
+        crosses(&mut buf, area, &points, (0.0, 4.0, 10.0), Style::new());
+        let rows: Vec<String> = (0..3).map(|y| (0..5).map(|x| buf[(x, y)].symbol()).collect()).collect();
+        assert_eq!(rows, ["     ", " ×   ", "×    "], "what lies between a point and none is not known");
     }
 }

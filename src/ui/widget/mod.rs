@@ -8,7 +8,7 @@ mod frame;
 mod scatter;
 
 pub use bars::{LEFT, histogram, meter, stacked};
-pub use chart::{Chart, Mark, time_step};
+pub use chart::{CROSS, Chart, Mark, time_step};
 pub use digits::{big_number, big_width};
 pub use dots::Dots;
 pub use frame::{focused, low_panel, panel, text, text_cut, text_right};

@@ -79,7 +79,8 @@ fn seconds_of(run: &Run) -> Vec<Second> {
 fn moments(run: &Run) -> Vec<(f64, String)> {
     let stages = run.stages.iter().map(|s| (s.start.at_ns, s.start.name.clone()));
     let controls = run.controls.iter().map(|(at, control)| (*at, told(control)));
-    let mut moments: Vec<_> = stages.chain(controls).collect();
+    let inside = |(at, _): &(u64, String)| run.range.is_none_or(|range| range.has(*at));
+    let mut moments: Vec<_> = stages.chain(controls).filter(inside).collect();
     moments.sort_by_key(|m| m.0);
     moments.into_iter().map(|(at, what)| (at as f64 / 1e9, what)).collect()
 }

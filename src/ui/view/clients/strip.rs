@@ -154,3 +154,11 @@ pub(super) fn axis(buf: &mut Buffer, area: Rect, window: Window, theme: &Theme) 
         at += step;
     }
 }
+
+/// A glyph on the time axis, where its time is on it.
+pub(super) fn tick(buf: &mut Buffer, area: Rect, window: Window, (at_ns, glyph, style): (u64, &str, Style)) {
+    let place = window.place(at_ns);
+    if (0.0..f64::from(window.width)).contains(&place) {
+        text(buf, area, (place as u16, 0), glyph, style);
+    }
+}
