@@ -13,6 +13,7 @@
 //! | `fates` | how stages ended |
 //! | `lanes` | what each client did lately |
 //! | `tables` | the last and the slowest requests, log lines |
+//! | `interventions`, `spans` | what parts a stage into spans; the last spans' own figures |
 //! | `latencies` | the seven latency figures of a stage |
 //! | `definitions`, `by_tool` | the same under other tools' definitions |
 //! | `heat` | latencies over time |
@@ -30,11 +31,13 @@ pub mod fastgen;
 mod fates;
 mod hash;
 mod heat;
+pub mod interventions;
 mod lanes;
 mod latencies;
 mod record;
 mod seconds;
 mod snapshot;
+mod spans;
 mod tables;
 mod tracker;
 mod view;

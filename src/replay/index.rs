@@ -1,6 +1,6 @@
 //! What the transport line needs to know of a whole recording: its length, and where one can jump to.
 
-use crate::event::{Control, Event, Phase};
+use crate::event::{Event, Phase};
 use crate::recording::{Entry, Reader};
 
 /// Ends of requests kept for stepping: 8 MiB. Later ones are played, but not stepped to one by one.
@@ -61,7 +61,7 @@ fn is_jump(event: &Event) -> bool {
     match event {
         Event::Stage(_) | Event::Resumed(_) => true,
         Event::Phase { phase, .. } => *phase != Phase::Loading,
-        Event::Control { control, .. } => matches!(control, Control::Mark { .. }),
+        Event::Control { .. } => true,
         _ => false,
     }
 }

@@ -21,6 +21,7 @@ mod run;
 #[cfg(test)]
 mod schema_test;
 mod seconds;
+mod segments;
 mod sla;
 mod stats;
 mod system;
@@ -36,6 +37,7 @@ pub use figures::*;
 pub use markdown::markdown;
 pub use open::{BACKLOG_DEVIATIONS, BACKLOG_SHARE};
 pub use run::{Run, Stage};
+pub use segments::SegmentReport;
 pub use stats::{Pool, Sorted, Stats};
 pub use system::{EngineReport, GpuReport, Spread, SystemReport};
 pub use text::text;

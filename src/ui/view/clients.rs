@@ -75,7 +75,12 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
     let place = if offset > 0 || hidden > 0 {
         format!("{}–{} of {}", offset + 1, (offset + rows).min(lanes.len()), lanes.len())
     } else {
-        format!("{} {}", lanes.len(), if arrivals.is_some() { "places used" } else { "clients" })
+        match (lanes.len(), arrivals.is_some()) {
+            (1, true) => "1 place used".into(),
+            (n, true) => format!("{n} places used"),
+            (1, false) => "1 client".into(),
+            (n, false) => format!("{n} clients"),
+        }
     };
     text(buf, inner, (1, inner.height - 1), &place, theme.fg(Role::Muted));
 }
