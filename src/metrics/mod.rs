@@ -15,6 +15,7 @@
 //! | `tables` | the last and the slowest requests, log lines |
 //! | `interventions`, `spans` | what parts a stage into spans; the last spans' own figures |
 //! | `latencies` | the seven latency figures of a stage |
+//! | `limit` | the client's limit, and whether an open loop falls behind |
 //! | `definitions`, `by_tool` | the same under other tools' definitions |
 //! | `heat` | latencies over time |
 //! | `curve` | one point a stage: throughput, latency, and how many requests were fast enough |
@@ -34,6 +35,7 @@ mod heat;
 pub mod interventions;
 mod lanes;
 mod latencies;
+mod limit;
 mod record;
 mod seconds;
 mod snapshot;
@@ -51,6 +53,7 @@ pub(crate) use hash::IdHasher;
 pub use heat::{
     BUCKETS, Bins, FINEST_NS, Heat, HeatColumn, HeatFigure, HeatMaps, bucket_of, bucket_start_ns,
 };
+pub use limit::{BACKLOG_DEVIATIONS, BACKLOG_SHARE, ClientLimit, backlog_grows, falls_behind};
 pub use record::RequestRecord;
 pub use snapshot::*;
 pub use tables::MAX_CONTROLS;

@@ -12,7 +12,7 @@ use super::player::{Origin, Player};
 use crate::clock::Clock;
 use crate::metrics::Snapshot;
 use crate::metrics::fastgen::Curve;
-use crate::recording::{Header, RecordingError};
+use crate::recording::{Calibration, Header, RecordingError};
 use crate::ui::{Action, Recording, Session, Title, Transport};
 
 /// Keys that may wait for the player; it looks after them many times a second.
@@ -94,6 +94,7 @@ pub fn title(header: &Header) -> Title {
         backend: header.engine.kind.clone(),
         model: model.unwrap_or_default().to_owned(),
         curves: Arc::default(),
+        client: header.calibration.filter(Calibration::is_sane).map(|c| c.limit()),
     }
 }
 

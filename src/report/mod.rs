@@ -30,12 +30,12 @@ mod text;
 mod verdict;
 mod window;
 
+pub use crate::metrics::{BACKLOG_DEVIATIONS, BACKLOG_SHARE};
 pub use client::{BOTTLENECK_SHARE, ClientReport, three_digits};
 pub use definitions::{Redefined, RedefinedLatency, redefine};
 pub use exact::{report, report_with};
 pub use figures::*;
 pub use markdown::markdown;
-pub use open::{BACKLOG_DEVIATIONS, BACKLOG_SHARE};
 pub use run::{Run, Stage};
 pub use segments::SegmentReport;
 pub use stats::{Pool, Sorted, Stats};

@@ -35,6 +35,11 @@ pub enum Command {
     Freeze,
     Pause,
     AddLoad(i32),
+    /// Cancels the selected client's request in flight.
+    Recall,
+    NextStage,
+    /// The table of latencies for another span between interventions.
+    Spans,
     Theme,
     Mark,
     Export,
@@ -71,6 +76,10 @@ pub enum Place {
     ClosedLoop,
     /// A live run with a rate.
     OpenLoop,
+    /// A live run of several stages.
+    Sweep,
+    /// A screen of a live run.
+    LiveOn(Screen),
     Replay,
 }
 
@@ -80,13 +89,16 @@ pub struct Scene {
     pub replay: bool,
     /// The stage is an open loop.
     pub open: bool,
+    /// The run has several stages.
+    pub sweep: bool,
 }
 
 impl Scene {
     /// Whether a place is part of it.
     pub fn has(self, place: Place) -> bool {
         match place {
-            Place::LiveRun => !self.replay,
+            Place::LiveRun | Place::LiveOn(_) => !self.replay,
+            Place::Sweep => !self.replay && self.sweep,
             Place::ClosedLoop => !self.replay && !self.open,
             Place::OpenLoop => !self.replay && self.open,
             Place::Replay => self.replay,
@@ -110,7 +122,7 @@ const fn bind(keys: &'static str, hint: &'static str, about: &'static str, place
 }
 
 /// Every key, in the order of the help.
-pub const BINDINGS: [Binding; 37] = [
+pub const BINDINGS: [Binding; 40] = [
     bind("1–7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
     bind("?", "help", "this help", Place::Everywhere),
     bind("q ^C", "quit", "end gracefully; again: at once", Place::Everywhere),
@@ -121,6 +133,7 @@ pub const BINDINGS: [Binding; 37] = [
     bind("space", "pause", "pause and resume the load (marked)", Place::LiveRun),
     bind("+ -", "clients", "one client more or fewer (marked)", Place::ClosedLoop),
     bind("+ -", "rate", "a tenth more or fewer requests/s (marked)", Place::OpenLoop),
+    bind("N", "next stage", "end this stage gracefully, go on with the next (marked)", Place::Sweep),
     bind("space", "play", "play and pause", Place::Replay),
     bind("< >", "speed", "half and double speed", Place::Replay),
     bind(", .", "step", "previous and next end of a request", Place::Replay),
@@ -128,6 +141,7 @@ pub const BINDINGS: [Binding; 37] = [
     bind("{ }", "jump", "previous and next mark or phase", Place::Replay),
     bind("w", "window", "rates over 1, 10 or 60 s", Place::On(Screen::Live)),
     bind("d", "definitions", "the table as another tool defines its figures", Place::On(Screen::Live)),
+    bind("i", "", "the table before and after an intervention", Place::On(Screen::Live)),
     bind("z Z", "zoom", "a longer and a shorter stretch of time", Place::On(Screen::Live)),
     bind("f", "figure", "TTFT, ITL, TPOT or E2E", Place::On(Screen::Latency)),
     bind("← →", "cursor", "look at one column; Esc: at all of them", Place::On(Screen::Latency)),
@@ -136,6 +150,7 @@ pub const BINDINGS: [Binding; 37] = [
     bind("z Z", "zoom", "a longer and a shorter stretch of time", Place::On(Screen::Latency)),
     bind("Home End", "", "the first and the last column", Place::On(Screen::Latency)),
     bind("z Z", "zoom", "a longer and a shorter stretch of time", Place::On(Screen::Clients)),
+    bind("x", "cancel", "cancel its request in flight (marked)", Place::LiveOn(Screen::Clients)),
     bind("Enter", "requests", "the selected client's requests", Place::On(Screen::Clients)),
     bind("Enter", "open", "open the selected request; Esc closes", Place::On(Screen::Requests)),
     bind("v", "slowest", "newest or slowest requests", Place::On(Screen::Requests)),
@@ -204,6 +219,9 @@ fn letter(c: char) -> Option<Command> {
         'm' => Command::Mark,
         'e' => Command::Export,
         'd' => Command::Definitions,
+        'i' => Command::Spans,
+        'x' => Command::Recall,
+        'N' => Command::NextStage,
         'w' => Command::Window,
         'z' => Command::Zoom(1),
         'Z' => Command::Zoom(-1),
@@ -225,6 +243,7 @@ fn letter(c: char) -> Option<Command> {
 pub fn bindings(screen: Screen, scene: Scene) -> impl Iterator<Item = &'static Binding> {
     BINDINGS.iter().filter(move |b| match b.place {
         Place::On(s) => s == screen,
+        Place::LiveOn(s) => s == screen && scene.has(b.place),
         Place::Lists => !matches!(screen, Screen::Live | Screen::Latency),
         place => scene.has(place),
     })

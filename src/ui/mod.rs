@@ -20,8 +20,9 @@ mod widget;
 
 use std::sync::Arc;
 
-use crate::metrics::Snapshot;
+use crate::event::{RequestId, StageId};
 use crate::metrics::fastgen::Curve;
+use crate::metrics::{ClientLimit, Snapshot};
 
 pub use run::{Options, UiError, run};
 pub use sanitize::line as harmless;
@@ -42,6 +43,10 @@ pub trait Session: Send + Sync {
     }
     /// Hands an action over; never blocks.
     fn act(&self, action: Action);
+    /// The next word for the user about what was asked for and is done now; for the footer.
+    fn told(&self) -> Option<String> {
+        None
+    }
     /// While frozen nobody looks: the session may stop taking snapshots. The load goes on.
     fn freeze(&self, frozen: bool);
     /// `true` once the run is over and everything is written; the live dashboard then shows its last picture
@@ -58,6 +63,8 @@ pub struct Title {
     pub model: String,
     /// Published curves of the profile, and other recordings'.
     pub curves: Arc<Vec<Curve>>,
+    /// What the client can measure on the run's machine, if it was calibrated there.
+    pub client: Option<ClientLimit>,
 }
 
 /// State of the recording.
@@ -100,6 +107,10 @@ pub enum Action {
     AddLoad(i32),
     /// A mark with a note.
     Mark(String),
+    /// Cancel this request in flight.
+    Cancel(RequestId),
+    /// End this stage gracefully and go on with the next.
+    NextStage(StageId),
     /// Write CSV files of the recording so far, beside it.
     Export,
     /// Replay: speed as a factor of real time.

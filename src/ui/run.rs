@@ -141,6 +141,10 @@ impl<'a> Dashboard<'a> {
         self.dirty |= rest != self.shown_rest;
         self.shown_rest = rest;
         self.quit |= self.ui.leave && self.shown_rest.2;
+        if let Some(word) = self.session.told() {
+            self.say(word);
+            self.dirty = true;
+        }
         let now = self.clock.now_ns();
         if self.ui.flash.as_ref().is_some_and(|(_, until)| *until <= now) {
             self.ui.flash = None;

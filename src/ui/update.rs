@@ -1,5 +1,7 @@
 //! Commands change the state, here and nowhere else, and ask for effects.
 
+mod hand;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::keymap::{ARROW_SEEK_NS, Command};
@@ -95,10 +97,15 @@ pub fn update(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effe
             vec![Effect::Freeze(ui.frozen)]
         }
         Command::Theme => vec![Effect::NextTheme],
+        Command::Export if sight.transport.is_some() => {
+            vec![Effect::Say("this is a recording already: `fastgen-tui export` writes its CSV files".into())]
+        }
         Command::Export => {
             vec![Effect::Act(Action::Export), Effect::Say("exporting CSV files beside the recording".into())]
         }
-        Command::Pause | Command::AddLoad(_) | Command::Mark => intervene(ui, command, sight),
+        Command::Pause | Command::AddLoad(_) | Command::Mark | Command::Recall | Command::NextStage => {
+            hand::intervene(ui, command, sight)
+        }
         Command::Side(by) if ui.screen != Screen::Latency => {
             transport(&Command::Seek(i64::from(*by) * ARROW_SEEK_NS), sight)
         }
@@ -121,19 +128,6 @@ fn quit(ui: &mut UiState, sight: Sight<'_>) -> Vec<Effect> {
     ui.stops += 1;
     let action = if ui.stops == 1 { Action::Stop } else { Action::Abort };
     vec![Effect::Act(action)]
-}
-
-/// Commands that change the load of a live run; a replay takes only the pause.
-fn intervene(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effect> {
-    match command {
-        Command::Pause => vec![Effect::Act(Action::TogglePause)],
-        _ if sight.transport.is_some() || sight.over => Vec::new(),
-        Command::AddLoad(n) => vec![Effect::Act(Action::AddLoad(*n))],
-        _ => {
-            ui.prompt = Some(Prompt { kind: PromptKind::Mark, text: String::new() });
-            Vec::new()
-        }
-    }
 }
 
 fn transport(command: &Command, sight: Sight<'_>) -> Vec<Effect> {
@@ -162,7 +156,11 @@ fn look(ui: &mut UiState, command: &Command, snap: &Snapshot) {
         Command::Help => ui.help = true,
         Command::Close if ui.requests.open.is_some() => ui.requests.open = None,
         Command::Close if ui.screen == Screen::Latency => ui.latency.cursor_ns = None,
-        Command::Definitions => ui.definitions = ui.definitions.next(),
+        Command::Definitions => {
+            ui.definitions = ui.definitions.next();
+            ui.span = None;
+        }
+        Command::Spans => hand::spans(ui, snap),
         Command::Figure(figure) => ui.latency.figure = *figure,
         Command::Level if ui.screen == Screen::Latency => ui.latency.figure = ui.latency.figure.next(),
         Command::Close => set_filter(ui, String::new()),

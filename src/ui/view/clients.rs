@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::in_flight::{DECODE, PREFILL, QUEUED, WAITING};
-use super::{Cx, Hits, Target};
+use super::{Cx, Hits, Target, header};
 use crate::metrics::{Lane, Open};
 use crate::ui::format::{clock, count, nanos, rate};
 use crate::ui::sanitize;
@@ -70,6 +70,9 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
         strip::draw(buf, Rect { y: row.y, height: 1, ..strip_area }, lane, window, theme);
     }
     let axis = Rect { y: inner.bottom() - 1, height: 1, ..strip_area };
+    // On the heads' row, too: where all lanes are full it is the only one left.
+    let marked = Rect { y: inner.y, height: inner.height - 1, ..strip_area };
+    strip::marks(buf, marked, window, &header::marks(cx));
     strip::axis(buf, axis, window, theme);
     let hidden = lanes.len().saturating_sub(offset + rows);
     let place = if offset > 0 || hidden > 0 {

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::Cx;
-use crate::ui::keymap::bindings;
+use crate::ui::keymap::{Place, bindings};
 use crate::ui::sanitize;
 use crate::ui::state::PromptKind;
 use crate::ui::theme::Role;
@@ -31,7 +31,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     }
     // The screen's own keys first: those a newcomer can't guess.
     let all: Vec<_> = bindings(cx.ui.screen, cx.scene()).filter(|b| !b.hint.is_empty()).collect();
-    let own = |b: &&&crate::ui::keymap::Binding| matches!(b.place, crate::ui::keymap::Place::On(_));
+    let own = |b: &&&crate::ui::keymap::Binding| matches!(b.place, Place::On(_) | Place::LiveOn(_));
     let ordered =
         all.iter().take(2).chain(all.iter().filter(own)).chain(all.iter().skip(2).filter(|b| !own(b)));
     let mut x = 1;

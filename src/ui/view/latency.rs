@@ -5,13 +5,18 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use super::Cx;
-use crate::metrics::{Definitions, Summary};
-use crate::ui::format::{UNKNOWN, count, rate, seconds};
+use crate::metrics::{Definitions, SpanView, Summary};
+use crate::ui::format::{UNKNOWN, clock, count, rate, seconds};
+use crate::ui::sanitize;
 use crate::ui::theme::Role;
 use crate::ui::widget::{histogram, panel, text, text_right};
 
 /// Rows: label and figures. A tool has no corrected ones, and maybe no TPOT.
 fn summaries<'a>(cx: &Cx<'a>, room: usize) -> Vec<(&'static str, Option<&'a Summary>)> {
+    if let Some(s) = chosen(cx) {
+        let rows = [("TTFT", &s.ttft), ("ITL", &s.itl), ("TPOT", &s.tpot), ("E2E", &s.e2e)];
+        return rows.into_iter().take(room).map(|(name, s)| (name, Some(s))).collect();
+    }
     if cx.ui.definitions == Definitions::Own {
         return own(cx, room).into_iter().map(|(name, s)| (name, Some(s))).collect();
     }
@@ -20,6 +25,26 @@ fn summaries<'a>(cx: &Cx<'a>, room: usize) -> Vec<(&'static str, Option<&'a Summ
         [("TTFT", Some(told.ttft)), ("ITL", Some(told.itl)), ("TPOT", told.tpot), ("E2E", Some(told.e2e))];
     rows.into_iter().take(room).collect()
 }
+
+/// The span between interventions that was chosen, if it is still kept.
+fn chosen<'a>(cx: &Cx<'a>) -> Option<&'a SpanView> {
+    let at = cx.snap.spans.len().checked_sub(cx.ui.span? + 1)?;
+    Some(&cx.snap.spans[at])
+}
+
+/// When a span is and what it began with: `since 0:42 (16 to 24 clients)`.
+fn named(span: &SpanView, words: bool) -> String {
+    let from = clock(span.cut.at_ns);
+    let when = span.end_ns.map_or_else(|| format!("since {from}"), |end| format!("{from} to {}", clock(end)));
+    if !words {
+        return when;
+    }
+    let what: String = sanitize::line(&span.cut.words).chars().take(WORDS).collect();
+    format!("{when} ({what})")
+}
+
+/// Most characters of what a span began with: a mark's note may be long.
+const WORDS: usize = 24;
 
 /// Our own rows: plain and corrected.
 fn own<'a>(cx: &Cx<'a>, room: usize) -> Vec<(&'static str, &'a Summary)> {
@@ -53,9 +78,18 @@ const LABEL: u16 = 15;
 /// Title and values: whose definitions hold, and what throughput is by them.
 fn heading(cx: &Cx<'_>, width: u16) -> (String, String) {
     let of = cx.ui.definitions;
+    if let Some(span) = chosen(cx) {
+        let over = span.seconds(cx.snap.at_ns);
+        let a_second = |n: u64| rate((over > 0.0).then(|| n as f64 / over));
+        let (requests, output) = (a_second(span.completed), a_second(span.output_tokens));
+        let values =
+            format!("{} req/s · {} tok/s · {} ok", requests.trim(), output.trim(), count(span.completed));
+        return (format!("Latency {}", named(span, true)), values);
+    }
     if of == Definitions::Own {
         let requests = format!("{} completed requests", count(cx.snap.latency.e2e.count));
-        return ("Latency".to_owned(), requests);
+        let hint = cx.snap.spans.last().map(|span| format!("i: {} · ", named(span, width >= 90)));
+        return ("Latency".to_owned(), hint.unwrap_or_default() + &requests);
     }
     let told = cx.snap.told(of);
     let over = told.seconds.map_or_else(|| UNKNOWN.to_owned(), |s| format!("{s:.1}"));

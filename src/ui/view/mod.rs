@@ -105,7 +105,8 @@ impl Cx<'_> {
     /// What keys depend on.
     fn scene(&self) -> Scene {
         let open = self.snap.stage.as_ref().is_some_and(|stage| stage.open.is_some());
-        Scene { replay: self.pic.transport.is_some(), open }
+        let sweep = self.snap.stages.planned.is_some_and(|planned| planned > 1);
+        Scene { replay: self.pic.transport.is_some(), open, sweep }
     }
 }
 
