@@ -91,7 +91,8 @@ fn intervened(run: &Run) -> Option<String> {
     (!told.is_empty()).then(|| {
         let told = told.join(", ");
         format!(
-            "the load was {told}; a stage's figures are of all of it together, its segments tell them apart"
+            "the load was {told}; a stage's figures are of all of it together, and those before and after each \
+             intervention stand beside them"
         )
     })
 }

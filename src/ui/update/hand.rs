@@ -33,7 +33,8 @@ fn recall(ui: &UiState, snap: &Snapshot) -> Vec<Effect> {
     };
     match &lane.current {
         Some(open) => {
-            let word = format!("cancelling request #{} of {}", open.request, lane.client);
+            let place = if snap.arrivals().is_some() { "place" } else { "client" };
+            let word = format!("cancelling request #{} of {place} {}", open.request, lane.client);
             vec![Effect::Act(Action::Cancel(open.request)), Effect::Say(word)]
         }
         None => say("that client has no request in flight"),

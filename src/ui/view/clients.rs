@@ -160,7 +160,9 @@ fn legend(cx: &Cx<'_>) -> Line<'static> {
 fn draw_selected(buf: &mut Buffer, area: Rect, selected: usize, cx: &Cx<'_>) {
     let theme = cx.theme;
     let Some(lane) = cx.snap.lanes.get(selected) else { return };
-    let hint = Line::styled("Enter: all its requests", theme.fg(Role::Muted));
+    let live = cx.pic.transport.is_none() && lane.current.is_some();
+    let hint = if live { "x: cancel · Enter: all its requests" } else { "Enter: all its requests" };
+    let hint = Line::styled(hint, theme.fg(Role::Muted));
     let what = if cx.snap.arrivals().is_some() { "Place" } else { "Client" };
     let inner = panel(buf, area, &format!("{what} {}", lane.client), &hint, theme);
     let mut y = 0;
