@@ -56,7 +56,8 @@ impl Recall {
         self.some.contains(&request)
     }
 
-    fn name(&mut self, request: RequestId) {
+    /// Calls one back.
+    pub fn name(&mut self, request: RequestId) {
         if self.some.len() == CALLED_BACK {
             self.some.pop_front();
         }

@@ -184,6 +184,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn requests_are_called_back_by_themselves_or_all_together() {
+        let recall = watch::Sender::default();
+        let turns = Turns::new(None, 1, recall.clone());
+        let mut watching = turns.recall();
+        recall.send_modify(|r: &mut Recall| r.name(7));
+        recall.send_modify(|r: &mut Recall| r.name(8));
+        // News that came in one go are both there.
+        assert!(watching.wait_for(|r| r.has(7)).await.is_ok() && watching.borrow().has(8));
+        assert!(!watching.borrow().has(9) && turns.called_back(7) && !turns.called_back(9));
+        turns.set_gate(Gate::Cancelling);
+        assert!(watching.borrow().has(9) && !turns.called_back(9), "that is the end's doing");
+        (100..3000).for_each(|request| recall.send_modify(|r: &mut Recall| r.name(request)));
+        assert!(!turns.called_back(7) && turns.called_back(2999), "what is remembered is bounded");
+    }
+
+    #[tokio::test]
     async fn a_client_beyond_the_wished_number_waits() {
         let turns = Turns::new(None, 4, watch::Sender::default());
         let wish = watch::Sender::new(Wish { clients: Some(2), ..Wish::default() });

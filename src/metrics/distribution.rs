@@ -70,8 +70,10 @@ impl Distribution {
     }
 
     /// Counts a value, if there is one.
-    pub(super) fn record_all(&mut self, value_ns: Option<u64>) {
-        value_ns.into_iter().for_each(|ns| self.record(ns));
+    pub(super) fn record_if(&mut self, value_ns: Option<u64>) {
+        if let Some(ns) = value_ns {
+            self.record(ns);
+        }
     }
 
     /// Counts a gap that ended with a chunk of so many tokens as so many equal ones; gives one of them.

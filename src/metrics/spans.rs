@@ -47,11 +47,11 @@ impl Now {
     fn record(&mut self, record: &RequestRecord) {
         let since = self.cut.at_ns;
         if record.sent_ns >= since {
-            self.ttft.record_all(record.ttft_ns());
-            self.e2e.record_all(record.e2e_ns());
+            self.ttft.record_if(record.ttft_ns());
+            self.e2e.record_if(record.e2e_ns());
         }
         if record.chunk_at_ns.first().is_some_and(|first| *first >= since) {
-            self.tpot.record_all(record.tpot_ns().map(|ns| ns.round() as u64));
+            self.tpot.record_if(record.tpot_ns().map(|ns| ns.round() as u64));
         }
         for (i, pair) in record.chunk_at_ns.windows(2).enumerate().filter(|(_, pair)| pair[0] >= since) {
             self.itl.record_gap(pair[1].saturating_sub(pair[0]), record.tokens_in(i + 1));

@@ -59,9 +59,8 @@ impl Index {
 
 fn is_jump(event: &Event) -> bool {
     match event {
-        Event::Stage(_) | Event::Resumed(_) => true,
+        Event::Stage(_) | Event::Resumed(_) | Event::Control { .. } => true,
         Event::Phase { phase, .. } => *phase != Phase::Loading,
-        Event::Control { .. } => true,
         _ => false,
     }
 }

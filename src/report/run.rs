@@ -134,8 +134,8 @@ impl Run {
     /// A pause does not outlast the run that was interrupted.
     fn resume(&mut self, at_ns: u64) {
         self.ended = None;
-        let pauses = self.controls.iter().map(|(_, c)| c);
-        let last = pauses.filter(|c| matches!(c, Control::Paused | Control::Resumed)).next_back();
+        let mut controls = self.controls.iter().map(|(_, control)| control);
+        let last = controls.rfind(|c| matches!(c, Control::Paused | Control::Resumed));
         if last == Some(&Control::Paused) {
             self.controls.push((at_ns, Control::Resumed));
         }

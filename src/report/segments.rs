@@ -47,7 +47,7 @@ pub fn parts(run: &Run, stage: &Stage, measured: Span) -> Vec<(Cut, Span)> {
         hand.take(*at_ns, control);
     }
     hand.begin_stage(&stage.start);
-    let begin = stage.phases.iter().find(|(_, phase)| *phase == Phase::Measuring).map(|(at, _)| *at);
+    let opened_ns = stage.phases.iter().find(|(_, phase)| *phase == Phase::Measuring).map(|(at, _)| *at);
     let mut begun = false;
     let mut cuts: Vec<Cut> = Vec::new();
     for (at_ns, control) in run.controls.iter().skip_while(|(at, _)| *at < stage.start.at_ns) {
@@ -55,7 +55,7 @@ pub fn parts(run: &Run, stage: &Stage, measured: Span) -> Vec<(Cut, Span)> {
             break;
         }
         if !begun && *at_ns > measured.start_ns {
-            hand.begin_measuring(begin.unwrap_or(measured.start_ns));
+            hand.begin_measuring(opened_ns.unwrap_or(measured.start_ns));
             cuts.push(hand.cut(measured.start_ns, Began::Start));
             begun = true;
         }

@@ -122,7 +122,7 @@ const fn bind(keys: &'static str, hint: &'static str, about: &'static str, place
 }
 
 /// Every key, in the order of the help.
-pub const BINDINGS: [Binding; 40] = [
+pub const BINDINGS: [Binding; 41] = [
     bind("1–7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
     bind("?", "help", "this help", Place::Everywhere),
     bind("q ^C", "quit", "end gracefully; again: at once", Place::Everywhere),
@@ -151,10 +151,11 @@ pub const BINDINGS: [Binding; 40] = [
     bind("Home End", "", "the first and the last column", Place::On(Screen::Latency)),
     bind("z Z", "zoom", "a longer and a shorter stretch of time", Place::On(Screen::Clients)),
     bind("Enter", "requests", "the selected client's requests", Place::On(Screen::Clients)),
-    bind("x", "cancel", "cancel its request in flight (marked)", Place::LiveOn(Screen::Clients)),
+    bind("x", "cancel", "cancel the request in flight (marked)", Place::LiveOn(Screen::Clients)),
     bind("Enter", "open", "open the selected request; Esc closes", Place::On(Screen::Requests)),
     bind("v", "slowest", "newest or slowest requests", Place::On(Screen::Requests)),
     bind("s S", "sort", "sort by the next column; reverse", Place::On(Screen::Requests)),
+    bind("x", "", "cancel the request in flight of the filter's client", Place::LiveOn(Screen::Requests)),
     bind("/", "filter", "filter by outcome, client=N, #id or text; Esc clears", Place::On(Screen::Requests)),
     bind("[ ]", "SLA", "the SLA's rate of generation, lower and higher", Place::On(Screen::Curve)),
     bind("V", "validator", "judge by cumulative time or by moving average", Place::On(Screen::Curve)),

@@ -83,7 +83,7 @@ fn one_request_is_cancelled_and_its_client_goes_on() {
     let mut terminal = Terminal::start(&home, &[&args[..], &more[..]].concat(), 120, 40);
     terminal.wait_for("measuring");
     terminal.keys("x");
-    terminal.wait_for("on the screen Clients");
+    terminal.wait_for("x cancels a request in flight");
     terminal.keys("3");
     terminal.wait_for("x: cancel");
     terminal.keys("x");

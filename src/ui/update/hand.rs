@@ -3,9 +3,9 @@
 use super::{Effect, Sight, quit};
 use crate::event::Phase;
 use crate::metrics::Snapshot;
-use crate::ui::Action;
 use crate::ui::keymap::Command;
 use crate::ui::state::{Prompt, PromptKind, Screen, UiState};
+use crate::ui::{Action, rows};
 
 /// Commands that change the load of a live run; a replay takes only the pause.
 pub(super) fn intervene(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effect> {
@@ -22,22 +22,25 @@ pub(super) fn intervene(ui: &mut UiState, command: &Command, sight: Sight<'_>) -
     }
 }
 
-/// Cancels what the selected client has in flight. Requests are listed only once they have ended.
+/// Cancels what the selected client has in flight; on Requests, which lists what has ended, the client that the filter
+/// names.
 fn recall(ui: &UiState, snap: &Snapshot) -> Vec<Effect> {
-    let say = |word: &str| vec![Effect::Say(word.to_owned())];
-    if ui.screen != Screen::Clients {
-        return say("on the screen Clients, x cancels the selected client's request in flight");
-    }
-    let Some(lane) = snap.lanes.get(ui.client.min(snap.lanes.len().saturating_sub(1))) else {
-        return say("there is no client yet");
-    };
-    match &lane.current {
-        Some(open) => {
-            let place = if snap.arrivals().is_some() { "place" } else { "client" };
-            let word = format!("cancelling request #{} of {place} {}", open.request, lane.client);
-            vec![Effect::Act(Action::Cancel(open.request)), Effect::Say(word)]
+    let request = match ui.screen {
+        Screen::Clients => {
+            let lane = snap.lanes.get(ui.client.min(snap.lanes.len().saturating_sub(1)));
+            lane.and_then(|lane| lane.current).map(|open| open.request)
         }
-        None => say("that client has no request in flight"),
+        Screen::Requests if ui.requests.filter.contains("client=") => rows::in_flight(snap, &ui.requests),
+        _ => {
+            let word = "x cancels a request in flight: on Clients the selected client's, on Requests with the filter client=N";
+            return vec![Effect::Say(word.into())];
+        }
+    };
+    match request {
+        Some(request) => {
+            vec![Effect::Act(Action::Cancel(request)), Effect::Say(format!("cancelling request #{request}"))]
+        }
+        None => vec![Effect::Say("that client has no request in flight".into())],
     }
 }
 
@@ -124,6 +127,12 @@ mod tests {
         ui.client = 1;
         assert_eq!(act(&mut ui, &Command::Recall, &snap), Some(Action::Cancel(17)));
         assert_eq!(act(&mut ui, &Command::Recall, &Snapshot::default()), None);
+        ui.screen = Screen::Requests;
+        assert_eq!(act(&mut ui, &Command::Recall, &snap), None, "what is listed has ended");
+        for (filter, request) in [("client=1", Some(17)), ("failed client=0", None), ("client=x", None)] {
+            ui.requests.filter = filter.into();
+            assert_eq!(act(&mut ui, &Command::Recall, &snap), request.map(Action::Cancel), "{filter}");
+        }
         let over = Sight { snap: &snap, transport: None, over: true };
         assert_eq!(update(&mut ui, &Command::Recall, over), []);
     }
@@ -145,7 +154,7 @@ mod tests {
         let mut snap = Snapshot::default();
         act(&mut ui, &Command::Spans, &snap);
         assert_eq!(ui.span, None);
-        snap.spans = vec![Arc::new(SpanView::default()); 2];
+        snap.spans = vec![Arc::default(), Arc::new(SpanView::default())];
         let mut seen = Vec::new();
         for _ in 0..3 {
             act(&mut ui, &Command::Spans, &snap);

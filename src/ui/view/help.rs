@@ -23,7 +23,9 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
             _ => true,
         })
         .map(|b| match b.place {
-            Place::On(screen) | Place::LiveOn(screen) if all => (b.keys, format!("{}: {}", screen.name(), b.about)),
+            Place::On(screen) | Place::LiveOn(screen) if all => {
+                (b.keys, format!("{}: {}", screen.name(), b.about))
+            }
             _ => (b.keys, b.about.to_owned()),
         })
         .collect();
