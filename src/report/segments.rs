@@ -89,13 +89,23 @@ pub fn tables(stage: &StageReport) -> Vec<Table> {
         return Vec::new();
     }
     let load = if stage.clients.is_some() { "clients" } else { "req/s asked" };
-    let heads =
-        ["before and after", "from s", "to s", load, "ok", "bad", "gone", "req/s", "out tok/s", "in flight"];
+    let heads = [
+        "before and after",
+        "from s",
+        "to s",
+        load,
+        "ok",
+        "bad",
+        "cancelled",
+        "req/s",
+        "out tok/s",
+        "in flight",
+    ];
     let mut rates = Table::new(heads);
     let heads = ["latency, ms", "TTFT p50", "p99", "ITL p50", "p99", "TPOT p50", "p99", "E2E p50", "p99"];
     let mut latencies = Table::new(heads);
     for (i, part) in stage.segments.iter().enumerate() {
-        let name = format!("{} {}", i + 1, short(&harmless(&part.words)));
+        let name = format!("{}. {}", i + 1, short(&harmless(&part.words)));
         rates.row(rates_row(name.clone(), part));
         let l = &part.figures.latency;
         let ms = |value: Option<f64>| number(value.map(|v| v * 1e3), 1);
@@ -141,6 +151,8 @@ fn rates_row(name: String, part: &SegmentReport) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::event::Control;
     use crate::report::fixture::{self, MS};
@@ -204,6 +216,40 @@ mod tests {
         assert!((seconds - whole.seconds).abs() < 1e-9);
     }
 
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn every_request_and_token_is_in_one_part(
+            mut changes in prop::collection::vec((0_u64..2100, 0_u8..6), 1..12), drain in 1000_u64..2100,
+        ) {
+            changes.sort_unstable();
+            let control = |(at, what): (u64, u8)| (at * MS, match what {
+                0 => Control::Paused,
+                1 => Control::Resumed,
+                2 => Control::Mark { note: String::new() },
+                3 => Control::Cancel { request: at },
+                clients => set(clients.into()),
+            });
+            let mut run = run(changes.into_iter().map(control).collect());
+            run.stages[0].phases.push((drain * MS, Phase::Draining));
+            let stage = report(&run).stages.remove(0);
+            let whole = stage.windows.measured.clone().unwrap();
+            let parts: Vec<_> = stage.segments.iter().map(|s| &s.figures).collect();
+            prop_assert!(parts.len() != 1);
+            if let [first, .., last] = parts[..] {
+                prop_assert_eq!((first.start_s, last.end_s), (whole.start_s, whole.end_s));
+                let sum = |of: fn(&Window) -> u64| parts.iter().map(|w| of(w)).sum::<u64>();
+                prop_assert_eq!(sum(|w| w.requests.scheduled), whole.requests.scheduled);
+                prop_assert_eq!(sum(|w| w.requests.completed), whole.requests.completed);
+                prop_assert_eq!(sum(|w| w.tokens.output), whole.tokens.output);
+                prop_assert_eq!(sum(|w| w.tokens.input), whole.tokens.input);
+                prop_assert!(sum(|w| w.latency.itl_s.count) <= whole.latency.itl_s.count);
+            }
+            prop_assert!(parts.windows(2).all(|pair| pair[0].end_s == pair[1].start_s));
+        }
+    }
+
     #[test]
     fn a_part_has_what_lies_in_it() {
         let made = report(&run(vec![(530 * MS, set(2))]));
@@ -242,7 +288,7 @@ mod tests {
         let note = "a note that is a good deal longer than any table has room for";
         let controls = vec![(530 * MS, set(2)), (900 * MS, Control::Mark { note: note.into() })];
         let told = text(&[report(&run(controls))], crate::report::Show::Both);
-        assert!(told.contains("before and after") && told.contains("2 1 to 2 clients"), "{told}");
+        assert!(told.contains("before and after") && told.contains("2. 1 to 2 clients"), "{told}");
         assert!(told.contains("TPOT p50") && told.lines().all(|l| l.chars().count() <= 100), "{told}");
     }
 }

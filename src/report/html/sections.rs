@@ -285,7 +285,7 @@ fn stage(out: &mut String, stage: &StageReport, show: Show) {
     push_table(out, "Counts and rates", &table::rates(&windows));
     let captions = ["Before and after: rates between interventions", "Before and after: latencies"];
     for (caption, made) in captions.into_iter().zip(segments::tables(stage)) {
-        push_table(out, caption, &made);
+        push_table(out, caption, &unnamed_first(&made));
     }
     for (name, window) in windows {
         let Some(window) = window else { continue };
