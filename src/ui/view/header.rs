@@ -291,7 +291,12 @@ pub(super) fn summary(cx: &Cx<'_>) -> String {
     let now = rate(cx.snap.output_rate.s1);
     let counts = &cx.snap.counts;
     let failed = counts.failed + counts.timed_out;
-    let lost = if cx.snap.lost_events > 0 { " TAINTED" } else { "" };
+    let unrecorded = matches!(cx.pic.recording, Recording::Failed { .. });
+    let lost = match (cx.snap.lost_events > 0, unrecorded) {
+        (true, _) => " TAINTED",
+        (false, true) => " NOT RECORDED",
+        (false, false) => "",
+    };
     format!("{phase} {} tok/s {} req {failed} failed{lost} (enlarge to 60×15)", now.trim(), counts.ended())
 }
 
