@@ -13,7 +13,9 @@ use crate::backend::lane;
 /// Event loops. The conductor's is the first; the others end when this is dropped.
 pub(super) struct ClientThreads {
     loops: Arc<[Handle]>,
-    others: Vec<(Option<oneshot::Sender<()>>, Option<JoinHandle<()>>)>,
+    /// Dropped, they tell the others to end.
+    ends: Vec<oneshot::Sender<()>>,
+    others: Vec<JoinHandle<()>>,
 }
 
 /// Those of a stage.
@@ -39,7 +41,7 @@ impl ClientThreads {
     /// If the system gives no more.
     pub fn start(own: &Handle, threads: u32) -> io::Result<Self> {
         let mut loops = vec![own.clone()];
-        let mut others = Vec::new();
+        let (mut ends, mut others) = (Vec::new(), Vec::new());
         for number in 1..threads as usize {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             loops.push(runtime.handle().clone());
@@ -49,9 +51,10 @@ impl ClientThreads {
                 // An error is that the sender is gone, which is the end, too.
                 let _ = runtime.block_on(ended);
             })?;
-            others.push((Some(end), Some(thread)));
+            ends.push(end);
+            others.push(thread);
         }
-        Ok(Self { loops: loops.into(), others })
+        Ok(Self { loops: loops.into(), ends, others })
     }
 
     /// As many of them as a stage asks for.
@@ -63,12 +66,10 @@ impl ClientThreads {
 
 impl Drop for ClientThreads {
     fn drop(&mut self) {
-        for (end, _) in &mut self.others {
-            end.take();
-        }
-        for (_, thread) in &mut self.others {
+        self.ends.clear();
+        for thread in self.others.drain(..) {
             // A panic of a task stays with its task; there is nothing else in such a thread that could.
-            let _ = thread.take().map(JoinHandle::join);
+            let _ = thread.join();
         }
     }
 }

@@ -21,6 +21,7 @@ pub use self::other::Arrivals;
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::cell::RefCell;
     use std::io::IoSliceMut;
     use std::os::fd::AsRawFd as _;
 
@@ -30,14 +31,18 @@ mod linux {
 
     use super::{Context, Duration, Poll, ReadBuf, StampedBy, TcpStream, io};
 
-    /// Bytes asked for at first. They have to be cleared before, so more are only asked for where more comes.
-    const LEAST: usize = 2 * 1024;
+    /// The most that is read at once.
+    const MOST: usize = 64 * 1024;
+
+    thread_local! {
+        /// What is read into first: memory that is handed to the kernel must be cleared, and this is, once.
+        static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; MOST].into());
+    }
 
     /// How a socket is read.
     pub struct Arrivals {
         /// Room for what the kernel tells beside the bytes; `None`: it is not asked.
         told: Option<Vec<u8>>,
-        most: usize,
     }
 
     impl Arrivals {
@@ -46,7 +51,7 @@ mod linux {
             let told = (stamp == StampedBy::Arrival
                 && setsockopt(socket, sockopt::ReceiveTimestampns, &true).is_ok())
             .then(|| nix::cmsg_space!(TimeSpec));
-            Self { told, most: LEAST }
+            Self { told }
         }
 
         /// Reads, and tells when the last of it arrived, as time since 1970, if the kernel does.
@@ -61,49 +66,41 @@ mod linux {
             };
             loop {
                 std::task::ready!(socket.poll_read_ready(cx))?;
-                let room = buffer.initialize_unfilled_to(buffer.remaining().min(self.most));
-                let mut read = None;
-                let tried = socket.try_io(Interest::READABLE, || {
-                    let got = receive(socket, room, told)?;
-                    read = Some(got);
-                    // The socket is empty, so there is no need to ask it again before the system says there is more.
-                    if got.0 > 0 && got.0 < room.len() {
-                        Err(io::ErrorKind::WouldBlock.into())
-                    } else {
-                        Ok(())
+                match socket.try_io(Interest::READABLE, || receive(socket, buffer, told)) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Ok((at, emptied)) => {
+                        if emptied {
+                            // No need to ask it again before the system says that there is more.
+                            let _ = socket.try_io(Interest::READABLE, || -> io::Result<()> {
+                                Err(io::ErrorKind::WouldBlock.into())
+                            });
+                        }
+                        return Poll::Ready(Ok(at));
                     }
-                });
-                if let Some((bytes, at)) = read {
-                    self.most = if bytes == room.len() {
-                        self.most.saturating_mul(2)
-                    } else {
-                        LEAST.max(self.most / 2)
-                    };
-                    buffer.advance(bytes);
-                    return Poll::Ready(Ok(at));
-                }
-                match tried {
-                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                        return Poll::Ready(Err(error));
-                    }
-                    _ => {}
+                    Err(error) => return Poll::Ready(Err(error)),
                 }
             }
         }
     }
 
+    /// Reads into the buffer; gives the time of its arrival, and whether that was all there was.
     fn receive(
         socket: &TcpStream,
-        room: &mut [u8],
-        told: &mut Vec<u8>,
-    ) -> io::Result<(usize, Option<Duration>)> {
-        let mut parts = [IoSliceMut::new(room)];
-        let got = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(told), MsgFlags::empty())?;
-        let at = got.cmsgs()?.find_map(|told| match told {
-            ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
-            _ => None,
-        });
-        Ok((got.bytes, at))
+        buffer: &mut ReadBuf<'_>,
+        told: &mut [u8],
+    ) -> io::Result<(Option<Duration>, bool)> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let room = buffer.remaining().min(scratch.len());
+            let mut parts = [IoSliceMut::new(&mut scratch[..room])];
+            let got = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(told), MsgFlags::empty())?;
+            let at = got.cmsgs()?.find_map(|told| match told {
+                ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
+                _ => None,
+            });
+            let bytes = got.bytes;
+            buffer.put_slice(&scratch[..bytes]);
+            Ok((at, bytes > 0 && bytes < room))
+        })
     }
 }
 

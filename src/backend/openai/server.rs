@@ -227,12 +227,12 @@ impl Server {
 
     /// Closes idle connections.
     pub fn close(&self) {
-        for idle in self.idle.iter() {
+        for idle in self.idle.all() {
             if let Ok(mut idle) = idle.lock() {
                 idle.clear();
             }
         }
-        self.shared.iter().for_each(Pool::close);
+        self.shared.all().iter().for_each(Pool::close);
     }
 
     fn busy(&self) -> u32 {
