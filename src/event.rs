@@ -294,6 +294,14 @@ pub enum Control {
     Mark {
         note: String,
     },
+    /// A request in flight was taken back.
+    Cancel {
+        request: RequestId,
+    },
+    /// This stage was asked to end and the next one to begin; requests in flight are drained.
+    NextStage {
+        stage: StageId,
+    },
     /// The run was asked to end; requests in flight are drained.
     Stop,
     /// The run was asked to end at once; requests in flight are cancelled.

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use fastgen_tui::event::Level;
 use fastgen_tui::metrics::fastgen::Validator;
+use fastgen_tui::metrics::interventions::Cut;
+use fastgen_tui::metrics::{ClientLimit, SpanView, Summary};
 use fastgen_tui::ui::state::{Palette, Prompt, PromptKind, Screen, UiState, Window};
 use fastgen_tui::ui::theme::{Depth, load};
 use fastgen_tui::ui::view::{Hits, Picture, draw};
@@ -301,6 +303,56 @@ fn an_open_loop_tells_its_rate_where_others_tell_clients() {
         assert!(shown.lines().next().unwrap().contains("poisson 8.8 req/s"), "{shown}");
         assert!(shown.contains("held back") && shown.contains("+ - rate"), "{shown}");
     }
+}
+
+#[test]
+fn an_open_loop_that_falls_behind_says_so() {
+    let mut s = sample::open();
+    (s.snap.at_limit, s.snap.controls) = (false, Arc::default());
+    assert!(!text(&frame(&s, &UiState::default(), (120, 40), Depth::True).0).contains("can't keep up"));
+    let mut series = (*s.snap.series).clone();
+    for (i, point) in series.iter_mut().enumerate() {
+        (point.in_flight, point.phase) = (4 * i as u32, Some(fastgen_tui::event::Phase::Measuring));
+    }
+    s.snap.series = Arc::new(series);
+    let shown = text(&frame(&s, &UiState::default(), (120, 40), Depth::True).0);
+    assert!(shown.contains("can't keep up") && shown.contains("over the last"), "{shown}");
+    s.snap.at_limit = true;
+    let shown = text(&frame(&s, &UiState::default(), (120, 40), Depth::True).0);
+    assert!(!shown.contains("can't keep up") && shown.contains("held back"), "{shown}");
+}
+
+#[test]
+fn the_table_of_a_span_says_which_and_others_how_to_get_there() {
+    let mut s = sample::running(8);
+    let cut =
+        |at_s: u64, words: &str| Cut { at_ns: at_s * 1_000_000_000, words: words.into(), ..Cut::default() };
+    let summary = Summary { count: 5, p50: Some(0.25), ..Summary::default() };
+    let before = SpanView { cut: cut(3, "start"), end_ns: Some(20_000_000_000), ..SpanView::default() };
+    let after =
+        SpanView { cut: cut(20, "8 to 9 clients"), ttft: summary, completed: 41, ..SpanView::default() };
+    s.snap.spans = vec![Arc::new(before), Arc::new(after)];
+    let shown = |span| text(&frame(&s, &UiState { span, ..UiState::default() }, (80, 24), Depth::None).0);
+    assert!(shown(None).contains("i: since 0:20 · "), "{}", shown(None));
+    let present = shown(Some(0));
+    assert!(
+        present.contains("Latency since 0:20 (8 to 9 clients)") && present.contains("41 ok"),
+        "{present}"
+    );
+    assert!(present.contains("250 ms") && !present.contains("corrected"), "{present}");
+    assert!(shown(Some(1)).contains("Latency 0:03 to 0:20 (start)"), "{}", shown(Some(1)));
+    assert!(shown(Some(2)).contains("completed requests"), "what is no longer kept is the stage");
+}
+
+#[test]
+fn the_system_screen_tells_what_the_client_can_measure() {
+    let mut s = readings::running();
+    let ui = UiState { screen: Screen::System, ..UiState::default() };
+    assert!(text(&frame(&s, &ui, (160, 60), Depth::True).0).contains("not calibrated"));
+    s.title.client =
+        Some(ClientLimit { seen_tokens_per_s: 50_000.0, token_cpu_us: 0.0, request_cpu_us: 0.0 });
+    let shown = text(&frame(&s, &ui, (160, 60), Depth::True).0);
+    assert!(shown.contains("50.0k tok/s, now "), "{shown}");
 }
 
 #[test]

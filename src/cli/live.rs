@@ -3,8 +3,8 @@
 use std::fs::{File, OpenOptions};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::args::{RunArgs, ScreenArgs};
 use super::failure::{Failure, Outcome};
@@ -13,8 +13,8 @@ use super::{finish, output, plan, record, signals};
 use crate::collector::RecordingStatus;
 use crate::load::{Controls, Run, StopLevel};
 use crate::logging::{Diversion, LogHub};
-use crate::metrics::Snapshot;
 use crate::metrics::fastgen::Curve;
+use crate::metrics::{ClientLimit, Snapshot};
 use crate::profile::{MOST_RATE, Profile};
 use crate::report::{self, csv};
 use crate::ui::{self, Action, Recording, Session, Title, theme};
@@ -39,7 +39,7 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
         return Err(Failure::usage("-o - needs `record`: standard output shows the dashboard"));
     }
     let target = if no_record { Target::None } else { Target::File };
-    let Prepared { launch, path, profile, note } = prepare(args, asked, target, false)?;
+    let Prepared { launch, path, profile, note, client } = prepare(args, asked, target, false)?;
     if let Some(note) = note {
         output::say(&note);
     }
@@ -59,7 +59,7 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
     let first = launch.stages.first().map_or_else(|| profile.clone(), |stage| stage.profile.clone());
     let run = Run::start(launch).map_err(|e| Failure::failed(format!("no threads for the run: {e}")))?;
     hub.attach(run.sink.clone(), clock);
-    let session = LiveSession::new(run, &first, path.clone(), curves);
+    let session = LiveSession::new(run, &first, path.clone(), (curves, client));
     let shown = ui::run(&session, &options, tty);
     let signalled = options.stop.load(Ordering::Relaxed) || session.interrupted.load(Ordering::Relaxed);
     if shown.is_err() || options.stop.load(Ordering::Relaxed) {
@@ -95,10 +95,17 @@ struct LiveSession {
     status: Arc<RecordingStatus>,
     clients: u32,
     interrupted: AtomicBool,
+    /// Words for the user, from other threads.
+    told: Arc<Mutex<Option<String>>>,
 }
 
 impl LiveSession {
-    fn new(run: Run, profile: &Profile, path: Option<PathBuf>, curves: Vec<Curve>) -> Self {
+    fn new(
+        run: Run,
+        profile: &Profile,
+        path: Option<PathBuf>,
+        (curves, client): (Vec<Curve>, Option<ClientLimit>),
+    ) -> Self {
         let model = &profile.model;
         let path_name = model.path.as_ref().map(|p| p.display().to_string());
         let info = crate::backend::announced(profile);
@@ -109,12 +116,14 @@ impl LiveSession {
                 profile: profile.profile.name.clone(),
                 backend: info.kind,
                 curves: Arc::new(curves),
+                client,
                 model: model.hub.clone().or(path_name).or(model.dummy.clone()).unwrap_or(info.model),
             },
             clients: profile.load.clients,
             run,
             path,
             interrupted: AtomicBool::new(false),
+            told: Arc::default(),
         }
     }
 
@@ -141,19 +150,34 @@ impl LiveSession {
     fn export(&self) {
         let Some(path) = self.path.clone() else {
             tracing::warn!("nothing is recorded, so there is nothing to export");
+            tell(&self.told, "nothing is recorded, so there is nothing to export".into());
             return;
         };
+        let told = self.told.clone();
         let spawned = std::thread::Builder::new().name("export".into()).spawn(move || {
             let folder = export_folder(&path);
-            match write_csv(&path, &folder) {
-                Ok(()) => tracing::info!("exported the recording so far to {}", folder.display()),
-                Err(failure) => tracing::error!("the export failed: {}", failure.message),
-            }
+            let word = match write_csv(&path, &folder) {
+                Ok(()) => {
+                    tracing::info!("exported the recording so far to {}", folder.display());
+                    format!("exported to {}", folder.display())
+                }
+                Err(failure) => {
+                    tracing::error!("the export failed: {}", failure.message);
+                    format!("the export failed: {}", failure.message)
+                }
+            };
+            tell(&told, word);
         });
         if let Err(error) = spawned {
             tracing::error!("the export has no thread: {error}");
+            tell(&self.told, format!("the export has no thread: {error}"));
         }
     }
+}
+
+/// Leaves a word for the footer; what nobody has seen yet gives way.
+fn tell(told: &Mutex<Option<String>>, word: String) {
+    *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(word);
 }
 
 /// Rounded to three significant digits, within what a profile may ask for.
@@ -210,6 +234,8 @@ impl Session for LiveSession {
             Action::SetClients(clients) => self.controls.set_clients(clients),
             Action::SetRate(rate) => self.controls.set_rate(rate.min(MOST_RATE)),
             Action::Mark(note) => self.controls.mark(note),
+            Action::Cancel(request) => self.controls.cancel(request),
+            Action::NextStage(stage) => self.controls.next_stage(stage),
             Action::Export => self.export(),
             // A live run has no transport, and so no range.
             Action::Speed(_)
@@ -220,6 +246,10 @@ impl Session for LiveSession {
             | Action::ExportRange(_)
             | Action::Measure(_) => {}
         }
+    }
+
+    fn told(&self) -> Option<String> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn freeze(&self, frozen: bool) {

@@ -14,6 +14,7 @@ use crate::backend;
 use crate::clock::{Clock, TICK_NS};
 use crate::event::BackendInfo;
 use crate::load::Launch;
+use crate::metrics::ClientLimit;
 use crate::profile::{Formula, Profile, Resolved, StagePlan, resolve};
 use crate::recording::{
     Calibration, Engine, Header, Host, MAJOR, MINOR, Program, RecordingError, Version, Writer,
@@ -43,6 +44,8 @@ pub struct Prepared {
     pub profile: Profile,
     /// What the user should know before it starts, in a line.
     pub note: Option<String>,
+    /// What the client can measure here, if that is known.
+    pub client: Option<ClientLimit>,
 }
 
 /// What the arguments ask for: a profile, and its stages in the order of running.
@@ -148,6 +151,7 @@ pub fn prepare(args: &RunArgs, asked: Asked, target: Target, headless: bool) -> 
     let first = stages.first().map_or(&profile, |stage| &stage.profile);
     let host = telemetry::host();
     let (calibration, note) = recorded(first.backend.kind, &host);
+    let client = calibration.map(|c| c.limit());
     let header = header(&profile, backend::announced(first), clock, host, calibration)?;
     let (writer, path) = match target {
         Target::None => (None, None),
@@ -158,7 +162,7 @@ pub fn prepare(args: &RunArgs, asked: Asked, target: Target, headless: bool) -> 
         }
     };
     let launch = Launch { profile: profile.clone(), stages, clock, writer, headless, resume: None };
-    Ok(Prepared { launch, path, profile, note })
+    Ok(Prepared { launch, path, profile, note, client })
 }
 
 /// Opens the recording. A name of the user's must be free; one made from the profile's pattern gets a number

@@ -81,6 +81,7 @@ impl Interrupted {
             headless,
             resume: Some((earlier, resumed)),
         };
-        Ok(Prepared { launch, path: Some(path), profile, note: None })
+        let client = header.calibration.map(|c| c.limit());
+        Ok(Prepared { launch, path: Some(path), profile, note: None, client })
     }
 }

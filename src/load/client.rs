@@ -11,7 +11,7 @@ use super::driver::Stage;
 use super::follow::Follow;
 use super::turns::{Gate, Turn};
 use crate::backend::GenerateRequest;
-use crate::event::{ClientId, Event, Finished, Sent};
+use crate::event::{ClientId, Control, Event, Finished, Outcome, Sent};
 use crate::workload::{Planned, Stream};
 
 /// A client whose requests fail one after another waits before the next: this, doubled each time…
@@ -59,7 +59,7 @@ impl Client {
     pub async fn warm_up(&mut self) {
         let each = u64::from(self.stage.load.warmup_requests_per_client);
         for i in 0..each {
-            if self.wish.borrow().stop > StopLevel::Run {
+            if self.wish.borrow().stop > StopLevel::Run || self.stage.turns.closed() {
                 return;
             }
             let ask = self.stage.generator.request(Stream::Warmup, u64::from(self.id) * each + i);
@@ -105,6 +105,9 @@ impl Client {
         let told = Follow { stage, request, sent_ns }.to_the_end(ask).await;
         let end = told.end;
         let (failed, at_ns) = (end.outcome.is_failure(), stage.clock.now_ns());
+        if end.outcome == Outcome::Cancelled && stage.turns.called_back(request) {
+            stage.sink.send(Event::Control { at_ns, control: Control::Cancel { request } });
+        }
         stage.count(at_ns, &end, warmup);
         stage.sink.send(Event::Finished(Box::new(Finished {
             at_ns,

@@ -1,10 +1,12 @@
 //! What the user wishes of a running load: a value that anybody may set and all tasks watch.
 
+use std::collections::VecDeque;
+
 use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::collector::EventSink;
-use crate::event::{Control, Event};
+use crate::event::{Control, Event, RequestId, StageId};
 
 /// How urgently the run is to end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,12 +29,47 @@ pub struct Wish {
     pub clients: Option<u32>,
     /// Requests a second of an open loop, where they differ from the profile's.
     pub rate: Option<f64>,
+    /// The stage that is to end before its time.
+    pub left: Option<StageId>,
+}
+
+/// Requests that are to be cancelled: what all that are in flight watch.
+#[derive(Debug, Default)]
+pub(super) struct Recall {
+    /// All of them.
+    pub all: bool,
+    /// These; the newest few, for numbers are never used again.
+    some: VecDeque<RequestId>,
+}
+
+/// Requests called back by themselves that are remembered: each is seen by its task within moments.
+const CALLED_BACK: usize = 1024;
+
+impl Recall {
+    /// Whether a request is among them.
+    pub fn has(&self, request: RequestId) -> bool {
+        self.all || self.named(request)
+    }
+
+    /// Whether it was called back by itself.
+    pub fn named(&self, request: RequestId) -> bool {
+        self.some.contains(&request)
+    }
+
+    /// Calls one back.
+    pub fn name(&mut self, request: RequestId) {
+        if self.some.len() == CALLED_BACK {
+            self.some.pop_front();
+        }
+        self.some.push_back(request);
+    }
 }
 
 /// The handle that screens and signals hold. Every change goes into the recording, as a mark in time.
 #[derive(Clone)]
 pub struct Controls {
     wish: watch::Sender<Wish>,
+    recall: watch::Sender<Recall>,
     sink: EventSink,
     clock: Clock,
 }
@@ -40,7 +77,8 @@ pub struct Controls {
 impl Controls {
     /// A handle that wishes for nothing yet.
     pub fn new(sink: EventSink, clock: Clock) -> Self {
-        Self { wish: watch::Sender::new(Wish::default()), sink, clock }
+        let (wish, recall) = (watch::Sender::new(Wish::default()), watch::Sender::default());
+        Self { wish, recall, sink, clock }
     }
 
     /// For tasks that follow the wish.
@@ -89,6 +127,27 @@ impl Controls {
     /// A stage begins: with the load that it asks for, whatever was wished in the one before.
     pub(super) fn begin_stage(&self) {
         self.wish.send_if_modified(|wish| wish.clients.take().is_some() | wish.rate.take().is_some());
+        self.recall.send_if_modified(|recall| std::mem::take(&mut recall.all));
+    }
+
+    /// What cancels the requests of a stage.
+    pub(super) fn recall(&self) -> watch::Sender<Recall> {
+        self.recall.clone()
+    }
+
+    /// Cancels a request in flight; its client goes on with the next. The request's own task tells that it was done, for
+    /// it may have ended meanwhile.
+    pub fn cancel(&self, request: RequestId) {
+        self.recall.send_modify(|recall| recall.name(request));
+    }
+
+    /// Ends a stage before its time, draining what is in flight; the run goes on with the next one. What is no stage
+    /// under way changes nothing.
+    pub fn next_stage(&self, stage: StageId) {
+        let news = self.wish.send_if_modified(|wish| wish.left.replace(stage) != Some(stage));
+        if news {
+            self.tell(Control::NextStage { stage });
+        }
     }
 
     /// Marks this moment.

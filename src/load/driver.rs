@@ -149,7 +149,7 @@ impl Driver {
             backend: self.backend.clone(),
             sink: self.sink.clone(),
             clock: self.clock,
-            turns: Turns::new(planned, clients),
+            turns: Turns::new(planned, clients, self.controls.recall()),
             load: run.load,
             generator: run.requests,
             ignore_eos: run.ignore_eos,
@@ -313,6 +313,7 @@ impl Running {
         match wish.stop {
             StopLevel::Abort => self.close(Drain::Cancel),
             StopLevel::Drain => self.close(self.stop.drain),
+            StopLevel::Run if wish.left == Some(self.stage.number) => self.close(self.stop.drain),
             StopLevel::Run => {
                 let closed_loop = !self.stage.load.kind.is_open();
                 let open = matches!(*self.stage.turns.gate().borrow(), Gate::Open { .. });

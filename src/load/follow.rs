@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::time::Sleep;
 
 use super::driver::Stage;
-use super::turns::Gate;
 use crate::backend::{End, GenerateRequest, Generation, Item, Refusal};
 use crate::event::{CountedBy, Event, Outcome, RequestId};
 
@@ -57,8 +56,8 @@ impl Follow<'_> {
     async fn attempt(&self, mut generation: Box<dyn Generation>) -> Told {
         let mut text = String::new();
         let mut output_tokens = 0;
-        let mut gate = self.stage.turns.gate();
-        let cancelled = gate.wait_for(|gate| *gate == Gate::Cancelling);
+        let mut recall = self.stage.turns.recall();
+        let cancelled = recall.wait_for(|recall| recall.has(self.request));
         tokio::pin!(cancelled);
         let mut alarm = Alarm::set(self.stage, self.sent_ns);
         loop {
@@ -113,11 +112,11 @@ impl Follow<'_> {
 
     /// Waits; gives the outcome if the request ends meanwhile.
     async fn rest(&self, wait: Duration) -> Option<Outcome> {
-        let mut gate = self.stage.turns.gate();
+        let mut recall = self.stage.turns.recall();
         let mut alarm = Alarm::set(self.stage, self.sent_ns);
         tokio::select! {
             biased;
-            _ = gate.wait_for(|gate| *gate == Gate::Cancelling) => Some(Outcome::Cancelled),
+            _ = recall.wait_for(|recall| recall.has(self.request)) => Some(Outcome::Cancelled),
             outcome = poll_fn(|cx| alarm.poll_rung(cx)) => Some(outcome),
             () = tokio::time::sleep(wait) => None,
         }

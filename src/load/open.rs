@@ -194,7 +194,9 @@ impl Dispatcher {
 
     /// Nothing more is to be sent, whatever is due.
     fn ends(&self) -> bool {
-        self.wish.borrow().stop > StopLevel::Run || *self.gate.borrow() == Gate::Cancelling
+        let wish = *self.wish.borrow();
+        let left = wish.stop > StopLevel::Run || wish.left == Some(self.stage.number);
+        left || *self.gate.borrow() == Gate::Cancelling
     }
 
     /// Forgets requests that have ended.

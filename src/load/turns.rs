@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
-use super::control::{StopLevel, Wish};
+use super::control::{Recall, StopLevel, Wish};
 use crate::clock::Clock;
-use crate::event::ClientId;
+use crate::event::{ClientId, RequestId};
 
 /// Where a stage is, as its clients see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,21 +40,38 @@ pub(super) struct Turns {
     /// Measured requests in all; `u64::MAX` where only time or the user ends the stage.
     planned: u64,
     gate: watch::Sender<Gate>,
+    recall: watch::Sender<Recall>,
     clients: u32,
 }
 
 impl Turns {
-    pub fn new(planned: Option<u64>, clients: u32) -> Self {
+    pub fn new(planned: Option<u64>, clients: u32, recall: watch::Sender<Recall>) -> Self {
         Self {
             next: AtomicU64::new(0),
             planned: planned.unwrap_or(u64::MAX),
             gate: watch::Sender::new(Gate::Warmup),
+            recall,
             clients,
         }
     }
 
     pub fn gate(&self) -> watch::Receiver<Gate> {
         self.gate.subscribe()
+    }
+
+    /// Which requests in flight are cancelled.
+    pub fn recall(&self) -> watch::Receiver<Recall> {
+        self.recall.subscribe()
+    }
+
+    /// Whether somebody cancelled this very request.
+    pub fn called_back(&self, request: RequestId) -> bool {
+        self.recall.borrow().named(request)
+    }
+
+    /// Nothing new is sent any more.
+    pub fn closed(&self) -> bool {
+        matches!(*self.gate.borrow(), Gate::Draining | Gate::Cancelling)
     }
 
     /// Moves the gate on; it never goes back. Tells whether it moved.
@@ -67,13 +84,17 @@ impl Turns {
                 Gate::Cancelling => 3,
             }
         }
-        self.gate.send_if_modified(|gate| {
+        let moved = self.gate.send_if_modified(|gate| {
             let moves = rank(to) > rank(*gate);
             if moves {
                 *gate = to;
             }
             moves
-        })
+        });
+        if moved && to == Gate::Cancelling {
+            self.recall.send_modify(|recall| recall.all = true);
+        }
+        moved
     }
 
     /// Waits for the barrier; `None` if the stage ends before it opens.
@@ -133,7 +154,7 @@ mod tests {
 
     #[tokio::test]
     async fn turns_end_at_the_count_and_close_the_gate() {
-        let turns = Turns::new(Some(2), 1);
+        let turns = Turns::new(Some(2), 1, watch::Sender::default());
         let wish = watch::Sender::new(Wish::default());
         let mut watching = wish.subscribe();
         assert!(turns.set_gate(Gate::Open { since_ns: 0 }));
@@ -147,7 +168,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_paused_client_waits_and_is_scheduled_when_it_is_let_go() {
-        let turns = Turns::new(None, 1);
+        let turns = Turns::new(None, 1, watch::Sender::default());
         let wish = watch::Sender::new(Wish { paused: true, ..Wish::default() });
         let mut watching = wish.subscribe();
         turns.set_gate(Gate::Open { since_ns: 0 });
@@ -163,8 +184,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn requests_are_called_back_by_themselves_or_all_together() {
+        let recall = watch::Sender::default();
+        let turns = Turns::new(None, 1, recall.clone());
+        let mut watching = turns.recall();
+        recall.send_modify(|r: &mut Recall| r.name(7));
+        recall.send_modify(|r: &mut Recall| r.name(8));
+        // News that came in one go are both there.
+        assert!(watching.wait_for(|r| r.has(7)).await.is_ok() && watching.borrow().has(8));
+        assert!(!watching.borrow().has(9) && turns.called_back(7) && !turns.called_back(9));
+        turns.set_gate(Gate::Cancelling);
+        assert!(watching.borrow().has(9) && !turns.called_back(9), "that is the end's doing");
+        (100..3000).for_each(|request| recall.send_modify(|r: &mut Recall| r.name(request)));
+        assert!(!turns.called_back(7) && turns.called_back(2999), "what is remembered is bounded");
+    }
+
+    #[tokio::test]
     async fn a_client_beyond_the_wished_number_waits() {
-        let turns = Turns::new(None, 4);
+        let turns = Turns::new(None, 4, watch::Sender::default());
         let wish = watch::Sender::new(Wish { clients: Some(2), ..Wish::default() });
         let mut watching = wish.subscribe();
         turns.set_gate(Gate::Open { since_ns: 0 });

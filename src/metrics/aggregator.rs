@@ -7,12 +7,12 @@ use super::fates::Fates;
 use super::lanes::Lanes;
 use super::latencies::Distributions;
 use super::seconds::Seconds;
+use super::spans::Spans;
 use super::tables::{Journal, Recent, Slowest};
 use super::tracker::Tracker;
 use super::{Counts, HeatMaps, Loading, RequestRecord, count_error};
 use crate::event::{
-    BackendInfo, Control, Ended, Event, Finished, Outcome, Phase, RequestId, Sample, Sent, StageId,
-    StageStart,
+    BackendInfo, Ended, Event, Finished, Outcome, Phase, RequestId, Sample, Sent, StageId, StageStart,
 };
 
 /// A request that is sent so much later than scheduled (nanoseconds) was not merely waited for by the timer.
@@ -31,7 +31,8 @@ pub(super) struct Stage {
     pub(super) done: bool,
     pub(super) counts: Counts,
     pub(super) worst_loop_lag_ns: u64,
-    /// Requests/s of an open loop, as somebody set them since.
+    /// Clients, and requests/s of an open loop, as somebody set them since.
+    pub(super) clients_set: Option<u32>,
     pub(super) rate_set: Option<f64>,
     /// As many requests were in flight as an open loop may have, and others were sent late for it.
     pub(super) at_limit: bool,
@@ -43,6 +44,7 @@ pub struct Aggregator {
     pub(super) fates: Fates,
     pub(super) stage: Stage,
     pub(super) latency: Distributions,
+    pub(super) spans: Spans,
     pub(super) heat: HeatMaps,
     pub(super) curve: CurveKeeper,
     pub(super) seconds: Seconds,
@@ -76,6 +78,7 @@ impl Aggregator {
             fates: Fates::default(),
             stage: Stage::default(),
             latency: Distributions::new(),
+            spans: Spans::default(),
             heat: HeatMaps::default(),
             curve: CurveKeeper::default(),
             seconds: Seconds::new(),
@@ -296,6 +299,7 @@ impl Aggregator {
             counts.completed += 1;
             self.seconds.add_completed(record.finished_ns);
             self.latency.record(record, &mut self.seconds);
+            self.spans.record(record);
             self.heat.record(record);
             self.curve.take(record);
             return;
@@ -321,6 +325,7 @@ impl Aggregator {
             ..Stage::default()
         };
         self.fates.begin(start.stage);
+        self.spans.begin_stage(start);
         self.stage.counts.warmup_planned = self.warmup_planned();
         self.latency.clear();
         self.curve.start_stage(start);
@@ -348,6 +353,7 @@ impl Aggregator {
         }
         self.ended = None;
         self.paused = false;
+        self.spans.resume();
         self.stage.done = true;
     }
 
@@ -365,6 +371,7 @@ impl Aggregator {
         self.stage.phase = Some(phase);
         self.stage.phase_at_ns = at_ns;
         self.stage.done = phase == Phase::Done;
+        self.part(at_ns, phase);
         if phase == Phase::Measuring && self.stage.measuring_at_ns.is_none() {
             self.stage.measuring_at_ns = Some(at_ns);
             self.seconds.start_measuring(at_ns);
@@ -379,16 +386,6 @@ impl Aggregator {
             self.stage.worst_loop_lag_ns = self.stage.worst_loop_lag_ns.max(lag);
         }
         self.sample = Some(sample);
-    }
-
-    fn control(&mut self, at_ns: u64, control: &Control) {
-        match control {
-            Control::Paused => self.paused = true,
-            Control::Resumed => self.paused = false,
-            Control::Rate { rate } => self.stage.rate_set = Some(*rate),
-            _ => {}
-        }
-        self.journal.control(at_ns, control);
     }
 }
 

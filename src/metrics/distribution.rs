@@ -69,6 +69,21 @@ impl Distribution {
         self.max_ns = self.max_ns.max(value_ns);
     }
 
+    /// Counts a value, if there is one.
+    pub(super) fn record_if(&mut self, value_ns: Option<u64>) {
+        if let Some(ns) = value_ns {
+            self.record(ns);
+        }
+    }
+
+    /// Counts a gap that ended with a chunk of so many tokens as so many equal ones; gives one of them.
+    pub(super) fn record_gap(&mut self, gap_ns: u64, tokens: u32) -> u64 {
+        let n = u64::from(tokens.max(1));
+        let each = if n == 1 { gap_ns } else { (gap_ns + n / 2) / n };
+        self.record_n(each, tokens, gap_ns);
+        each
+    }
+
     /// How many values were counted.
     pub(super) fn count(&self) -> u64 {
         self.count

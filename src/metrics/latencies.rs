@@ -73,8 +73,7 @@ impl Distributions {
         for (i, pair) in record.chunk_at_ns.windows(2).enumerate() {
             let gap = pair[1].saturating_sub(pair[0]);
             let n = record.tokens_in(i + 1);
-            let each = if n == 1 { gap } else { (gap + u64::from(n) / 2) / u64::from(n.max(1)) };
-            self.itl.record_n(each, n, gap);
+            let each = self.itl.record_gap(gap, n);
             seconds.record_itl(each, n);
         }
     }

@@ -13,7 +13,9 @@
 //! | `fates` | how stages ended |
 //! | `lanes` | what each client did lately |
 //! | `tables` | the last and the slowest requests, log lines |
+//! | `interventions`, `spans` | what parts a stage into spans; the last spans' own figures |
 //! | `latencies` | the seven latency figures of a stage |
+//! | `limit` | the client's limit, and whether an open loop falls behind |
 //! | `definitions`, `by_tool` | the same under other tools' definitions |
 //! | `heat` | latencies over time |
 //! | `curve` | one point a stage: throughput, latency, and how many requests were fast enough |
@@ -30,11 +32,14 @@ pub mod fastgen;
 mod fates;
 mod hash;
 mod heat;
+pub mod interventions;
 mod lanes;
 mod latencies;
+mod limit;
 mod record;
 mod seconds;
 mod snapshot;
+mod spans;
 mod tables;
 mod tracker;
 mod view;
@@ -48,6 +53,7 @@ pub(crate) use hash::IdHasher;
 pub use heat::{
     BUCKETS, Bins, FINEST_NS, Heat, HeatColumn, HeatFigure, HeatMaps, bucket_of, bucket_start_ns,
 };
+pub use limit::{BACKLOG_DEVIATIONS, BACKLOG_SHARE, ClientLimit, backlog_grows, falls_behind};
 pub use record::RequestRecord;
 pub use snapshot::*;
 pub use tables::MAX_CONTROLS;

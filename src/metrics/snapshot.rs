@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::curve::CurveView;
+use super::interventions::Cut;
 use super::{Errors, HeatMaps, RequestRecord, ToolFigures};
 use crate::event::{BackendInfo, Control, Ended, LogLine, Outcome, Phase, RequestId, Sample, StageStart};
 
@@ -14,6 +15,8 @@ pub const SLOWEST_REQUESTS: usize = 64;
 pub const SERIES_SECONDS: usize = 600;
 /// Spans kept a client.
 pub const LANE_SPANS: usize = 96;
+/// Spans between interventions kept of the stage: the last ones.
+pub const SPANS_KEPT: usize = 4;
 /// Log lines kept.
 pub const LOG_LINES: usize = 1000;
 /// Buckets of a mini-histogram.
@@ -47,6 +50,9 @@ pub struct Snapshot {
     pub series: Arc<Vec<SeriesPoint>>,
     /// Latencies of the stage's measured, completed requests.
     pub latency: Latencies,
+    /// The last spans between interventions of the stage, oldest first, the present one last; empty before the first
+    /// intervention.
+    pub spans: Vec<Arc<SpanView>>,
     /// What other tools' figures need beside these.
     pub tools: ToolFigures,
     /// Latencies over time, of all stages.
@@ -71,6 +77,8 @@ pub struct Snapshot {
     pub lost_events: u64,
     /// Why the client's own figures are in doubt; empty when they are not.
     pub degraded: Vec<String>,
+    /// Clients of a closed loop, where somebody set them since its stage began.
+    pub clients_set: Option<u32>,
     /// Requests/s of an open loop, where somebody set them since its stage began.
     pub rate_set: Option<f64>,
     /// As many requests were in flight as the stage's open loop may have, and others were sent late for it.
@@ -81,6 +89,11 @@ impl Snapshot {
     /// How requests arrive, in words, e.g. `poisson 8 req/s`; `None` for a closed loop.
     pub fn arrivals(&self) -> Option<String> {
         self.stage.as_ref()?.open.as_ref().map(|open| open.words(self.rate_set))
+    }
+
+    /// Clients that a closed loop has just now.
+    pub fn clients(&self) -> Option<u32> {
+        self.stage.as_ref()?.clients.map(|clients| self.clients_set.unwrap_or(clients))
     }
 
     /// Requests/s that an open loop asks for just now.
@@ -196,6 +209,30 @@ pub struct Latencies {
     pub e2e: Summary,
     pub e2e_corrected: Summary,
     pub send_lag: Summary,
+}
+
+/// Figures of a stage from one intervention to the next.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SpanView {
+    /// What it began with, and when.
+    pub cut: Cut,
+    /// When the next one began; `None` of the present one.
+    pub end_ns: Option<u64>,
+    /// Requests that completed in it, and output tokens that came.
+    pub completed: u64,
+    pub output_tokens: u64,
+    /// Of completed requests, what lies in the span as a whole; of the first span, of those that ended in it.
+    pub ttft: Summary,
+    pub itl: Summary,
+    pub tpot: Summary,
+    pub e2e: Summary,
+}
+
+impl SpanView {
+    /// Its length up to `now_ns`, if it is not over, in seconds.
+    pub fn seconds(&self, now_ns: u64) -> f64 {
+        self.end_ns.unwrap_or(now_ns).saturating_sub(self.cut.at_ns) as f64 / 1e9
+    }
 }
 
 /// A distribution in a few figures, in seconds. All `None` while `count` is 0.

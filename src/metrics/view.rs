@@ -29,6 +29,7 @@ impl Aggregator {
             request_rate,
             series: self.seconds.series(),
             latency,
+            spans: self.spans(),
             tools: self.latency.by_tool(),
             heat: self.heat.clone(),
             curve: self.curve.view(),
@@ -41,6 +42,7 @@ impl Aggregator {
             paused: self.paused,
             lost_events: self.lost_events,
             degraded,
+            clients_set: self.stage.clients_set,
             rate_set: self.stage.rate_set,
             at_limit: self.stage.at_limit,
         }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::ClientLimit;
+
 /// The client's limits for one way to an engine. Costs are CPU time of the clients' thread.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
@@ -19,8 +21,13 @@ impl Calibration {
     /// The most tokens/s that one thread can measure if every token comes alone and a request has `tokens` of them:
     /// the thread does nothing else then. Never more than was seen.
     pub fn tokens_per_s(&self, tokens: f64) -> f64 {
-        let each_us = self.token_cpu_us + self.request_cpu_us / tokens.max(1.0);
-        if each_us > 0.0 { self.seen_tokens_per_s.min(1e6 / each_us) } else { self.seen_tokens_per_s }
+        self.limit().tokens_per_s(tokens)
+    }
+
+    /// The limits without the time.
+    pub fn limit(&self) -> ClientLimit {
+        let Self { seen_tokens_per_s, token_cpu_us, request_cpu_us, .. } = *self;
+        ClientLimit { seen_tokens_per_s, token_cpu_us, request_cpu_us }
     }
 
     /// Figures that can be calculated with.

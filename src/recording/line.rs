@@ -47,6 +47,12 @@ pub(super) enum Line {
         #[serde(flatten)]
         control: Control,
     },
+    /// An intervention of a kind that readers of 1.3 don't know: as a kind of its own, they pass it over.
+    Intervened {
+        t: u64,
+        #[serde(flatten)]
+        control: Control,
+    },
     Lost {
         t: u64,
         events: u64,
@@ -226,7 +232,13 @@ pub(super) fn event_line(event: &Event, tick: u64) -> Option<Line> {
             source: line.source.clone(),
             message: bounded(&line.message),
         }),
-        Event::Control { control, .. } => Line::Control { t, control: control.clone() },
+        Event::Control { control, .. } => {
+            let control = control.clone();
+            match control {
+                Control::Cancel { .. } | Control::NextStage { .. } => Line::Intervened { t, control },
+                _ => Line::Control { t, control },
+            }
+        }
         Event::Lost { events, .. } => Line::Lost { t, events: *events },
         Event::Ended { how, .. } => {
             let how = match how {
@@ -285,7 +297,9 @@ impl Line {
                 line.at_ns = ns(line.at_ns);
                 Event::Log(Box::new(line))
             }
-            Line::Control { t, control } => Event::Control { at_ns: ns(t), control },
+            Line::Control { t, control } | Line::Intervened { t, control } => {
+                Event::Control { at_ns: ns(t), control }
+            }
             Line::Lost { t, events } => Event::Lost { at_ns: ns(t), events },
             Line::Ended { t, how } => Event::Ended { at_ns: ns(t), how },
         }))

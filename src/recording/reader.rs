@@ -256,9 +256,11 @@ impl Iterator for Reader {
     }
 }
 
-/// A line that is whole, but of a kind this version doesn't know.
+/// A line that is whole, but of a kind this version doesn't know: an intervention of such a kind, too.
 fn is_unknown_kind(line: &[u8]) -> bool {
-    const KNOWN: [&str; 13] = [
+    const INTERVENTIONS: [&str; 9] =
+        ["paused", "resumed", "clients", "rate", "mark", "cancel", "next_stage", "stop", "abort"];
+    const KNOWN: [&str; 14] = [
         "sent",
         "req",
         "ready",
@@ -270,9 +272,17 @@ fn is_unknown_kind(line: &[u8]) -> bool {
         "sample",
         "log",
         "control",
+        "intervened",
         "lost",
         "ended",
     ];
-    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line)
-        .is_ok_and(|map| map.len() == 1 && !map.keys().any(|key| KNOWN.contains(&key.as_str())))
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line).is_ok_and(|map| {
+        map.len() == 1
+            && map.iter().all(|(key, value)| match key.as_str() {
+                "control" | "intervened" => {
+                    value["what"].as_str().is_some_and(|what| !INTERVENTIONS.contains(&what))
+                }
+                key => !KNOWN.contains(&key),
+            })
+    })
 }

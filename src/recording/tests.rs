@@ -121,8 +121,10 @@ pub(crate) fn run(seed: u64, requests: u64) -> Vec<Event> {
         events.push(Event::Sample(Box::new(Sample { at_ns, cpu_percent: Some(12.5), ..Sample::default() })));
     }
     let mark = Control::Mark { note: "here \"it\" is".into() };
-    events.push(Event::Control { at_ns: end_ns / 2, control: mark });
-    events.push(Event::Control { at_ns: end_ns / 2, control: Control::Rate { rate: 3.25 } });
+    let (cancel, next) = (Control::Cancel { request: 3 }, Control::NextStage { stage: 0 });
+    for control in [mark, Control::Rate { rate: 3.25 }, cancel, next] {
+        events.push(Event::Control { at_ns: end_ns / 2, control });
+    }
     events.push(Event::Log(Box::new(LogLine {
         at_ns: end_ns / 3,
         level: Level::Warn,
@@ -343,10 +345,12 @@ fn what_is_no_recording_is_told_apart() {
 fn unknown_kinds_are_skipped_and_damaged_lines_counted() {
     let mut text = serde_json::to_string(&header()).unwrap();
     text.push_str("\n{\"weather\":{\"t\":1,\"rain\":true}}\n{\"lost\":{\"t\":5,\"events\":2,\"new\":0}}\n");
+    text.push_str("{\"intervened\":{\"t\":5,\"what\":\"song\"}}\n");
+    text.push_str("{\"control\":{\"t\":5,\"what\":\"rate\"}}\n");
     text.push_str("{\"req\":{\"id\":1,\"t\":1,\"d\":[1,2],\"n\":[1]}}\n{\"lost\":\n");
     let (entries, losses) = read_all(text.as_bytes());
     assert_eq!(entries, [Entry::Event(Event::Lost { at_ns: 5 * TICK, events: 2 })]);
-    assert_eq!((losses.unknown_lines, losses.damaged_lines), (1, 2));
+    assert_eq!((losses.unknown_lines, losses.damaged_lines), (2, 3));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the transport line needs to know of a whole recording: its length, and where one can jump to.
 
-use crate::event::{Control, Event, Phase};
+use crate::event::{Event, Phase};
 use crate::recording::{Entry, Reader};
 
 /// Ends of requests kept for stepping: 8 MiB. Later ones are played, but not stepped to one by one.
@@ -59,9 +59,8 @@ impl Index {
 
 fn is_jump(event: &Event) -> bool {
     match event {
-        Event::Stage(_) | Event::Resumed(_) => true,
+        Event::Stage(_) | Event::Resumed(_) | Event::Control { .. } => true,
         Event::Phase { phase, .. } => *phase != Phase::Loading,
-        Event::Control { control, .. } => matches!(control, Control::Mark { .. }),
         _ => false,
     }
 }

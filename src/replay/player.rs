@@ -159,6 +159,8 @@ impl Player {
             | Action::SetClients(_)
             | Action::SetRate(_)
             | Action::Mark(_)
+            | Action::Cancel(_)
+            | Action::NextStage(_)
             | Action::Interrupted
             | Action::Export
             | Action::ExportRange(_)

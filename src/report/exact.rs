@@ -12,6 +12,7 @@ use super::figures::{
 use super::open;
 use super::range::RangePart;
 use super::run::{Run, Stage};
+use super::segments::{self, SegmentReport};
 use super::sla::Sla;
 use super::stats::{Pool, Stats};
 use super::system;
@@ -70,17 +71,17 @@ fn stage_report(run: &Run, stage: &Stage, sla: &Sla, skips: Skips) -> StageRepor
     let steady = whole.and_then(|span| window::steady(stage, &run.controls, span));
     // Most of the time goes into sorting the gaps, once a window and once for the SLA: a thread for each part, that
     // no core waits for the longest.
-    let (windows, sla, fastgen) = std::thread::scope(|scope| {
+    let (windows, segments, sla, fastgen) = std::thread::scope(|scope| {
         let fastgen = scope.spawn(move || fastgen::analyse(run, stage, skips));
         let steady = steady.map(|span| scope.spawn(move || figures(stage, Bounds::within(span), tick_ns)));
-        let measured = measured.map(|span| {
-            let bounds = if whole == measured { Bounds::whole(span) } else { Bounds::within(span) };
-            figures(stage, bounds, tick_ns)
-        });
+        let bounds =
+            measured.map(|span| if whole == measured { Bounds::whole(span) } else { Bounds::within(span) });
+        let segments = scope.spawn(move || bounds.map_or_else(Vec::new, |all| parted(run, stage, all)));
+        let measured = bounds.map(|bounds| figures(stage, bounds, tick_ns));
         // Of a stage that never was, nothing was missed.
         let judged = measured.is_some() || stage.ended.as_ref().is_none_or(|how| how.reason().is_none());
         let sla = if judged { sla.judge(stage, tick_ns) } else { None };
-        (Windows { measured, steady: steady.map(finished) }, sla, finished(fastgen))
+        (Windows { measured, steady: steady.map(finished) }, finished(segments), sla, finished(fastgen))
     });
     let system = measured.and_then(|span| system::system(&run.samples, span, output_tokens(&windows)));
     if let (Some(_), Some(window)) = (stage.range, &windows.measured) {
@@ -96,6 +97,7 @@ fn stage_report(run: &Run, stage: &Stage, sla: &Sla, skips: Skips) -> StageRepor
         ended: stage.ended.as_ref().map(StageOutcome::name),
         ended_reason: stage.ended.as_ref().and_then(StageOutcome::reason).map(str::to_owned),
         windows,
+        segments,
         requests,
         warmup_requests: warmup.filter(in_range).count() as u64,
         sla,
@@ -113,25 +115,49 @@ fn finished<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
+/// The figures of a window's parts, from one intervention to the next.
+fn parted(run: &Run, stage: &Stage, all: Bounds) -> Vec<SegmentReport> {
+    let parts = segments::parts(run, stage, all.span).into_iter();
+    parts
+        .map(|(cut, span)| SegmentReport::new(cut, figures(stage, all.part(span), run.header.tick_ns)))
+        .collect()
+}
+
 /// What belongs to a window.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
     span: Span,
-    /// The measured window takes in every measured request, whatever the rounding of its edges.
-    all: bool,
+    /// The first and the last instant that are in it.
+    from_ns: u64,
+    to_ns: u64,
 }
 
 impl Bounds {
+    /// The measured window takes in every measured request, whatever the rounding of its edges.
     fn whole(span: Span) -> Self {
-        Self { span, all: true }
+        Self { span, from_ns: 0, to_ns: u64::MAX }
     }
 
     fn within(span: Span) -> Self {
-        Self { span, all: false }
+        Self { span, from_ns: span.start_ns, to_ns: span.end_ns }
+    }
+
+    /// A part of it, whose end belongs to the next one: so each instant is in one part only.
+    fn part(&self, part: Span) -> Self {
+        let first = part.start_ns <= self.span.start_ns;
+        let last = part.end_ns >= self.span.end_ns;
+        let from_ns = if first { self.from_ns } else { part.start_ns };
+        let to_ns = if last { self.to_ns } else { part.end_ns.saturating_sub(1) };
+        Self { span: part, from_ns, to_ns }
+    }
+
+    /// Whether anything of a request may be in it.
+    fn touches(&self, r: &RequestRecord) -> bool {
+        r.scheduled_ns.min(r.sent_ns) <= self.to_ns && r.finished_ns >= self.from_ns
     }
 
     fn has(&self, at_ns: u64) -> bool {
-        self.all || self.span.has(at_ns)
+        (self.from_ns..=self.to_ns).contains(&at_ns)
     }
 
     fn has_all(&self, from_ns: u64, to_ns: u64) -> bool {
@@ -150,7 +176,7 @@ fn figures(stage: &Stage, bounds: Bounds, tick_ns: u64) -> Window {
     };
     let mut in_flight_ns = 0u128;
     let mut kinds = Errors::new();
-    for r in stage.measured() {
+    for r in stage.measured().filter(|r| bounds.touches(r)) {
         counted.requests.scheduled += u64::from(bounds.has(r.scheduled_ns));
         if bounds.has(r.finished_ns) {
             counted.requests.count(r);
@@ -207,7 +233,7 @@ fn throughput(window: &Window) -> Throughput {
 }
 
 fn latencies(stage: &Stage, bounds: Bounds, tick_ns: u64) -> Latency {
-    let completed = || stage.measured().filter(|r| r.outcome == Outcome::Completed);
+    let completed = || stage.measured().filter(|r| r.outcome == Outcome::Completed && bounds.touches(r));
     let requests_of = |push: &dyn Fn(&mut Pool, &RequestRecord)| -> Stats {
         let mut pool = Pool::new(tick_ns);
         completed().for_each(|r| push(&mut pool, r));

@@ -11,10 +11,12 @@ use super::client::ClientReport;
 use super::definitions::Redefined;
 use super::fastgen::{Curve, FastgenReport};
 use super::range::RangePart;
+use super::segments::SegmentReport;
+pub use super::sla::{SlaReport, ThresholdReport};
 use super::stats::Stats;
 use super::system::SystemReport;
 use crate::event::{BackendInfo, Outcome};
-use crate::metrics::{ErrorKind, RequestRecord};
+use crate::metrics::{ErrorKind, RequestRecord, interventions};
 use crate::recording::{Host, Program};
 
 /// Version of the JSON report.
@@ -157,6 +159,9 @@ pub struct StageReport {
     /// Why it failed or was skipped.
     pub ended_reason: Option<String>,
     pub windows: Windows,
+    /// The measured window before and after each intervention; left out where there was none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<SegmentReport>,
     /// Measured requests of the whole stage.
     pub requests: Requests,
     /// Warm-up requests: they enter no other figure.
@@ -213,7 +218,7 @@ impl StageReport {
     /// Its load in words: `8 clients`, `poisson 8 req/s`; `None` where it is not known.
     pub fn load(&self) -> Option<String> {
         let open = self.open_loop.as_ref();
-        self.clients.map(|n| format!("{n} clients")).or_else(|| open.map(OpenLoopReport::words))
+        self.clients.map(interventions::clients).or_else(|| open.map(OpenLoopReport::words))
     }
 }
 
@@ -345,27 +350,6 @@ impl Latency {
             ("normalized_s", "E2E per token", &self.normalized_s),
         ]
     }
-}
-
-/// The thresholds of `[sla]`, judged over the measured window.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SlaReport {
-    /// All of them are met.
-    pub met: bool,
-    pub thresholds: Vec<ThresholdReport>,
-}
-
-/// One threshold.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ThresholdReport {
-    /// Its key in the profile, e.g. `ttft_p99`.
-    pub threshold: String,
-    pub limit_s: f64,
-    /// What was measured; for a limit on each request the worst one. `null` is unknown or never.
-    pub value_s: Option<f64>,
-    /// For a limit on each request: the share of requests that keep it.
-    pub share: Option<f64>,
-    pub met: bool,
 }
 
 impl Report {

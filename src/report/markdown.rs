@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::Show;
 use super::fastgen;
 use super::figures::{Report, StageReport};
+use super::segments;
 use super::table::{self, Table};
 
 /// All recordings one after another, under a table to compare them where there is more than one stage in all.
@@ -60,6 +61,9 @@ fn push_stage(out: &mut String, report: &Report, stage: &StageReport, show: Show
     }
     let windows = show.of(&stage.windows);
     push_table(out, &table::rates(&windows));
+    for table in segments::tables(stage) {
+        push_table(out, &table);
+    }
     for (name, window) in windows {
         let Some(window) = window else { continue };
         let latencies = table::latencies(name, window);

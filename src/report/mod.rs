@@ -22,6 +22,7 @@ mod run;
 #[cfg(test)]
 mod schema_test;
 mod seconds;
+mod segments;
 mod sla;
 mod stats;
 mod system;
@@ -30,14 +31,15 @@ mod text;
 mod verdict;
 mod window;
 
+pub use crate::metrics::{BACKLOG_DEVIATIONS, BACKLOG_SHARE};
 pub use client::{BOTTLENECK_SHARE, ClientReport, three_digits};
 pub use definitions::{Redefined, RedefinedLatency, redefine};
 pub use exact::{report, report_with};
 pub use figures::*;
 pub use markdown::markdown;
-pub use open::{BACKLOG_DEVIATIONS, BACKLOG_SHARE};
 pub use range::{RangeError, RangePart};
 pub use run::{Run, Stage};
+pub use segments::SegmentReport;
 pub use stats::{Pool, Sorted, Stats};
 pub use system::{EngineReport, GpuReport, Spread, SystemReport};
 pub use text::text;

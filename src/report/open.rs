@@ -4,12 +4,7 @@ use super::figures::{Backlog, OpenLoopReport};
 use super::run::Stage;
 use super::window::{self, Span};
 use crate::event::{OpenLoop, Outcome};
-
-/// The backlog grows if it is larger in each third of the steady window than in the one before, and in the last third
-/// by more than this share of the requests that came in it…
-pub const BACKLOG_SHARE: f64 = 0.05;
-/// …and by more than this many square roots of itself, which chance alone may make.
-pub const BACKLOG_DEVIATIONS: f64 = 2.0;
+use crate::metrics::backlog_grows;
 
 /// When a request was due and when it was through.
 struct Stay {
@@ -130,10 +125,7 @@ fn backlog(stays: &[Stay], span: Span) -> Growth {
     };
     let means = Backlog { first: mean(0), middle: mean(1), last: mean(2) };
     let came = stays.iter().filter(|s| s.scheduled_ns > edges[2] && s.scheduled_ns <= edges[3]).count();
-    let growth = means.last - means.middle;
-    let grows = means.first < means.middle
-        && growth > BACKLOG_SHARE * came as f64
-        && growth > BACKLOG_DEVIATIONS * means.last.sqrt();
+    let grows = backlog_grows([means.first, means.middle, means.last], came as f64);
     Growth { means, keeps_up: !grows }
 }
 

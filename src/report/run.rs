@@ -136,7 +136,7 @@ impl Run {
             Event::Stage(start) => self.begin_stage(*start),
             Event::StageEnd(end) => self.end_stage(*end),
             // How the run had ended is void, and a stage that was cut off will begin anew.
-            Event::Resumed(_) => self.ended = None,
+            Event::Resumed(resumed) => self.resume(resumed.at_ns),
             Event::Phase { at_ns, stage, phase } => self.stage(stage).phases.push((at_ns, phase)),
             Event::Sample(sample) => self.samples.push(*sample),
             Event::Control { at_ns, control } => self.controls.push((at_ns, control)),
@@ -149,6 +149,16 @@ impl Run {
             | Event::Finished(_)
             | Event::Loading { .. }
             | Event::Log(_) => {}
+        }
+    }
+
+    /// A pause does not outlast the run that was interrupted.
+    fn resume(&mut self, at_ns: u64) {
+        self.ended = None;
+        let mut controls = self.controls.iter().map(|(_, control)| control);
+        let last = controls.rfind(|c| matches!(c, Control::Paused | Control::Resumed));
+        if last == Some(&Control::Paused) {
+            self.controls.push((at_ns, Control::Resumed));
         }
     }
 

@@ -130,6 +130,10 @@ fn reports_of_all_kinds_fit_the_schema() {
     let system = report(&run).stages[0].system.clone().unwrap();
     assert!(system.energy_j_per_output_token.is_some() && system.gpus.len() == 2, "{system:?}");
     assert_eq!(check(&report(&run)), [""; 0]);
+    let mark = crate::event::Control::Mark { note: "here".into() };
+    run.controls = vec![(500_000_000, crate::event::Control::Clients { clients: 5 }), (700_000_000, mark)];
+    assert_eq!(report(&run).stages[0].segments.len(), 3);
+    assert_eq!(check(&report(&run)), [""; 0]);
     for definitions in Definitions::ALL {
         let mut report = report(&run);
         redefine(&mut report, &run, definitions);

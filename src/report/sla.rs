@@ -6,11 +6,33 @@
 
 use std::time::Duration;
 
-use super::figures::{SlaReport, ThresholdReport};
+use serde::Serialize;
+
 use super::run::{Run, Stage};
 use super::stats::Pool;
 use crate::event::Outcome;
 use crate::metrics::RequestRecord;
+
+/// The thresholds of `[sla]`, judged over the measured window.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SlaReport {
+    /// All of them are met.
+    pub met: bool,
+    pub thresholds: Vec<ThresholdReport>,
+}
+
+/// One threshold.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ThresholdReport {
+    /// Its key in the profile, e.g. `ttft_p99`.
+    pub threshold: String,
+    pub limit_s: f64,
+    /// What was measured; for a limit on each request the worst one. `null` is unknown or never.
+    pub value_s: Option<f64>,
+    /// For a limit on each request: the share of requests that keep it.
+    pub share: Option<f64>,
+    pub met: bool,
+}
 
 /// The thresholds of a recording's profile.
 #[derive(Debug, Clone, Default, PartialEq)]

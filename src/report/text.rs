@@ -7,6 +7,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use super::Show;
 use super::fastgen;
 use super::figures::{Report, StageReport, Window};
+use super::segments;
 use super::table::{self, Table};
 
 const COLUMNS: usize = 100;
@@ -80,6 +81,10 @@ fn push_stage(out: &mut String, report: &Report, stage: &StageReport, show: Show
     }
     let windows = show.of(&stage.windows);
     push_table(out, &table::rates(&windows));
+    for table in segments::tables(stage) {
+        out.push('\n');
+        push_table(out, &table);
+    }
     for (name, window) in windows {
         let Some(window) = window else { continue };
         let latencies = table::latencies(name, window);

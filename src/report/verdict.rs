@@ -84,10 +84,28 @@ fn intervened(run: &Run) -> Option<String> {
         ("paused", count(|c| matches!(c, Control::Paused))),
         ("given other clients", count(|c| matches!(c, Control::Clients { .. }))),
         ("given another rate", count(|c| matches!(c, Control::Rate { .. }))),
+        ("relieved of a request", count(|c| matches!(c, Control::Cancel { .. }))),
     ];
-    let told: Vec<_> = told.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{what} {n}×")).collect();
-    (!told.is_empty())
-        .then(|| format!("the load was {}; the figures are of all of it together", told.join(", ")))
+    let mut told: Vec<_> =
+        told.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{what} {n}×")).collect();
+    told.extend(cut_short(run));
+    (!told.is_empty()).then(|| {
+        let told = told.join(", ");
+        format!(
+            "the load was {told}; a stage's figures are of all of it together, and those before and after each \
+             intervention stand beside them"
+        )
+    })
+}
+
+/// Stages that somebody ended for the next one before their stop condition was met.
+fn cut_short(run: &Run) -> Option<String> {
+    let left = |stage: &crate::report::Stage| {
+        let of = |c: &Control| matches!(c, Control::NextStage { stage: id } if *id == stage.start.stage);
+        run.controls.iter().any(|(at, c)| of(c) && *at >= stage.start.at_ns)
+    };
+    let names: Vec<_> = run.stages.iter().filter(|s| left(s)).map(|s| s.start.name.as_str()).collect();
+    (!names.is_empty()).then(|| format!("cut short in {}", names.join(" and ")))
 }
 
 /// What became of an open loop's load, where it was not as asked for, or too much.

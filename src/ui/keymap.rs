@@ -48,6 +48,11 @@ pub enum Command {
     SetClients(u32),
     /// Requests a second.
     SetRate(f64),
+    /// Cancels the selected client's request in flight.
+    Recall,
+    NextStage,
+    /// The table of latencies for another span between interventions.
+    Spans,
     /// The next theme.
     Theme,
     UseTheme(String),
@@ -108,6 +113,10 @@ pub enum Place {
     ClosedLoop,
     /// A live run with a rate.
     OpenLoop,
+    /// A live run of several stages.
+    Sweep,
+    /// A screen of a live run.
+    LiveOn(Screen),
     Replay,
     /// A replay of two recordings.
     Pair,
@@ -121,19 +130,23 @@ pub struct Scene {
     pub open: bool,
     /// Another recording plays beside it.
     pub pair: bool,
+    /// The run has several stages.
+    pub sweep: bool,
 }
 
 impl Scene {
     /// What is shown of this.
     pub fn of(snap: &Snapshot, replay: bool) -> Self {
         let open = snap.stage.as_ref().is_some_and(|stage| stage.open.is_some());
-        Self { replay, open, pair: false }
+        let sweep = snap.stages.planned.is_some_and(|planned| planned > 1);
+        Self { replay, open, pair: false, sweep }
     }
 
     /// Whether a place is part of it.
     pub fn has(self, place: Place) -> bool {
         match place {
-            Place::LiveRun => !self.replay,
+            Place::LiveRun | Place::LiveOn(_) => !self.replay,
+            Place::Sweep => !self.replay && self.sweep,
             Place::ClosedLoop => !self.replay && !self.open,
             Place::OpenLoop => !self.replay && self.open,
             Place::Replay => self.replay,
@@ -158,7 +171,7 @@ const fn bind(keys: &'static str, hint: &'static str, about: &'static str, place
 }
 
 /// Every key, in the order of the help.
-pub const BINDINGS: [Binding; 51] = [
+pub const BINDINGS: [Binding; 55] = [
     bind("1–7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
     bind("?", "help", "this help", Place::Everywhere),
     bind(":", "commands", "all commands by name, with completion", Place::Everywhere),
@@ -174,6 +187,7 @@ pub const BINDINGS: [Binding; 51] = [
     bind("+ -", "rate", "a tenth more or fewer requests/s (marked)", Place::OpenLoop),
     bind("y", "copy", "copy the screen's figures, tab-separated", Place::Everywhere),
     bind("P", "picture", "write the screen as SVG", Place::Everywhere),
+    bind("X", "next stage", "end this stage gracefully, go on with the next (marked)", Place::Sweep),
     bind("space", "play", "play and pause", Place::Replay),
     bind("< >", "speed", "half and double speed", Place::Replay),
     bind(", .", "step", "previous and next end of a request", Place::Replay),
@@ -185,6 +199,7 @@ pub const BINDINGS: [Binding; 51] = [
     bind("\\", "", "clear the range; e exports it while there is one", Place::Replay),
     bind("w", "window", "rates over 1, 10 or 60 s", Place::On(Screen::Live)),
     bind("d", "definitions", "the table as another tool defines its figures", Place::On(Screen::Live)),
+    bind("i", "", "the table before and after an intervention", Place::On(Screen::Live)),
     bind("z Z", "zoom", "a longer and a shorter stretch of time", Place::On(Screen::Live)),
     bind("f", "figure", "TTFT, ITL, TPOT or E2E", Place::On(Screen::Latency)),
     bind("← →", "cursor", "look at one column; Esc: at all of them", Place::On(Screen::Latency)),
@@ -196,9 +211,11 @@ pub const BINDINGS: [Binding; 51] = [
     bind("h l", "time", "back and forth in time; Esc: to the newest", Place::On(Screen::Clients)),
     bind("Enter", "requests", "the selected client's requests", Place::On(Screen::Clients)),
     bind("/ n N", "search", "state, number, client=N or #id; next, previous", Place::On(Screen::Clients)),
+    bind("x", "cancel", "cancel the request in flight (marked)", Place::LiveOn(Screen::Clients)),
     bind("Enter", "open", "open the selected request; Esc closes", Place::On(Screen::Requests)),
     bind("v", "slowest", "newest or slowest requests", Place::On(Screen::Requests)),
     bind("s S", "sort", "sort by the next column; reverse", Place::On(Screen::Requests)),
+    bind("x", "", "cancel the request in flight of the filter's client", Place::LiveOn(Screen::Requests)),
     bind("/", "filter", "filter by outcome, client=N, #id or text; Esc clears", Place::On(Screen::Requests)),
     bind("[ ]", "SLA", "the SLA's rate of generation, lower and higher", Place::On(Screen::Curve)),
     bind("V", "validator", "judge by cumulative time or by moving average", Place::On(Screen::Curve)),
@@ -278,6 +295,9 @@ fn letter(c: char) -> Option<Command> {
         'l' => Command::Pan(1),
         'e' => Command::Export,
         'd' => Command::Definitions,
+        'i' => Command::Spans,
+        'x' => Command::Recall,
+        'X' => Command::NextStage,
         'w' => Command::Window,
         'z' => Command::Zoom(1),
         'Z' => Command::Zoom(-1),
@@ -316,6 +336,7 @@ pub fn wheel(up: bool, modifiers: KeyModifiers, screen: Screen) -> Command {
 pub fn bindings(screen: Screen, scene: Scene) -> impl Iterator<Item = &'static Binding> {
     BINDINGS.iter().filter(move |b| match b.place {
         Place::On(s) => s == screen,
+        Place::LiveOn(s) => s == screen && scene.has(b.place),
         Place::Lists => !matches!(screen, Screen::Live | Screen::Latency),
         place => scene.has(place),
     })

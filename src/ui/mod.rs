@@ -29,8 +29,9 @@ mod widget;
 
 use std::sync::Arc;
 
-use crate::metrics::Snapshot;
+use crate::event::{RequestId, StageId};
 use crate::metrics::fastgen::Curve;
+use crate::metrics::{ClientLimit, Snapshot};
 
 pub use range::{LatencyFigures, Measured, Range, RangeState, StageFigures};
 pub use run::{Options, UiError, run};
@@ -64,6 +65,10 @@ pub trait Session: Send + Sync {
     }
     /// Hands an action over; never blocks.
     fn act(&self, action: Action);
+    /// The next word for the user about what was asked for and is done now; for the footer.
+    fn told(&self) -> Option<String> {
+        None
+    }
     /// While frozen nobody looks: the session may stop taking snapshots. The load goes on.
     fn freeze(&self, frozen: bool);
     /// `true` once the run is over and everything is written; the live dashboard then shows its last picture
@@ -90,6 +95,8 @@ pub struct Title {
     pub model: String,
     /// Published curves of the profile, and other recordings'.
     pub curves: Arc<Vec<Curve>>,
+    /// What the client can measure on the run's machine, if it was calibrated there.
+    pub client: Option<ClientLimit>,
 }
 
 /// State of the recording.
@@ -136,6 +143,10 @@ pub enum Action {
     SetRate(f64),
     /// A mark with a note.
     Mark(String),
+    /// Cancel this request in flight.
+    Cancel(RequestId),
+    /// End this stage gracefully and go on with the next.
+    NextStage(StageId),
     /// Write CSV files of the recording so far, beside it.
     Export,
     /// Replay: the same of a range.

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::ui::state::{Palette, Screen};
 
-    const LIVE: Scene = Scene { replay: false, open: false, pair: false };
+    const LIVE: Scene = Scene { replay: false, open: false, pair: false, sweep: false };
 
     fn offered(text: &str) -> Vec<Choice> {
         let ui = UiState {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::state::{Column, LogState, RequestsState};
-use crate::event::LogLine;
+use crate::event::{ClientId, LogLine, RequestId};
 use crate::metrics::{Open, RequestRecord, Snapshot};
 
 /// The rows of the requests table.
@@ -23,6 +23,13 @@ pub fn requests<'a>(snap: &'a Snapshot, state: &RequestsState) -> Vec<&'a Arc<Re
 /// The place of the selected request among the rows; the first if it isn't there.
 pub fn selected(rows: &[&Arc<RequestRecord>], state: &RequestsState) -> usize {
     state.selected.and_then(|id| rows.iter().position(|r| r.request == id)).unwrap_or(0)
+}
+
+/// The request in flight of the client that the filter names (`client=3`): of the first such word.
+pub fn in_flight(snap: &Snapshot, state: &RequestsState) -> Option<RequestId> {
+    let client = state.filter.split_whitespace().find_map(|word| word.strip_prefix("client="))?;
+    let client: ClientId = client.parse().ok()?;
+    snap.lanes.iter().find(|lane| lane.client == client)?.current.map(|open| open.request)
 }
 
 /// Every word must match: `client=3`, `#17` (a request), or a part of the outcome or the error.

@@ -179,6 +179,10 @@ impl<'a> Dashboard<'a> {
         self.shown_rest = rest;
         self.quit |= self.ui.leave && self.shown_rest.2;
         self.hear();
+        if let Some(word) = self.session.told() {
+            self.say(word);
+            self.dirty = true;
+        }
         let now = self.clock.now_ns();
         if self.ui.flash.as_ref().is_some_and(|(_, until)| *until <= now) {
             self.ui.flash = None;

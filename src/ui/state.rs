@@ -261,6 +261,8 @@ pub struct UiState {
     pub latency: LatencyState,
     /// Whose definitions the table of latencies follows.
     pub definitions: Definitions,
+    /// The span between interventions that this table shows, counted back from the present one; `None`: the stage.
+    pub span: Option<usize>,
     /// First visible figure of the system screen below the load's.
     pub system: usize,
     pub log: LogState,
@@ -298,6 +300,7 @@ impl Default for UiState {
             curve: CurveState { rate: None, validator: Validator::Cumulative, up: 0 },
             latency: LatencyState::default(),
             definitions: Definitions::Own,
+            span: None,
             system: 0,
             log: LogState { least: Level::Info, filter: String::new(), up: 0, all: false, found: None },
             stops: 0,

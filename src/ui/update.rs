@@ -1,7 +1,9 @@
 //! Commands change the state, here and nowhere else, and ask for effects.
 
+mod hand;
+
 use super::keymap::{ARROW_SEEK_NS, Command, Scene};
-use super::state::{Column, Prompt, PromptKind, Screen, UiState, ZOOMS};
+use super::state::{Column, Screen, UiState, ZOOMS};
 use super::{Action, Transport, range, rows, tracks};
 use crate::event::{Level, Phase};
 use crate::metrics::Snapshot;
@@ -85,7 +87,9 @@ pub fn update(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effe
         Command::Suspend => vec![Effect::Suspend],
         Command::Redraw => vec![Effect::Redraw],
         Command::Export | Command::Range(_) | Command::Beside => range::update(ui, command, sight),
-        Command::Pause | Command::AddLoad(_) | Command::Mark => intervene(ui, command, sight),
+        Command::Pause | Command::AddLoad(_) | Command::Mark | Command::Recall | Command::NextStage => {
+            hand::intervene(ui, command, sight)
+        }
         Command::Side(by) if ui.screen != Screen::Latency => {
             transport(&Command::Seek(i64::from(*by) * ARROW_SEEK_NS), sight)
         }
@@ -108,19 +112,6 @@ fn quit(ui: &mut UiState, sight: Sight<'_>) -> Vec<Effect> {
     ui.stops += 1;
     let action = if ui.stops == 1 { Action::Stop } else { Action::Abort };
     vec![Effect::Act(action)]
-}
-
-/// Commands that change the load of a live run; a replay takes only the pause.
-fn intervene(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effect> {
-    match command {
-        Command::Pause => vec![Effect::Act(Action::TogglePause)],
-        _ if sight.transport.is_some() || sight.over => Vec::new(),
-        Command::AddLoad(n) => vec![Effect::Act(Action::AddLoad(*n))],
-        _ => {
-            ui.prompt = Some(Prompt { kind: PromptKind::Mark, text: String::new() });
-            Vec::new()
-        }
-    }
 }
 
 fn transport(command: &Command, sight: Sight<'_>) -> Vec<Effect> {
@@ -151,7 +142,11 @@ fn look(ui: &mut UiState, command: &Command, snap: &Snapshot) {
         Command::Help => ui.help = true,
         Command::Close if ui.requests.open.is_some() => ui.requests.open = None,
         Command::Close if ui.screen == Screen::Latency => ui.latency.cursor_ns = None,
-        Command::Definitions => ui.definitions = ui.definitions.next(),
+        Command::Definitions => {
+            ui.definitions = ui.definitions.next();
+            ui.span = None;
+        }
+        Command::Spans => hand::spans(ui, snap),
         Command::Figure(figure) => ui.latency.figure = *figure,
         Command::Level if ui.screen == Screen::Latency => ui.latency.figure = ui.latency.figure.next(),
         Command::Close => set_filter(ui, String::new()),

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests wait for other processes, whose times are not measured")]
 
+mod control;
 mod harness;
 mod lifecycle;
 mod palette;

@@ -2,6 +2,7 @@
 
 use super::figures::FastgenReport;
 use super::{Scaling, TpSize, Validator, replica_scale, tp_sizes};
+use crate::metrics::interventions;
 use crate::report::figures::{Report, StageReport};
 use crate::report::table::{Table, UNKNOWN, number};
 
@@ -112,7 +113,7 @@ fn validators(f: &FastgenReport, rates: &[f64]) -> Table {
 }
 
 fn scaling(group: &Scaling) -> Table {
-    let name = format!("replicas, {} clients each", group.clients_per_replica);
+    let name = format!("replicas, {} each", interventions::clients(group.clients_per_replica));
     let mut table = Table::new([name.as_str(), "clients", "req/s", "measured", "latency s", "times one"]);
     let first = group.points.first().map(|p| p.throughput_rps / f64::from(p.replicas));
     for p in &group.points {
@@ -202,7 +203,7 @@ mod tests {
             stage.start.sweep.push(("replicas".into(), n.into()));
         }
         let scaled = tables(&report(&run));
-        assert_eq!(headers(&scaled).last(), Some(&"replicas, 1 clients each"));
+        assert_eq!(headers(&scaled).last(), Some(&"replicas, 1 client each"));
         assert_eq!(scaled.last().unwrap().rows[1][..3], ["2", "2", "20.000"]);
         assert_eq!(scaled.last().unwrap().rows[1].last().unwrap(), "2.00");
         run = keep;

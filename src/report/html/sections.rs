@@ -6,6 +6,7 @@ use super::Source;
 use super::write::{escaped, short, table as push_table, time};
 use crate::report::fastgen::{self, Validator};
 use crate::report::figures::{Report, StageReport, VerdictKind, Window};
+use crate::report::segments;
 use crate::report::table::{self, Table};
 use crate::report::{Show, Stats};
 
@@ -284,6 +285,10 @@ fn stage(out: &mut String, report: &Report, stage: &StageReport, show: Show) {
     }
     let windows = show.of(&stage.windows);
     push_table(out, "Counts and rates", &table::rates(&windows));
+    let captions = ["Before and after: rates between interventions", "Before and after: latencies"];
+    for (caption, made) in captions.into_iter().zip(segments::tables(stage)) {
+        push_table(out, caption, &unnamed_first(&made));
+    }
     for (name, window) in windows {
         let Some(window) = window else { continue };
         let made = table::latencies(name, window);

@@ -68,6 +68,8 @@ names! {
     Rate "rate" Rate Open [] "so many requests/s from now on (marked)";
     MoreLoad "more-load" Nothing Live [] "one client more, or a tenth of the rate (marked)";
     LessLoad "less-load" Nothing Live [] "one client fewer, or a tenth of the rate (marked)";
+    Cancel "cancel" Nothing Live [Clients Requests] "cancel the selected client's request in flight (marked)";
+    NextStage "next-stage" Nothing Live [] "end this stage gracefully, go on with the next (marked)";
     Mark "mark" Note Live [] "set a mark with a note";
     Freeze "freeze" Nothing Any [] "freeze the view; the load goes on";
     Export "export" Nothing Any [] "write CSV files of the recording, or of the range, now";
@@ -96,6 +98,7 @@ names! {
     Earlier "earlier" Nothing Any [Clients] "move the lanes back in time";
     Later "later" Nothing Any [Clients] "move the lanes on in time";
     Follow "follow" Nothing Any [Clients Log Curve] "back to the newest";
+    Spans "spans" Nothing Any [Live] "the table since the last intervention, before it, …, of the whole stage";
     Definitions "definitions" Nothing Any [Live] "the table as another tool defines its figures";
     SlaHigher "sla-higher" Nothing Any [Latency Curve] "the SLA's next higher rate of generation";
     SlaLower "sla-lower" Nothing Any [Latency Curve] "the SLA's next lower rate of generation";
@@ -208,6 +211,9 @@ impl Command {
             Self::Range(RangeKey::Clear) => Name::RangeClear,
             Self::Range(RangeKey::Figures) => Name::RangeFigures,
             Self::Beside => Name::Other,
+            Self::Recall => Name::Cancel,
+            Self::NextStage => Name::NextStage,
+            Self::Spans => Name::Spans,
             Self::Sort => Name::Sort,
             Self::Reverse => Name::Reverse,
             Self::Freeze => Name::Freeze,
@@ -299,8 +305,8 @@ mod tests {
 
     #[test]
     fn what_is_of_no_use_says_why() {
-        let live = Scene { replay: false, open: false, pair: false };
-        let replay = Scene { replay: true, open: false, pair: false };
+        let live = Scene { replay: false, open: false, pair: false, sweep: false };
+        let replay = Scene { replay: true, open: false, pair: false, sweep: false };
         let why = |name: Name, scene, screen| name.unavailable(scene, screen, false);
         assert_eq!(why(Name::Seek, live, Screen::Live).unwrap(), "only in a replay");
         assert_eq!(why(Name::Mark, replay, Screen::Live).unwrap(), "only in a live run");

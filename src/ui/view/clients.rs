@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::in_flight::{DECODE, PREFILL, QUEUED, WAITING};
-use super::{Cx, Hits, Target};
+use super::{Cx, Hits, Target, header};
 use crate::metrics::{Lane, Open};
 use crate::ui::format::{clock, count, nanos, rate, seconds};
 use crate::ui::state::scroll;
@@ -86,6 +86,9 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
         text(buf, listed, (2, 1), "no request has been sent yet", theme.fg(Role::Muted));
     }
     let axis = Rect { y: inner.bottom() - 1, height: 1, ..strip_area };
+    // On the heads' row, too: where all lanes are full it is the only one left.
+    let marked = Rect { y: inner.y, height: inner.height - 1, ..strip_area };
+    strip::marks(buf, marked, window, &header::marks(cx));
     strip::axis(buf, axis, window, theme);
     for (at_s, glyph, style) in super::range::marks(cx) {
         strip::tick(buf, axis, window, ((at_s * 1e9) as u64, glyph, style));
@@ -94,7 +97,12 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
     let place = if offset > 0 || hidden > 0 {
         format!("{}–{} of {}", offset + 1, (offset + rows).min(lanes.len()), lanes.len())
     } else {
-        format!("{} {}", lanes.len(), if arrivals.is_some() { "places used" } else { "clients" })
+        match (lanes.len(), arrivals.is_some()) {
+            (1, true) => "1 place used".into(),
+            (n, true) => format!("{n} places used"),
+            (1, false) => "1 client".into(),
+            (n, false) => format!("{n} clients"),
+        }
     };
     text(buf, inner, (1, inner.height - 1), &place, theme.fg(Role::Muted));
 }
@@ -183,7 +191,9 @@ fn legend(cx: &Cx<'_>) -> Vec<Span<'static>> {
 fn draw_selected(buf: &mut Buffer, area: Rect, selected: usize, cx: &Cx<'_>) {
     let theme = cx.theme;
     let Some(lane) = cx.snap.lanes.get(selected) else { return };
-    let hint = Line::styled("Enter: all its requests", theme.fg(Role::Muted));
+    let live = cx.pic.transport.is_none() && lane.current.is_some();
+    let hint = if live { "x: cancel · Enter: all its requests" } else { "Enter: all its requests" };
+    let hint = Line::styled(hint, theme.fg(Role::Muted));
     let what = if cx.snap.arrivals().is_some() { "Place" } else { "Client" };
     let inner = panel(buf, area, &format!("{what} {}", lane.client), &hint, theme);
     let mut y = 0;

@@ -46,7 +46,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let all: Vec<_> = bindings(cx.ui.screen, cx.scene())
         .filter(|b| !b.hint.is_empty() && (x == 1 || (b.keys != "y" && !matches!(b.place, Place::On(_)))))
         .collect();
-    let own = |b: &&&Binding| matches!(b.place, Place::On(_) | Place::Pair);
+    let own = |b: &&&Binding| matches!(b.place, Place::On(_) | Place::LiveOn(_) | Place::Pair);
     let ordered =
         all.iter().take(2).chain(all.iter().filter(own)).chain(all.iter().skip(2).filter(|b| !own(b)));
     for binding in ordered {

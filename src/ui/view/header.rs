@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 
 use super::{Cx, Hits, Target, range};
 use crate::event::{Control, Ended, Phase};
-use crate::metrics::Definitions;
+use crate::metrics::{Definitions, falls_behind};
 use crate::ui::Recording;
 use crate::ui::format::{UNKNOWN, bytes, clock, count, rate};
 use crate::ui::keymap::Command;
@@ -253,6 +253,12 @@ fn verdicts(cx: &Cx<'_>) -> Vec<Span<'static>> {
             format!("{most} in flight is all that load.max_in_flight allows; others go out late"),
         );
     }
+    if let Some((first, last)) = behind(cx) {
+        say(
+            "can't keep up".into(),
+            format!("in flight on the average: {first:.0} over the first third, {last:.0} over the last"),
+        );
+    }
     if let Recording::Failed { reason, .. } = cx.pic.recording {
         say("recording failed".into(), sanitize::line(reason));
     }
@@ -267,6 +273,17 @@ fn verdicts(cx: &Cx<'_>) -> Vec<Span<'static>> {
         say("run failed".into(), sanitize::line(reason));
     }
     out
+}
+
+/// An open loop's server falls behind: requests in flight over the first and the last third since the rate is what it is.
+/// At the limit of requests in flight they can't grow, and that is told.
+fn behind(cx: &Cx<'_>) -> Option<(f64, f64)> {
+    let snap = cx.snap;
+    let open = snap.stage.as_ref()?.open.as_ref().filter(|_| !snap.at_limit)?;
+    let ramped_ns = snap.measuring_at_ns?.saturating_add(open.ramp_ns.unwrap_or(0));
+    let changes = |control: &Control| matches!(control, Control::Rate { .. } | Control::Resumed);
+    let changed_ns = snap.controls.iter().filter(|(_, c)| changes(c)).map(|(at, _)| *at).max().unwrap_or(0);
+    falls_behind(&snap.series, ramped_ns.max(changed_ns) as f64 / 1e9)
 }
 
 /// The phase's progress, as the rule between header and body.
@@ -287,6 +304,8 @@ pub(super) fn summary(cx: &Cx<'_>, width: u16) -> String {
     let mut words = vec![phase.to_owned()];
     if cx.snap.lost_events > 0 {
         words.push("TAINTED".into());
+    } else if matches!(cx.pic.recording, Recording::Failed { .. }) {
+        words.push("NOT RECORDED".into());
     }
     words.push(format!("{} tok/s", rate(cx.snap.output_rate.s1).trim()));
     words.push(format!("{} req", counts.ended()));

@@ -18,12 +18,14 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
         .iter()
         .filter(|b| cx.scene().has(b.place))
         .filter(|b| match b.place {
-            Place::On(screen) => all || screen == cx.ui.screen,
+            Place::On(screen) | Place::LiveOn(screen) => all || screen == cx.ui.screen,
             Place::Lists => all || !matches!(cx.ui.screen, Screen::Live | Screen::Latency),
             _ => true,
         })
         .map(|b| match b.place {
-            Place::On(screen) if all => (b.keys, format!("{}: {}", screen.name(), b.about)),
+            Place::On(screen) | Place::LiveOn(screen) if all => {
+                (b.keys, format!("{}: {}", screen.name(), b.about))
+            }
             _ => (b.keys, b.about.to_owned()),
         })
         .collect();

@@ -20,11 +20,13 @@ pub(super) const DECODE: &str = "█";
 pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let theme = cx.theme;
     let flight = cx.snap.in_flight;
-    let clients = cx.snap.stage.as_ref().and_then(|s| s.clients);
-    let clients = clients.or((!cx.snap.lanes.is_empty()).then_some(cx.snap.lanes.len() as u32));
+    let clients = cx.snap.clients().or((!cx.snap.lanes.is_empty()).then_some(cx.snap.lanes.len() as u32));
     let of = clients.map_or_else(|| UNKNOWN.to_owned(), |c| c.to_string());
     let title = match cx.snap.arrivals() {
         Some(words) => format!("{} at {}", flight.total, sanitize::line(&words)),
+        // Of clients that were taken away, some are still busy with their last request.
+        None if clients.is_some_and(|c| c < flight.total) => format!("{} going to {of}", flight.total),
+        None if clients == Some(1) => format!("{} of 1 client", flight.total),
         None => format!("{} of {of} clients", flight.total),
     };
     let title = Line::styled(title, theme.bold(Role::Text));

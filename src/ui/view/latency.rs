@@ -5,8 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use super::{Cx, pair};
-use crate::metrics::{Definitions, Snapshot, Summary};
-use crate::ui::format::{UNKNOWN, count, rate, seconds};
+use crate::metrics::{Definitions, Snapshot, SpanView, Summary};
+use crate::ui::format::{UNKNOWN, clock, count, rate, seconds};
+use crate::ui::sanitize;
 use crate::ui::theme::Role;
 use crate::ui::widget::{histogram, panel, text, text_right};
 
@@ -20,6 +21,32 @@ fn summaries(snap: &Snapshot, of: Definitions, room: usize) -> Vec<(&'static str
         [("TTFT", Some(told.ttft)), ("ITL", Some(told.itl)), ("TPOT", told.tpot), ("E2E", Some(told.e2e))];
     rows.into_iter().take(room).collect()
 }
+
+/// A span's rows.
+fn spanned(span: &SpanView, room: usize) -> Vec<(&'static str, Option<&Summary>)> {
+    let rows = [("TTFT", &span.ttft), ("ITL", &span.itl), ("TPOT", &span.tpot), ("E2E", &span.e2e)];
+    rows.into_iter().take(room).map(|(name, s)| (name, Some(s))).collect()
+}
+
+/// The span between interventions that was chosen, if it is still kept.
+fn chosen<'a>(cx: &Cx<'a>) -> Option<&'a SpanView> {
+    let at = cx.snap.spans.len().checked_sub(cx.ui.span? + 1)?;
+    Some(&cx.snap.spans[at])
+}
+
+/// When a span is and what it began with: `since 0:42 (16 to 24 clients)`.
+fn named(span: &SpanView, words: bool) -> String {
+    let from = clock(span.cut.at_ns);
+    let when = span.end_ns.map_or_else(|| format!("since {from}"), |end| format!("{from} to {}", clock(end)));
+    if !words {
+        return when;
+    }
+    let what: String = sanitize::line(&span.cut.words).chars().take(WORDS).collect();
+    format!("{when} ({what})")
+}
+
+/// Most characters of what a span began with: a mark's note may be long.
+const WORDS: usize = 24;
 
 /// Our own rows: plain and corrected.
 fn own(snap: &Snapshot, room: usize) -> Vec<(&'static str, &Summary)> {
@@ -53,9 +80,18 @@ const LABEL: u16 = 15;
 /// Title and values: whose definitions hold, and what throughput is by them.
 fn heading(cx: &Cx<'_>, width: u16) -> (String, String) {
     let of = cx.ui.definitions;
+    if let Some(span) = chosen(cx) {
+        let over = span.seconds(cx.snap.at_ns);
+        let a_second = |n: u64| rate((over > 0.0).then(|| n as f64 / over));
+        let (requests, output) = (a_second(span.completed), a_second(span.output_tokens));
+        let values =
+            format!("{} req/s · {} tok/s · {} ok", requests.trim(), output.trim(), count(span.completed));
+        return (format!("Latency {}", named(span, true)), values);
+    }
     if of == Definitions::Own {
         let requests = format!("{} completed requests", count(cx.snap.latency.e2e.count));
-        return ("Latency".to_owned(), requests);
+        let hint = cx.snap.spans.last().map(|span| format!("i: {} · ", named(span, width >= 90)));
+        return ("Latency".to_owned(), hint.unwrap_or_default() + &requests);
     }
     let told = cx.snap.told(of);
     let over = told.seconds.map_or_else(|| UNKNOWN.to_owned(), |s| format!("{s:.1}"));
@@ -119,7 +155,9 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let of = cx.ui.definitions;
     // The other's rows are found by their names: it may have more of them.
     let others = cx.pic.other.map(|other| summaries(other.snap, of, usize::MAX)).unwrap_or_default();
-    for (y, (name, s)) in (1u16..).zip(summaries(cx.snap, of, usize::from(inner.height - 1))) {
+    let room = usize::from(inner.height - 1);
+    let rows = chosen(cx).map_or_else(|| summaries(cx.snap, of, room), |span| spanned(span, room));
+    for (y, (name, s)) in (1u16..).zip(rows) {
         let style = if name.contains(' ') { muted } else { theme.bold(Role::Text) };
         text(buf, inner, (1, y), name, style);
         let percentiles = s.map_or([None; 5], |s| [s.p50, s.p90, s.p95, s.p99, s.max]);

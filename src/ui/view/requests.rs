@@ -73,6 +73,9 @@ fn values(shown: usize, cx: &Cx<'_>) -> Line<'static> {
         let filter = format!("filter {}  ", sanitize::line(&state.filter));
         spans.push(Span::styled(filter, cx.theme.bold(Role::Warn)));
     }
+    if let Some(request) = rows::in_flight(cx.snap, state).filter(|_| cx.pic.transport.is_none()) {
+        spans.push(Span::styled(format!("#{request} in flight: x cancels it  "), muted));
+    }
     spans.push(Span::styled(format!("{shown} of the {kept} kept"), muted));
     Line::from(spans)
 }

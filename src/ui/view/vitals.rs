@@ -113,6 +113,7 @@ fn host(sample: &Sample, cx: &Cx<'_>) -> Group {
         ("CPU power", watts(sample.cpu_power_w)),
         ("engine's power", watts(sample.power_w)),
         ("energy per token", shown(energy_j_per_token(cx.snap), "J")),
+        ("client can measure", can_measure(cx)),
     ]);
     // Older recordings tell no cores apart.
     let about = match sample.core_percent.len() {
@@ -121,6 +122,16 @@ fn host(sample: &Sample, cx: &Cx<'_>) -> Group {
         n => format!("{n} cores"),
     };
     Group { title: "Host".into(), about, facts }
+}
+
+/// The client's limit at the stage's tokens a request, and the share of it that the last ten seconds took.
+fn can_measure(cx: &Cx<'_>) -> String {
+    let Some(client) = &cx.pic.title.client else { return "not calibrated".into() };
+    let counts = &cx.snap.counts;
+    let limit = client.tokens_per_s(counts.output_tokens as f64 / counts.ended().max(1) as f64);
+    let share =
+        cx.snap.output_rate.s10.map_or_else(String::new, |now| format!(", now {:.1} %", now / limit * 100.0));
+    format!("{} tok/s{share}", rate(Some(limit)).trim())
 }
 
 fn of_gpu(i: usize, gpu: &GpuSample) -> Group {

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use serde_json::Value;
 
 use super::Kind;
-use crate::event::Control;
+use crate::metrics::interventions;
 use crate::report::fastgen::Skips;
 use crate::report::{Report, Run, report_with, seconds};
 
@@ -78,22 +78,9 @@ fn seconds_of(run: &Run) -> Vec<Second> {
 
 fn moments(run: &Run) -> Vec<(f64, String)> {
     let stages = run.stages.iter().map(|s| (s.start.at_ns, s.start.name.clone()));
-    let controls = run.controls.iter().map(|(at, control)| (*at, told(control)));
+    let controls = run.controls.iter().map(|(at, control)| (*at, interventions::words(control)));
     let inside = |(at, _): &(u64, String)| run.range.is_none_or(|range| range.has(*at));
     let mut moments: Vec<_> = stages.chain(controls).filter(inside).collect();
     moments.sort_by_key(|m| m.0);
     moments.into_iter().map(|(at, what)| (at as f64 / 1e9, what)).collect()
-}
-
-fn told(control: &Control) -> String {
-    match control {
-        Control::Paused => "paused".into(),
-        Control::Resumed => "resumed".into(),
-        Control::Clients { clients } => format!("{clients} clients"),
-        Control::Rate { rate } => format!("{rate} req/s"),
-        Control::Mark { note } if note.is_empty() => "mark".into(),
-        Control::Mark { note } => note.clone(),
-        Control::Stop => "stop".into(),
-        Control::Abort => "abort".into(),
-    }
 }

@@ -140,6 +140,22 @@ fn fill(buf: &mut Buffer, row: Rect, piece: Piece, theme: &Theme) {
     }
 }
 
+/// Interventions and phases, where no request is drawn. Marks: seconds, glyph, style.
+pub(super) fn marks(buf: &mut Buffer, area: Rect, window: Window, marks: &[(f64, &'static str, Style)]) {
+    for (at_s, glyph, style) in marks {
+        let x = window.place((at_s * 1e9) as u64);
+        if !(0.0..f64::from(window.width)).contains(&x) {
+            continue;
+        }
+        for y in 0..area.height {
+            let blank = buf.cell((area.x + x as u16, area.y + y)).is_some_and(|cell| cell.symbol() == " ");
+            if blank {
+                text(buf, area, (x as u16, y), glyph, *style);
+            }
+        }
+    }
+}
+
 /// The time axis below the lanes.
 pub(super) fn axis(buf: &mut Buffer, area: Rect, window: Window, theme: &Theme) {
     let span_s = window.cell_ns * f64::from(window.width) / 1e9;

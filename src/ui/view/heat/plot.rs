@@ -9,7 +9,7 @@ use super::field::{Spread, lines};
 use super::scale::{apart, round_up, tick_label};
 use super::sla::LimitLine;
 use super::{GUTTER, Look, NAMES};
-use crate::event::Control;
+use crate::metrics::interventions;
 use crate::ui::format::{clock, clock_ms};
 use crate::ui::sanitize;
 use crate::ui::theme::{Depth, Role, Theme};
@@ -119,22 +119,10 @@ fn marks(buf: &mut Buffer, map: Rect, look: &Look<'_>, cx: &Cx<'_>) {
     }
     for (at_ns, control) in cx.snap.controls.iter() {
         let Some(x) = look.axis.cell_of(*at_ns) else { continue };
-        let word: String = sanitize::line(&named(control)).chars().take(14).collect();
+        let word: String = sanitize::line(&interventions::words(control)).chars().take(14).collect();
         for (x, c) in (x + 1..map.width).zip(word.chars()) {
             bare(buf, map, (x, 0), c.encode_utf8(&mut [0; 4]), cx.theme.fg(Role::Muted));
         }
-    }
-}
-
-fn named(control: &Control) -> String {
-    match control {
-        Control::Paused => "paused".into(),
-        Control::Resumed => "resumed".into(),
-        Control::Clients { clients } => format!("{clients} clients"),
-        Control::Rate { rate } => format!("{rate:.3} req/s"),
-        Control::Mark { note } => note.clone(),
-        Control::Stop => "stop".into(),
-        Control::Abort => "abort".into(),
     }
 }
 
