@@ -12,7 +12,7 @@ use ratatui::buffer::Buffer;
 
 use super::state::UiState;
 use super::terminal::Terminal;
-use super::theme::{self, Depth, Theme, ThemeError};
+use super::theme::{self, Depth, Theme, ThemeError, Watch};
 use super::update::{Effect, Sight, typed, update};
 use super::view::{self, Hits, Picture};
 use super::{Action, Recording, Session, Title, Transport, input, keymap};
@@ -70,6 +70,7 @@ struct Dashboard<'a> {
     options: &'a Options,
     terminal: Terminal,
     theme: Theme,
+    watch: Watch,
     clock: Clock,
     ui: UiState,
     hits: Hits,
@@ -90,6 +91,7 @@ impl<'a> Dashboard<'a> {
             session,
             options,
             terminal,
+            watch: Watch::new(&theme.name, options.user_themes.as_deref()),
             theme,
             clock: Clock::start(),
             ui: UiState::default(),
@@ -145,6 +147,9 @@ impl<'a> Dashboard<'a> {
         if self.ui.flash.as_ref().is_some_and(|(_, until)| *until <= now) {
             self.ui.flash = None;
             self.dirty = true;
+        }
+        if let Some(changed) = self.watch.changed(now, self.options.depth) {
+            self.reloaded(changed);
         }
         if self.terminal.size().is_ok_and(|area| area != self.terminal.area()) {
             self.dirty = true;
@@ -219,6 +224,18 @@ impl<'a> Dashboard<'a> {
         self.ui.flash = Some((text, self.clock.now_ns() + FLASH_NS));
     }
 
+    /// The user's own theme was edited; while it is wrong the last good one stays.
+    fn reloaded(&mut self, changed: Result<Theme, ThemeError>) {
+        self.dirty = true;
+        match changed {
+            Ok(theme) => {
+                self.say(format!("theme {}, read again", theme.name));
+                self.theme = theme;
+            }
+            Err(error) => self.say(error.to_string()),
+        }
+    }
+
     fn next_theme(&mut self) {
         let all = theme::list(self.options.user_themes.as_deref());
         let at = all.iter().position(|t| t.name == self.theme.name).unwrap_or(0);
@@ -234,5 +251,6 @@ impl<'a> Dashboard<'a> {
                 self.theme.name.clone_from(name);
             }
         }
+        self.watch = Watch::new(name, self.options.user_themes.as_deref());
     }
 }
