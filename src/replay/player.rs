@@ -149,7 +149,12 @@ impl Player {
                 }
             }
             // They change a load, and a replay has none.
-            Action::AddLoad(_) | Action::Mark(_) | Action::Export | Action::Interrupted => {}
+            Action::AddLoad(_)
+            | Action::SetClients(_)
+            | Action::SetRate(_)
+            | Action::Mark(_)
+            | Action::Export
+            | Action::Interrupted => {}
         }
         true
     }

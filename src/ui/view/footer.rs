@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::Cx;
+use super::{Cx, palette};
 use crate::ui::keymap::bindings;
 use crate::ui::sanitize;
 use crate::ui::state::PromptKind;
@@ -14,6 +14,10 @@ use crate::ui::widget::text;
 pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let theme = cx.theme;
     buf.set_style(area, theme.bg(Role::Surface));
+    if let Some(line) = &cx.ui.palette {
+        palette::draw_line(buf, area, line, cx);
+        return;
+    }
     if let Some(prompt) = &cx.ui.prompt {
         let label = match prompt.kind {
             PromptKind::Filter => "filter: ",
