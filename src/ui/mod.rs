@@ -8,6 +8,7 @@ mod format;
 mod input;
 mod keymap;
 mod palette;
+pub mod plain;
 mod rows;
 mod run;
 mod sanitize;
@@ -26,6 +27,8 @@ use std::sync::Arc;
 use crate::metrics::Snapshot;
 use crate::metrics::fastgen::Curve;
 
+pub use format::{ByteUnits, TimeUnits, choose_units};
+pub use keymap::remap::{Keys, Wish};
 pub use run::{Options, UiError, run};
 pub use sanitize::line as harmless;
 pub use svg::{buffer_to_svg, draw_to_svg};

@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use crossterm::event::{Event, MouseButton, MouseEventKind};
 use ratatui::buffer::Buffer;
 
+use super::keymap::remap::Keys;
 use super::state::UiState;
 use super::terminal::Terminal;
 use super::theme::{self, Depth, Theme, ThemeError, Watch};
@@ -29,6 +30,8 @@ pub struct Options {
     /// Where the user's own themes lie.
     pub user_themes: Option<PathBuf>,
     pub depth: Depth,
+    /// The user's own keys.
+    pub keys: Arc<Keys>,
     /// Most frames a second.
     pub fps: u32,
     /// Set by SIGTERM or SIGINT: end at once.
@@ -103,6 +106,7 @@ impl<'a> Dashboard<'a> {
             clock: Clock::start(),
             ui: UiState {
                 themes: theme::list(options.user_themes.as_deref()).into_iter().map(|t| t.name).collect(),
+                keys: options.keys.clone(),
                 ..UiState::default()
             },
             hits: Hits::default(),
@@ -210,7 +214,7 @@ impl<'a> Dashboard<'a> {
                 let effects = palette_key(&mut self.ui, *key, sight);
                 return self.carry_out(effects);
             }
-            Event::Key(key) => keymap::command(*key),
+            Event::Key(key) => self.ui.keys.command(*key),
             // What lies under the list of commands is not to be clicked through it.
             Event::Mouse(_) if self.ui.palette.is_some() => None,
             Event::Mouse(mouse) => match mouse.kind {
