@@ -12,7 +12,7 @@ use crate::suggest::did_you_mean;
 pub struct Rgb(pub u8, pub u8, pub u8);
 
 /// The terminal's sixteen by their names in theme files, in the order of [`SIXTEEN`].
-const NAMES: [&str; 16] = [
+pub(super) const NAMES: [&str; 16] = [
     "black",
     "red",
     "green",

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use ratatui::style::{Color, Modifier, Style};
 
 use super::contrast::contrast;
-use super::depth::looks;
+use super::depth::{SIXTEEN, looks};
+use super::parse::NAMES;
 use super::{ROLES, Role, Theme};
 
 /// What the theme is for, one line a role (a swatch, its name, text in its colour on the background, its colour and
@@ -20,9 +21,13 @@ pub fn preview(theme: &Theme) -> String {
             let _ = writeln!(out, "  {}{name}\x1b[0m", modifiers(theme.fg(role)));
             continue;
         };
-        let (ink, paper) = (code(color, 38), code(ground, 48));
+        // Grounds are shown under text.
+        let under = matches!(role, Role::Background | Role::Surface | Role::Selection);
+        let (front, back) =
+            if under { (theme.color(Role::Text).unwrap_or(color), color) } else { (color, ground) };
+        let (ink, paper) = (code(front, 38), code(back, 48));
         let swatch = code(color, 48);
-        let (hex, ratio) = (spelled(color), ratio(color, ground));
+        let (hex, ratio) = (spelled(color), ratio(front, back));
         let _ = writeln!(
             out,
             "  \x1b[{swatch}m      \x1b[0m \x1b[{ink};{paper}m {name:<11} ▁▂▃▄▅▆▇█ ⣀⣤⣶⣿ 123.4 tokens/s \x1b[0m {hex:<14} {ratio}",
@@ -72,7 +77,7 @@ fn spelled(color: Color) -> String {
     match color {
         Color::Rgb(r, g, b) => format!("#{r:02x}{g:02x}{b:02x}"),
         Color::Indexed(i) => format!("colour {i}"),
-        named => named.to_string().to_lowercase(),
+        named => SIXTEEN.iter().position(|(c, _)| *c == named).map_or("", |i| NAMES[i]).to_owned(),
     }
 }
 
