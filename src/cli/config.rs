@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn places_count_characters() {
-        assert_eq!(position("a\nä = x", 6), (2, 5));
+        assert_eq!(position("a\nä = x", 7), (2, 5));
         assert_eq!(position("", 0), (1, 1));
     }
 }

@@ -139,6 +139,6 @@ mod tests {
         assert_eq!(keys(Name::Up, &Keys::default()), "k ↑");
         assert_eq!(keys(Name::Pause, &Keys::default()), "space");
         assert_eq!(keys(Name::Interrupt, &Keys::default()), "^C");
-        assert_eq!(keys(Name::Seek, &Keys::default()), "");
+        assert_eq!(keys(Name::Seek, &Keys::default()), "S-← S-→");
     }
 }

@@ -272,8 +272,8 @@ pub fn help(keys: &Keys, replay: bool) -> Vec<String> {
             let entry = name.entry();
             let keys = all.iter().find(|(line, ..)| line == entry.name).map(|(_, keys, _)| keys.join(" "));
             let keys = keys.filter(|k| !k.is_empty()).map_or_else(String::new, |k| format!(" ({k})"));
-            format!("  {} {}{keys}: {}", entry.name, entry.takes.placeholder(), entry.about)
-                .replace(" :", ":")
+            let line = format!("{} {}", entry.name, entry.takes.placeholder());
+            format!("  {}{keys}: {}", line.trim_end(), entry.about)
         })
         .collect()
 }
