@@ -4,5 +4,6 @@
 
 mod harness;
 mod lifecycle;
+mod palette;
 mod screens;
 mod settings;

@@ -203,7 +203,8 @@ impl Server {
                     socket.set_nodelay(true).map_err(|error| Fault::connect(&shown(), &error))?;
                     let socket = Stamped::new(socket, self.clock, self.ways.stamp);
                     return match &self.ways.tls {
-                        Some(tls) if self.target.tls => tls.over(socket, &self.target).await,
+                        // Boxed, so that connections without it need no room for it.
+                        Some(tls) if self.target.tls => Box::pin(tls.over(socket, &self.target)).await,
                         _ => Ok(Socket::Plain(socket)),
                     };
                 }

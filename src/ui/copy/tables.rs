@@ -76,18 +76,22 @@ pub(super) fn latency(snap: &Snapshot, ui: &UiState) -> Sheet {
     sheet.row(["figure", "count", "p50 (s)", "p90 (s)", "p95 (s)", "p99 (s)"]);
     for figure in HeatFigure::ALL {
         let mut bins = Bins::default();
-        let heat = snap.heat.of(figure);
-        heat.columns().filter(|c| shown(c.start_ns, c.end_ns())).for_each(|column| bins.add(column));
-        let head = [figure.name().to_owned(), bins.total().to_string()];
-        sheet.row(head.into_iter().chain(percentiles(&bins)));
+        snap.heat
+            .of(figure)
+            .columns()
+            .filter(|c| shown(c.start_ns, c.end_ns()))
+            .for_each(|column| bins.add(column));
+        let begin = [figure.name().to_owned(), bins.total().to_string()];
+        sheet.row(begin.into_iter().chain(percentiles(&bins)));
     }
     sheet.part();
     sheet.row(["from (s)", "to (s)", "count", "p50 (s)", "p90 (s)", "p95 (s)", "p99 (s)"]);
     for column in snap.heat.of(figure).columns().filter(|c| shown(c.start_ns, c.end_ns())) {
         let mut bins = Bins::default();
         bins.add(column);
-        let head = [seconds(Some(column.start_ns)), seconds(Some(column.end_ns())), bins.total().to_string()];
-        sheet.row(head.into_iter().chain(percentiles(&bins)));
+        let begin =
+            [seconds(Some(column.start_ns)), seconds(Some(column.end_ns())), bins.total().to_string()];
+        sheet.row(begin.into_iter().chain(percentiles(&bins)));
     }
     sheet
 }
@@ -174,7 +178,7 @@ pub(super) fn curve(snap: &Snapshot, ui: &UiState) -> Sheet {
     ]);
     for p in snap.curve.points() {
         sheet.row([
-            p.name.to_string(),
+            p.name.clone(),
             number(p.load()),
             p.requests.to_string(),
             number(p.throughput_rps()),

@@ -20,18 +20,15 @@ impl Dashboard<'_> {
         let (text, lines) = sheet.fitting(MOST_BYTES);
         let tmux = std::env::var_os("TMUX").is_some();
         let all = sheet.lines.len();
-        let said = match self.terminal.send(&sequence(&text, tmux)) {
-            Err(error) => format!("nothing was copied: {error}"),
-            Ok(()) => {
-                let cut = if lines < all {
-                    format!(", the first {lines} of {all} lines: a terminal takes 75 kB")
-                } else {
-                    format!(", {all} lines")
-                };
-                let how = if tmux { "; tmux needs `set-clipboard on`" } else { "" };
-                format!("copied {}{cut}{how}", sheet.what)
-            }
+        let sent = self.terminal.send(&sequence(&text, tmux));
+        let cut = if lines < all {
+            format!(", the first {lines} of {all} lines: a terminal takes 75 kB")
+        } else {
+            format!(", {all} lines")
         };
+        let how = if tmux { "; tmux needs `set-clipboard on`" } else { "" };
+        let copied = format!("copied {}{cut}{how}", sheet.what);
+        let said = sent.map_or_else(|error| format!("nothing was copied: {error}"), |()| copied);
         self.say(said);
     }
 

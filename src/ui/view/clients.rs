@@ -11,7 +11,7 @@ use crate::metrics::{Lane, Open};
 use crate::ui::format::{clock, count, nanos, rate, seconds};
 use crate::ui::state::scroll;
 use crate::ui::theme::Role;
-use crate::ui::widget::{panel, text, text_right};
+use crate::ui::widget::{focused, panel, text, text_right};
 use crate::ui::{rows, sanitize, search};
 
 mod strip;
@@ -40,7 +40,8 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
     let found = if selection.is_some() { search::matches(cx.snap, cx.ui) } else { Vec::new() };
     let mut values = if selection.is_some() { told(to_ns, &found, cx) } else { Vec::new() };
     values.extend(legend(cx));
-    let inner = panel(buf, area, &title, &Line::from(values), theme);
+    let framed = if selection.is_some() { focused } else { panel };
+    let inner = framed(buf, area, &title, &Line::from(values), theme);
     if inner.height < 3 || inner.width < TABLE + 10 {
         return;
     }

@@ -11,7 +11,7 @@ use crate::metrics::StagePoint;
 use crate::metrics::fastgen::{Curve, Source, Target, Validator};
 use crate::ui::format::{UNKNOWN, count, digits, percent, rate, seconds};
 use crate::ui::theme::Role;
-use crate::ui::widget::{Scatter, Series, panel, text, text_right};
+use crate::ui::widget::{Scatter, Series, focused, panel, text, text_right};
 use crate::ui::{sanitize, search};
 
 /// Glyphs and inks of the run's own curves, then of what lies behind them.
@@ -185,7 +185,7 @@ fn draw_table(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     if let Some(words) = search::told(&cx.ui.search, &found, usize::MAX) {
         values.spans.insert(0, Span::styled(words, theme.bold(Role::Warn)));
     }
-    let inner = panel(buf, area, "Stages", &values, theme);
+    let inner = focused(buf, area, "Stages", &values, theme);
     let points: Vec<&StagePoint> = cx.snap.curve.points().collect();
     let room = usize::from(inner.height.saturating_sub(1));
     hits.page = room.max(1);

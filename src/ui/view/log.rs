@@ -8,7 +8,7 @@ use super::{Cx, Hits};
 use crate::event::Level;
 use crate::ui::format::clock_ms;
 use crate::ui::theme::Role;
-use crate::ui::widget::{panel, text, text_right};
+use crate::ui::widget::{focused, text, text_right};
 use crate::ui::{rows, sanitize, search};
 
 fn level(level: Level) -> (&'static str, Role) {
@@ -29,9 +29,10 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
         let found = search::matches(cx.snap, cx.ui);
         let lines = rows::levelled(cx.snap, state);
         let at = state.found.as_ref().and_then(|f| lines.iter().rposition(|l| *l == f));
-        let words = match state.all {
-            true => search::told(&state.filter, &found, at.unwrap_or(usize::MAX)).unwrap_or_default(),
-            false => format!("filter {}  ", sanitize::line(&state.filter)),
+        let words = if state.all {
+            search::told(&state.filter, &found, at.unwrap_or(usize::MAX)).unwrap_or_default()
+        } else {
+            format!("filter {}  ", sanitize::line(&state.filter))
         };
         title.push(Span::styled(words, theme.bold(Role::Warn)));
     }
@@ -41,7 +42,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     if state.up > 0 {
         title.push(Span::styled("  End follows", theme.bold(Role::Warn)));
     }
-    let inner = panel(buf, area, "Log", &Line::from(title), theme);
+    let inner = focused(buf, area, "Log", &Line::from(title), theme);
     let page = usize::from(inner.height);
     hits.page = page;
     let up = state.up.min(lines.len().saturating_sub(page));

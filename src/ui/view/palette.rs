@@ -79,11 +79,8 @@ pub(super) fn draw_line(buf: &mut Buffer, area: Rect, palette: &Palette, cx: &Cx
     let tail: String = typed.chars().skip(surplus).collect();
     let x = text(buf, area, (x, 0), &tail, theme.fg(Role::Text));
     let x = text(buf, area, (x, 0), "▏", theme.bold(Role::Accent));
-    match &palette.said {
-        Some(said) => text(buf, area, (x + 2, 0), &sanitize::line(said), theme.bold(Role::Warn)),
-        None => {
-            let hint = "Enter runs · Tab completes · ↑↓ selects · ^P ^N history · Esc closes";
-            text(buf, area, (x + 2, 0), hint, theme.fg(Role::Muted))
-        }
-    };
+    let hint = "Enter runs · Tab completes · ↑↓ selects · ^P ^N history · Esc closes";
+    let said = palette.said.as_deref().map(sanitize::line);
+    let style = if said.is_some() { theme.bold(Role::Warn) } else { theme.fg(Role::Muted) };
+    text(buf, area, (x + 2, 0), said.as_deref().unwrap_or(hint), style);
 }

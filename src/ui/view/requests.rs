@@ -12,7 +12,7 @@ use crate::metrics::RequestRecord;
 use crate::ui::format::{clock_ms, nanos};
 use crate::ui::state::{Column, scroll};
 use crate::ui::theme::Role;
-use crate::ui::widget::{panel, text, text_right};
+use crate::ui::widget::{focused, text, text_right};
 use crate::ui::{rows, sanitize, search};
 
 /// Columns: head, what it sorts by, right edge.
@@ -33,7 +33,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     let state = &cx.ui.requests;
     let rows = rows::requests(cx.snap, state);
     let title = if state.slowest { "Slowest requests" } else { "Newest requests" };
-    let inner = panel(buf, area, title, &values(rows.len(), cx), theme);
+    let inner = focused(buf, area, title, &values(rows.len(), cx), theme);
     if inner.height < 2 {
         return;
     }
