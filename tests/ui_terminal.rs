@@ -83,8 +83,14 @@ fn stage() -> Stage {
     let snap = Arc::new(sample::running(8).snap);
     let session = Arc::new(Fake { snap, acts: Mutex::default(), over: AtomicBool::new(false) });
     let stop = Arc::new(AtomicBool::new(false));
-    let options =
-        Options { theme: "dusk".into(), user_themes: None, depth: Depth::True, fps: 30, stop: stop.clone() };
+    let options = Options {
+        theme: "dusk".into(),
+        user_themes: None,
+        depth: Depth::True,
+        keys: Arc::default(),
+        fps: 30,
+        stop: stop.clone(),
+    };
     let seen = session.clone();
     let ui = std::thread::spawn(move || run(&*seen, &options, tty));
     Stage {

@@ -63,7 +63,7 @@ pub struct Cli {
 /// What to run; the same for the dashboard and for `record`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// A profile's name, or a TOML file [default: demo]
+    /// A profile's name, or a TOML file [default: your settings' profile, else demo]
     #[arg(short, long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
     /// Measure this OpenAI-compatible server, e.g. http://127.0.0.1:8000/v1, with the profile's load; may be given
@@ -100,9 +100,15 @@ pub struct RunArgs {
 /// How the dashboard looks.
 #[derive(Debug, Args)]
 pub struct ScreenArgs {
-    /// The dashboard's theme [default: the profile's ui.theme]
+    /// The dashboard's theme [default: the profile's ui.theme, else your settings']
     #[arg(long, value_name = "NAME")]
     pub theme: Option<String>,
+    /// Plain lines instead of the dashboard, for screen readers: nothing is drawn or overwritten
+    #[arg(long)]
+    pub plain: bool,
+    /// Time between lines of figures with --plain [default: 5s]
+    #[arg(long, value_name = "TIME", value_parser = some_time)]
+    pub plain_every: Option<std::time::Duration>,
     /// Lay this recording's curve behind, on the screen Curve; can be given more than once. A replay plays the first
     /// one along, too: its figures stand beside on Live, and the key b shows it on all screens
     #[arg(long = "with", value_name = "FILE")]
@@ -128,6 +134,8 @@ pub enum Command {
     Profiles(ListArgs),
     /// Themes: list them, or show one
     Themes(ListArgs),
+    /// Your settings: what is in force and from where, or where the file is
+    Config(super::config::ConfigArgs),
     /// Models of a named shape with random weights
     #[command(subcommand)]
     Model(ModelCommand),

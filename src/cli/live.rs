@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::args::{RunArgs, ScreenArgs};
 use super::failure::{Failure, Outcome};
 use super::prepare::{Prepared, Target, asked, prepare, user_themes};
-use super::{finish, output, plan, record, signals};
+use super::screen::{options, plain, show, way};
+use super::{config, finish, output, plan, record, signals};
 use crate::collector::RecordingStatus;
 use crate::load::{Controls, Run, StopLevel};
 use crate::logging::{Diversion, LogHub};
@@ -17,14 +18,15 @@ use crate::metrics::fastgen::Curve;
 use crate::metrics::{ClientLimit, Snapshot};
 use crate::profile::{MOST_RATE, Profile};
 use crate::report::{self, csv};
-use crate::ui::{self, Action, Recording, Session, Title, theme};
+use crate::ui::{Action, Recording, Session, Title, theme};
 
 /// Runs live; without a terminal, as `record` does.
 pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) -> Outcome {
+    let config = config::load()?;
     if let Some(name) = &screen.theme {
         theme::source(name, user_themes().as_deref())?;
     }
-    if !std::io::stdout().is_terminal() {
+    if !std::io::stdout().is_terminal() && plain(screen, &config).is_none() {
         output::say("standard output is no terminal: running as `record`, without the dashboard");
         return record::run(args, false, no_record, hub);
     }
@@ -32,9 +34,9 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
     if args.dry_run {
         return plan::print(&asked);
     }
-    let tty = terminal().map_err(|e| Failure::failed(format!("the terminal can't be opened: {e}")))?;
+    let way = way(screen, &config)?;
     let theme_name = screen.theme.clone().unwrap_or_else(|| asked.profile.ui.theme.clone());
-    theme::source(&theme_name, user_themes().as_deref())?;
+    let options = options(theme_name, asked.profile.ui.fps, &config)?;
     if args.output.as_deref().is_some_and(|path| path.as_os_str() == "-") {
         return Err(Failure::usage("-o - needs `record`: standard output shows the dashboard"));
     }
@@ -43,13 +45,6 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
     if let Some(note) = note {
         output::say(&note);
     }
-    let options = ui::Options {
-        theme: theme_name,
-        user_themes: user_themes(),
-        depth: theme::Depth::detect(|name| std::env::var(name).ok()),
-        fps: profile.ui.fps,
-        stop: Arc::new(AtomicBool::new(false)),
-    };
     // As a recording has it, so that a replay shows the same.
     let recorded = serde_json::to_value(&profile).map_err(Failure::failed)?;
     let curves = super::overlay::curves(&recorded, &screen.with)?;
@@ -60,7 +55,7 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
     let run = Run::start(launch).map_err(|e| Failure::failed(format!("no threads for the run: {e}")))?;
     hub.attach(run.sink.clone(), clock);
     let session = LiveSession::new(run, &first, path.clone(), (curves, client));
-    let shown = ui::run(&session, &options, tty);
+    let shown = show(&session, way, &options, &diversion);
     let signalled = options.stop.load(Ordering::Relaxed) || session.interrupted.load(Ordering::Relaxed);
     if shown.is_err() || options.stop.load(Ordering::Relaxed) {
         session.controls.stop(StopLevel::Abort);

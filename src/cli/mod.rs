@@ -5,6 +5,7 @@
 
 mod args;
 mod calibrate;
+mod config;
 mod failure;
 mod finish;
 mod import;
@@ -22,6 +23,7 @@ mod record;
 mod replay;
 mod report;
 mod resume;
+mod screen;
 #[cfg(feature = "serve")]
 mod serve;
 mod signals;
@@ -70,6 +72,7 @@ fn dispatch(cli: &Cli, hub: &LogHub) -> Outcome {
         Some(Command::Plot(args)) => plot::plot(args),
         Some(Command::Profiles(args)) => lists::profiles(args),
         Some(Command::Themes(args)) => lists::themes(args),
+        Some(Command::Config(args)) => config::config(args),
         Some(Command::Model(args)) => model::model(args),
         Some(Command::Calibrate(args)) => calibrate::calibrate(args),
         #[cfg(feature = "serve")]

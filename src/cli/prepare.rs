@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::RunArgs;
 use super::calibrate::recorded;
+use super::config::{self, Config};
 use super::failure::Failure;
 use super::plan;
 use super::resume::{self, Interrupted};
@@ -15,7 +16,7 @@ use crate::clock::{Clock, TICK_NS};
 use crate::event::BackendInfo;
 use crate::load::Launch;
 use crate::metrics::ClientLimit;
-use crate::profile::{Formula, Profile, Resolved, StagePlan, resolve};
+use crate::profile::{Formula, Profile, ProfileError, Resolved, StagePlan, resolve};
 use crate::recording::{
     Calibration, Engine, Header, Host, MAJOR, MINOR, Program, RecordingError, Version, Writer,
 };
@@ -23,7 +24,7 @@ use crate::telemetry;
 use crate::ui::theme;
 
 /// The profile that runs where none is named.
-const DEFAULT_PROFILE: &str = "demo";
+pub const DEFAULT_PROFILE: &str = "demo";
 /// Names tried for a recording whose own name is taken.
 const NAMES: u32 = 100;
 
@@ -72,6 +73,18 @@ fn sets(args: &RunArgs) -> Vec<String> {
     sets
 }
 
+/// The profile that the arguments name, else the user's settings, else the default.
+fn resolve_named(args: &RunArgs, config: &Config) -> Result<Resolved, Failure> {
+    let own = config.profile.as_ref().filter(|_| args.profile.is_none());
+    let name = args.profile.as_deref().or(own.map(|own| own.value.as_str())).unwrap_or(DEFAULT_PROFILE);
+    resolve(name, &sets(args)).map_err(|error| match (&error, own) {
+        (ProfileError::Unknown { .. } | ProfileError::Read { .. }, Some(own)) => {
+            config.fault(own.byte, &format!("profile: {error}"))
+        }
+        _ => error.into(),
+    })
+}
+
 /// Reads and checks what the arguments name, with their overrides.
 ///
 /// # Errors
@@ -81,7 +94,10 @@ pub fn asked(args: &RunArgs) -> Result<Asked, Failure> {
         let (profile, stages, interrupted) = resume::open(path)?;
         return Ok(Asked { profile, stages, resume: Some(interrupted), resolved: None, by_url: false });
     }
-    let mut resolved = resolve(args.profile.as_deref().unwrap_or(DEFAULT_PROFILE), &sets(args))?;
+    let config = config::load()?;
+    let mut resolved = resolve_named(args, &config)?;
+    let origins = resolved.clone();
+    config.lay_under(&mut resolved.profile.ui, Some(&origins));
     let stop = &mut resolved.profile.stop;
     if args.duration.is_some() || args.requests.is_some() {
         stop.duration = args.duration;

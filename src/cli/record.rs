@@ -94,7 +94,9 @@ struct Progress {
 impl Progress {
     /// Begins with a note, if there is one.
     fn new(out: File, note: Option<&str>) -> Self {
-        let terminal = out.is_terminal();
+        // Logs of a CI system keep every byte, and a dumb terminal can't go back.
+        let ci = std::env::var("CI").is_ok_and(|ci| !ci.is_empty() && ci != "false");
+        let terminal = out.is_terminal() && !ci && !super::screen::dumb();
         let mut progress = Self { out, terminal, looks: 0, last: String::new(), errors_shown: 0 };
         if let Some(note) = note {
             progress.line(note);

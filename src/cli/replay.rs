@@ -3,13 +3,13 @@
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use super::args::{ReplayArgs, ScreenName};
 use super::failure::{Exit, Failure, Outcome};
 use super::prepare::user_themes;
 use super::range::Figures;
-use super::{finish, live, output, overlay, report, signals};
+use super::screen::{options, plain, show, way};
+use super::{config, finish, output, overlay, report, signals};
 use crate::clock::Clock;
 use crate::logging::{Diversion, LogHub};
 use crate::profile::Ui;
@@ -20,7 +20,10 @@ use crate::ui::{self, Other, Recording, Transport, theme};
 
 /// Plays a recording.
 pub fn replay(args: &ReplayArgs, hub: &LogHub) -> Outcome {
-    let theme_name = args.screen.theme.clone().unwrap_or(Ui::default().theme);
+    let config = config::load()?;
+    let mut look = Ui::default();
+    config.lay_under(&mut look, None);
+    let theme_name = args.screen.theme.clone().unwrap_or(look.theme);
     theme::source(&theme_name, user_themes().as_deref())?;
     if let Some(at) = args.shot {
         return shot(args, at.as_nanos() as u64, &theme_name);
@@ -28,7 +31,7 @@ pub fn replay(args: &ReplayArgs, hub: &LogHub) -> Outcome {
     if args.headless {
         return headless(args);
     }
-    if !std::io::stdout().is_terminal() {
+    if !std::io::stdout().is_terminal() && plain(&args.screen, &config).is_none() {
         return headless(args);
     }
     if args.screen.with.iter().any(|path| path.as_os_str() == "-") {
@@ -46,17 +49,11 @@ pub fn replay(args: &ReplayArgs, hub: &LogHub) -> Outcome {
     if let Some(other) = args.screen.with.first() {
         session.play_beside(other, Clock::start())?;
     }
-    let options = ui::Options {
-        theme: theme_name,
-        user_themes: user_themes(),
-        depth: theme::Depth::detect(|name| std::env::var(name).ok()),
-        fps: Ui::default().fps,
-        stop: Arc::new(AtomicBool::new(false)),
-    };
+    let options = options(theme_name, look.fps, &config)?;
     let _signals = signals::watch(&options.stop)?;
-    let tty = live::terminal().map_err(|e| Failure::failed(format!("the terminal can't be opened: {e}")))?;
+    let way = way(&args.screen, &config)?;
     let diversion = Diversion::begin(hub).map_err(Failure::failed)?;
-    let shown = ui::run(&session, &options, tty);
+    let shown = show(&session, way, &options, &diversion);
     drop(diversion);
     shown.map_err(Failure::failed)?;
     let signalled = options.stop.load(std::sync::atomic::Ordering::Relaxed);

@@ -53,6 +53,11 @@ impl Resolved {
         ProfileError::locate(&fault, &self.sources, &self.profile.profile.name)
     }
 
+    /// Whether any layer says this key, e.g. `ui.theme`, rather than leaving it to its default.
+    pub fn says(&self, key: &str) -> bool {
+        self.tree.holds(key)
+    }
+
     /// Adds to a cell's error where its key was written.
     pub fn locate(&self, error: ProfileError) -> ProfileError {
         match error {

@@ -199,6 +199,11 @@ impl Node {
         found
     }
 
+    /// Whether a value was written under a dotted path.
+    pub fn holds(&self, path: &str) -> bool {
+        path.split('.').try_fold(self, |node, key| node.get(key)).is_some()
+    }
+
     /// Lays another layer over this one.
     pub fn overlay(&mut self, top: Node) {
         overlay(self, top, "");

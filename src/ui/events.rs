@@ -17,7 +17,7 @@ pub fn heard(ui: &mut UiState, hits: &Hits, event: &Event, sight: Sight<'_>) -> 
         Event::Key(key) if ui.prompt.is_some() => return typed(ui, *key),
         Event::Key(key) if ui.palette.is_some() => return palette_key(ui, *key, sight),
         Event::Paste(text) => return pasted(ui, text, sight),
-        Event::Key(key) => keymap::command(*key),
+        Event::Key(key) => ui.keys.command(*key),
         // What lies under the list of commands is not to be clicked through it.
         Event::Mouse(_) if ui.palette.is_some() => None,
         Event::Mouse(mouse) => match mouse.kind {

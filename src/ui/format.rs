@@ -1,4 +1,8 @@
 //! Numbers as text of a fixed width, with their units. What isn't known is `–`.
+//!
+//! Which units is chosen once, before anything is shown, as a locale would be: no frame depends on when.
+
+use std::sync::OnceLock;
 
 /// What stands where a value isn't known.
 pub const UNKNOWN: &str = "–";
@@ -23,9 +27,54 @@ fn scaled(value: f64, units: &[(f64, &'static str)]) -> (String, &'static str) {
     }
 }
 
+/// Units of bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ByteUnits {
+    /// Powers of 1024: KiB, MiB.
+    #[default]
+    Binary,
+    /// Powers of 1000: kB, MB.
+    Decimal,
+}
+
+/// Units of times.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TimeUnits {
+    /// The largest that leaves a whole number before the point.
+    #[default]
+    Auto,
+    /// Milliseconds as far as four digits go, seconds beyond.
+    Milliseconds,
+    /// Seconds.
+    Seconds,
+}
+
+static UNITS: OnceLock<(ByteUnits, TimeUnits)> = OnceLock::new();
+
+/// Chooses the units of everything that is shown; the first choice holds.
+pub fn choose_units(bytes: ByteUnits, times: TimeUnits) {
+    let _ = UNITS.set((bytes, times));
+}
+
+fn units() -> (ByteUnits, TimeUnits) {
+    UNITS.get().copied().unwrap_or_default()
+}
+
 /// Seconds as 7 characters, number and unit each in their own column: ` 850 µs`, `12.3 ms`, `1.23 s `.
 pub fn seconds(value: Option<f64>) -> String {
-    match value.filter(|v| v.is_finite() && *v >= 0.0) {
+    seconds_in(units().1, value)
+}
+
+fn seconds_in(units: TimeUnits, value: Option<f64>) -> String {
+    let value = value.filter(|v| v.is_finite() && *v >= 0.0);
+    match value {
+        Some(v) if units == TimeUnits::Milliseconds && v < 9.999_5 => {
+            format!("{:>4} ms", digits(v * 1e3))
+        }
+        Some(v) if units != TimeUnits::Auto && v < 99_999.5 => {
+            let places = [9.999_5, 99.995, 999.95].iter().filter(|top| v < **top).count();
+            format!("{v:>5.places$} s")
+        }
         Some(v) if v < 1e-6 => "   0 µs".to_owned(),
         Some(v) => {
             let (number, unit) = scaled(v, &[(1e-6, "µs"), (1e-3, "ms"), (1.0, "s"), (3600.0, "h")]);
@@ -65,14 +114,21 @@ pub fn count(value: u64) -> String {
     out
 }
 
-/// Bytes in powers of 1024: `512 B`, `1.23 GiB`.
+/// Bytes, in powers of 1024 unless others were chosen: `512 B`, `1.23 GiB`.
 pub fn bytes(value: Option<u64>) -> String {
-    const K: f64 = 1024.0;
+    bytes_in(units().0, value)
+}
+
+fn bytes_in(units: ByteUnits, value: Option<u64>) -> String {
     let Some(value) = value else { return UNKNOWN.to_owned() };
-    if value < 1024 {
+    let (k, names) = match units {
+        ByteUnits::Binary => (1024.0_f64, ["KiB", "MiB", "GiB", "TiB"]),
+        ByteUnits::Decimal => (1000.0, ["kB", "MB", "GB", "TB"]),
+    };
+    if (value as f64) < k {
         return format!("{value} B");
     }
-    let units = [(K, "KiB"), (K * K, "MiB"), (K * K * K, "GiB"), (K * K * K * K, "TiB")];
+    let units = [(k, names[0]), (k.powi(2), names[1]), (k.powi(3), names[2]), (k.powi(4), names[3])];
     let (number, unit) = scaled(value as f64, &units);
     format!("{number} {unit}")
 }
@@ -125,6 +181,13 @@ mod tests {
         assert_eq!(count(12), "12");
         assert_eq!(bytes(Some(1_320_000_000)), "1.23 GiB");
         assert_eq!(bytes(None), "–");
+        assert_eq!(bytes_in(ByteUnits::Decimal, Some(1_320_000_000)), "1.32 GB");
+        assert_eq!(bytes_in(ByteUnits::Decimal, Some(999)), "999 B");
+        assert_eq!(seconds_in(TimeUnits::Milliseconds, Some(0.000_85)), "0.85 ms");
+        assert_eq!(seconds_in(TimeUnits::Milliseconds, Some(1.234)), "1234 ms");
+        assert_eq!(seconds_in(TimeUnits::Milliseconds, Some(12.34)), "12.34 s");
+        assert_eq!(seconds_in(TimeUnits::Seconds, Some(0.0123)), "0.012 s");
+        assert_eq!(seconds_in(TimeUnits::Seconds, Some(1234.5)), " 1234 s");
         assert_eq!(percent(Some(7.4)), "  7 %");
         assert_eq!(clock(3_723_000_000_000), "1:02:03");
         assert_eq!(clock_ms(83_456_000_000), "1:23.456");
@@ -135,7 +198,10 @@ mod tests {
         #[test]
         fn columns_keep_their_width(v in 0.0f64..1e7) {
             let at_most_week = v.min(600_000.0);
-            prop_assert_eq!(seconds(Some(at_most_week)).chars().count(), 7);
+            for units in [TimeUnits::Auto, TimeUnits::Milliseconds] {
+                prop_assert_eq!(seconds_in(units, Some(at_most_week)).chars().count(), 7);
+            }
+            prop_assert_eq!(seconds_in(TimeUnits::Seconds, Some(at_most_week)).chars().count(), 7);
             prop_assert_eq!(rate(Some(v)).chars().count(), 5);
         }
     }

@@ -8,6 +8,7 @@ use crate::metrics::{HeatFigure, Snapshot};
 
 mod argument;
 pub mod names;
+pub mod remap;
 
 /// What a user can ask for, by key or mouse.
 #[derive(Debug, Clone, PartialEq)]

@@ -11,6 +11,7 @@ mod fuzz;
 mod input;
 mod keymap;
 mod palette;
+pub mod plain;
 mod range;
 mod rows;
 mod run;
@@ -33,6 +34,8 @@ use crate::event::{RequestId, StageId};
 use crate::metrics::fastgen::Curve;
 use crate::metrics::{ClientLimit, Snapshot};
 
+pub use format::{ByteUnits, TimeUnits, choose_units};
+pub use keymap::remap::{Keys, Wish};
 pub use range::{LatencyFigures, Measured, Range, RangeState, StageFigures};
 pub use run::{Options, UiError, run};
 pub use sanitize::line as harmless;

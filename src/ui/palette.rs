@@ -1,10 +1,11 @@
 //! What the line for commands offers: every command that fits what is typed, best first, or the words that can stand
 //! after one.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyEvent;
 
+use super::keymap::Scene;
 use super::keymap::names::Name;
-use super::keymap::{Scene, command};
+use super::keymap::remap::{Keys, every_key, shown};
 use super::state::UiState;
 
 /// A row of the list.
@@ -52,7 +53,7 @@ pub fn choices(ui: &UiState, scene: Scene, over: bool) -> Vec<Choice> {
             line: entry.name.to_owned(),
             unfinished: !entry.takes.optional(),
             shown: format!("{} {}", entry.name, entry.takes.placeholder()).trim_end().to_owned(),
-            keys: keys(name),
+            keys: keys(name, &ui.keys),
             about: entry.about,
             why: why(name),
         }
@@ -84,30 +85,11 @@ pub fn choices(ui: &UiState, scene: Scene, over: bool) -> Vec<Choice> {
 }
 
 /// The keys of a command, as they are shown; the first few of many.
-pub fn keys(name: Name) -> String {
-    const NAMED: [(KeyCode, &str); 14] = [
-        (KeyCode::Tab, "Tab"),
-        (KeyCode::BackTab, "S-Tab"),
-        (KeyCode::Up, "↑"),
-        (KeyCode::Down, "↓"),
-        (KeyCode::Left, "←"),
-        (KeyCode::Right, "→"),
-        (KeyCode::Enter, "Enter"),
-        (KeyCode::Esc, "Esc"),
-        (KeyCode::PageUp, "PgUp"),
-        (KeyCode::PageDown, "PgDn"),
-        (KeyCode::Home, "Home"),
-        (KeyCode::End, "End"),
-        (KeyCode::Char(' '), "space"),
-        (KeyCode::Delete, "Del"),
-    ];
-    let is = |key: KeyEvent| command(key).is_some_and(|c| c.name() == name);
-    let plain = |code| KeyEvent::new(code, KeyModifiers::NONE);
-    let mut all: Vec<String> =
-        ('!'..='~').filter(|c| is(plain(KeyCode::Char(*c)))).map(String::from).collect();
-    all.extend(NAMED.iter().filter(|(code, _)| is(plain(*code))).map(|(_, word)| (*word).to_owned()));
-    let control = |c: &char| is(KeyEvent::new(KeyCode::Char(*c), KeyModifiers::CONTROL));
-    all.extend(('a'..='z').filter(control).map(|c| format!("^{}", c.to_ascii_uppercase())));
+pub fn keys(name: Name, mapped: &Keys) -> String {
+    let is = |key: &KeyEvent| mapped.command(*key).is_some_and(|c| c.name() == name);
+    let own = mapped.own_keys().filter(is);
+    let mut all: Vec<String> = own.chain(every_key().filter(is)).map(shown).collect();
+    all.dedup();
     match all.as_slice() {
         [first, .., last] if all.len() > 4 => format!("{first}–{last}"),
         _ => all.join(" "),
@@ -153,10 +135,10 @@ mod tests {
 
     #[test]
     fn keys_are_those_of_the_keymap() {
-        assert_eq!(keys(Name::Screen), "1–7");
-        assert_eq!(keys(Name::Up), "k ↑");
-        assert_eq!(keys(Name::Pause), "space");
-        assert_eq!(keys(Name::Interrupt), "^C");
-        assert_eq!(keys(Name::Seek), "");
+        assert_eq!(keys(Name::Screen, &Keys::default()), "1–7");
+        assert_eq!(keys(Name::Up, &Keys::default()), "k ↑");
+        assert_eq!(keys(Name::Pause, &Keys::default()), "space");
+        assert_eq!(keys(Name::Interrupt, &Keys::default()), "^C");
+        assert_eq!(keys(Name::Seek, &Keys::default()), "S-← S-→");
     }
 }

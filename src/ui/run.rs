@@ -10,9 +10,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use crossterm::event::Event;
 use ratatui::buffer::Buffer;
 
+use super::keymap::remap::Keys;
 use super::state::UiState;
 use super::terminal::Terminal;
-use super::theme::{self, Depth, Theme, ThemeError};
+use super::theme::{self, Depth, Theme, ThemeError, Watch};
 use super::update::{Effect, Sight};
 use super::view::{self, Hits, Picture};
 use super::{Action, Measured, Other, Recording, Session, Title, Transport, events, input};
@@ -29,6 +30,8 @@ pub struct Options {
     /// Where the user's own themes lie.
     pub user_themes: Option<PathBuf>,
     pub depth: Depth,
+    /// The user's own keys.
+    pub keys: Arc<Keys>,
     /// Most frames a second.
     pub fps: u32,
     /// Set by SIGTERM or SIGINT: end at once.
@@ -77,6 +80,7 @@ struct Dashboard<'a> {
     options: &'a Options,
     terminal: Terminal,
     theme: Theme,
+    watch: Watch,
     clock: Clock,
     ui: UiState,
     hits: Hits,
@@ -105,10 +109,12 @@ impl<'a> Dashboard<'a> {
             session,
             options,
             terminal,
+            watch: Watch::new(&theme.name, options.user_themes.as_deref()),
             theme,
             clock: Clock::start(),
             ui: UiState {
                 themes: theme::list(options.user_themes.as_deref()).into_iter().map(|t| t.name).collect(),
+                keys: options.keys.clone(),
                 ..UiState::default()
             },
             hits: Hits::default(),
@@ -189,6 +195,9 @@ impl<'a> Dashboard<'a> {
             self.dirty = true;
         }
         self.dirty |= self.terminal.was_continued();
+        if let Some(changed) = self.watch.changed(now, self.options.depth) {
+            self.reloaded(changed);
+        }
         if self.terminal.size().is_ok_and(|area| area != self.terminal.area()) {
             self.dirty = true;
         }
@@ -274,11 +283,24 @@ impl<'a> Dashboard<'a> {
         self.ui.flash = Some((text, self.clock.now_ns() + FLASH_NS));
     }
 
+    /// The user's own theme was edited; while it is wrong the last good one stays.
+    fn reloaded(&mut self, changed: Result<Theme, ThemeError>) {
+        self.dirty = true;
+        match changed {
+            Ok(theme) => {
+                self.say(format!("theme {}, read again", theme.name));
+                self.theme = theme;
+            }
+            Err(error) => self.say(error.to_string()),
+        }
+    }
+
     fn use_theme(&mut self, name: &str) {
         match theme::load(name, self.options.user_themes.as_deref(), self.options.depth) {
             Ok(theme) => {
                 self.say(format!("theme {name}"));
                 self.theme = theme;
+                self.watch = Watch::new(name, self.options.user_themes.as_deref());
             }
             Err(error) => self.say(error.to_string()),
         }
@@ -299,5 +321,6 @@ impl<'a> Dashboard<'a> {
                 self.theme.name.clone_from(name);
             }
         }
+        self.watch = Watch::new(name, self.options.user_themes.as_deref());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::keymap::remap::Keys;
 use super::range::RangeState;
 use crate::event::{Level, LogLine, RequestId};
 use crate::metrics::fastgen::Validator;
@@ -249,6 +250,8 @@ pub struct UiState {
     pub history: Vec<String>,
     /// Names of all themes.
     pub themes: Vec<String>,
+    /// The user's own keys.
+    pub keys: Arc<Keys>,
     pub help: bool,
     /// What is searched for on Clients, Curve and System.
     pub search: String,
@@ -291,6 +294,7 @@ impl Default for UiState {
             palette: None,
             history: Vec::new(),
             themes: Vec::new(),
+            keys: Arc::default(),
             help: false,
             search: String::new(),
             lanes: LanesState::default(),

@@ -87,9 +87,19 @@ const BLOCKED: u32 = 2;
 impl Terminal {
     /// Starts the program with these arguments in a terminal of this size.
     pub fn start(home: &Home, args: &[&str], columns: u16, rows: u16) -> Self {
+        Self::start_in(home, args, (columns, rows), &[])
+    }
+
+    /// As [`Self::start`], with more variables in its environment.
+    pub fn start_in(
+        home: &Home,
+        args: &[&str],
+        (columns, rows): (u16, u16),
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_fastgen-tui"));
         command.args(args);
-        Self::spawn(home, command, columns, rows)
+        Self::spawn(home, command, (columns, rows), environment)
     }
 
     /// Starts an interactive shell, with job control.
@@ -98,10 +108,15 @@ impl Terminal {
         command.arg("-i");
         command.env("PS1", "$ ");
         command.env_remove("ENV");
-        Self::spawn(home, command, columns, rows)
+        Self::spawn(home, command, (columns, rows), &[])
     }
 
-    fn spawn(home: &Home, mut command: CommandBuilder, columns: u16, rows: u16) -> Self {
+    fn spawn(
+        home: &Home,
+        mut command: CommandBuilder,
+        (columns, rows): (u16, u16),
+        environment: &[(&str, &str)],
+    ) -> Self {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
         command.cwd(home.path());
@@ -109,6 +124,10 @@ impl Terminal {
             command.env(name, value);
         }
         command.env_remove("NO_COLOR");
+        command.env_remove("CI");
+        for (name, value) in environment {
+            command.env(name, value);
+        }
         let child = pair.slave.spawn_command(command).expect("the program starts");
         drop(pair.slave);
         let mut output = pair.master.try_clone_reader().expect("a reader");

@@ -8,3 +8,4 @@ mod lifecycle;
 mod palette;
 mod rough;
 mod screens;
+mod settings;

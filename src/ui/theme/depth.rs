@@ -59,22 +59,33 @@ fn distance(a: Rgb, b: Rgb) -> u32 {
 /// xterm's steps of a colour axis.
 const CUBE: [u8; 6] = [0, 95, 135, 175, 215, 255];
 
+/// What xterm makes of the numbers from 16 up.
+fn entry(i: u8) -> Rgb {
+    if let 16..=231 = i {
+        let i = i - 16;
+        let at = |n: u8| CUBE[usize::from(n % 6)];
+        Rgb(at(i / 36), at(i / 6), at(i))
+    } else {
+        let grey = 8 + 10 * i.saturating_sub(232);
+        Rgb(grey, grey, grey)
+    }
+}
+
+/// What a colour looks like in xterm; `None` for those that are not of [`Depth::fit`]'s making.
+pub(super) fn looks(color: Color) -> Option<Rgb> {
+    match color {
+        Color::Rgb(r, g, b) => Some(Rgb(r, g, b)),
+        Color::Indexed(i) if i >= 16 => Some(entry(i)),
+        named => SIXTEEN.iter().find(|(c, _)| *c == named).map(|(_, rgb)| *rgb),
+    }
+}
+
 fn nearest_256(rgb: Rgb) -> u8 {
-    let entry = |i: u8| {
-        if let 16..=231 = i {
-            let i = i - 16;
-            let at = |n: u8| CUBE[usize::from(n % 6)];
-            Rgb(at(i / 36), at(i / 6), at(i))
-        } else {
-            let grey = 8 + 10 * (i - 232);
-            Rgb(grey, grey, grey)
-        }
-    };
     (16..=255).min_by_key(|i| distance(entry(*i), rgb)).unwrap_or(16)
 }
 
-/// The sixteen as xterm draws them.
-const SIXTEEN: [(Color, Rgb); 16] = [
+/// The sixteen as xterm draws them, in the order of their numbers.
+pub(super) const SIXTEEN: [(Color, Rgb); 16] = [
     (Color::Black, Rgb(0, 0, 0)),
     (Color::Red, Rgb(205, 0, 0)),
     (Color::Green, Rgb(0, 205, 0)),

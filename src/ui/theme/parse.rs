@@ -1,7 +1,9 @@
 //! A theme's file → a [`Palette`], with errors that point at line and column.
 
+use ratatui::style::Color;
 use toml::de::{DeTable, DeValue};
 
+use super::depth::SIXTEEN;
 use super::{ROLES, Role, ThemeError};
 use crate::suggest::did_you_mean;
 
@@ -9,10 +11,39 @@ use crate::suggest::did_you_mean;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rgb(pub u8, pub u8, pub u8);
 
+/// The terminal's sixteen by their names in theme files, in the order of [`SIXTEEN`].
+pub(super) const NAMES: [&str; 16] = [
+    "black",
+    "red",
+    "green",
+    "yellow",
+    "blue",
+    "magenta",
+    "cyan",
+    "white",
+    "bright-black",
+    "bright-red",
+    "bright-green",
+    "bright-yellow",
+    "bright-blue",
+    "bright-magenta",
+    "bright-cyan",
+    "bright-white",
+];
+
+/// A colour as a theme's file has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ink {
+    /// What it is, or, of a terminal's own colour, what xterm makes of it.
+    rgb: Rgb,
+    /// Which of the terminal's own.
+    own: Option<Color>,
+}
+
 /// A colour for every role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Palette {
-    colors: [Rgb; ROLES.len()],
+    colors: [Ink; ROLES.len()],
     /// What the theme is for, in a few words.
     pub about: String,
 }
@@ -20,7 +51,12 @@ pub struct Palette {
 impl Palette {
     /// The role's colour.
     pub fn rgb(&self, role: Role) -> Rgb {
-        self.colors[role as usize]
+        self.colors[role as usize].rgb
+    }
+
+    /// The terminal's own colour that the role was given by name, if it was.
+    pub fn own(&self, role: Role) -> Option<Color> {
+        self.colors[role as usize].own
     }
 }
 
@@ -47,7 +83,8 @@ pub fn parse(text: &str, file: &str) -> Result<Palette, ThemeError> {
     let at = At { text, file };
     let root = DeTable::parse(text)
         .map_err(|e| at.error(e.span().map_or(0, |s| s.start), e.message().to_owned()))?;
-    let mut palette = Palette { colors: [Rgb(0, 0, 0); ROLES.len()], about: String::new() };
+    let mut palette =
+        Palette { colors: [Ink { rgb: Rgb(0, 0, 0), own: None }; ROLES.len()], about: String::new() };
     let mut seen = [false; ROLES.len()];
     for (key, value) in root.get_ref() {
         match (key.get_ref().as_ref(), value.get_ref()) {
@@ -85,15 +122,27 @@ fn role_index(name: &str) -> Result<usize, String> {
     })
 }
 
-fn color(value: &DeValue<'_>) -> Result<Rgb, String> {
+fn color(value: &DeValue<'_>) -> Result<Ink, String> {
     let DeValue::String(text) = value else {
-        return Err("a colour is a text like \"#8ab4f8\"".to_owned());
+        return Err("a colour is a text like \"#8ab4f8\" or \"bright-cyan\"".to_owned());
     };
+    if let Some(i) = NAMES.iter().position(|name| name == text) {
+        let (own, rgb) = SIXTEEN[i];
+        return Ok(Ink { rgb, own: Some(own) });
+    }
     let digits = text.strip_prefix('#').filter(|d| d.len() == 6 && d.is_ascii());
     let byte = |i: usize| digits.and_then(|d| u8::from_str_radix(&d[i..i + 2], 16).ok());
     match (byte(0), byte(2), byte(4)) {
-        (Some(r), Some(g), Some(b)) => Ok(Rgb(r, g, b)),
-        _ => Err(format!("`{text}` is no colour; write six hexadecimal digits like \"#8ab4f8\"")),
+        (Some(r), Some(g), Some(b)) => Ok(Ink { rgb: Rgb(r, g, b), own: None }),
+        _ => {
+            let hint = did_you_mean(text, NAMES);
+            let end = if hint.is_empty() {
+                "; write six hexadecimal digits like \"#8ab4f8\", or one of the terminal's own like \"bright-cyan\""
+            } else {
+                &hint
+            };
+            Err(format!("`{text}` is no colour{end}"))
+        }
     }
 }
 
@@ -112,6 +161,8 @@ mod tests {
         let color = fails("[roles]\naccent = \"#12345\"\n");
         assert!(color.starts_with("x.toml:2:10: `#12345` is no colour"), "{color}");
         assert!(fails("[roles]\naccent = \"#ä1234\"\n").contains("is no colour"));
+        let name = fails("[roles]\naccent = \"brigth-cyan\"\n");
+        assert_eq!(name, "x.toml:2:10: `brigth-cyan` is no colour; did you mean `bright-cyan`?");
         assert!(fails("[roles]\naccent = 7\n").starts_with("x.toml:2:10: a colour is a text"));
         assert!(fails("[rolls]\n").contains("did you mean `roles`?"));
         assert!(fails("roles = 3\n").starts_with("x.toml:1:9:"));

@@ -50,11 +50,15 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let ordered =
         all.iter().take(2).chain(all.iter().filter(own)).chain(all.iter().skip(2).filter(|b| !own(b)));
     for binding in ordered {
-        let width = (binding.keys.width() + binding.hint.width() + 1) as u16;
+        let keys = cx.ui.keys.shown(binding.keys);
+        if keys.is_empty() {
+            continue;
+        }
+        let width = (keys.width() + binding.hint.width() + 1) as u16;
         if x + width > area.width {
             break;
         }
-        x = text(buf, area, (x, 0), binding.keys, theme.bold(Role::Accent));
+        x = text(buf, area, (x, 0), &keys, theme.bold(Role::Accent));
         x = text(buf, area, (x + 1, 0), binding.hint, theme.fg(Role::Muted)) + 2;
     }
 }

@@ -135,7 +135,7 @@ fn tabs(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) -> u16 {
 }
 
 /// The phase in words, and how it is marked.
-fn phase_name(cx: &Cx<'_>) -> (&'static str, Role) {
+pub(super) fn phase_name(cx: &Cx<'_>) -> (&'static str, Role) {
     match (&cx.snap.ended, cx.snap.phase) {
         (Some(Ended::Failed { .. }), _) => ("failed", Role::Bad),
         (Some(Ended::Interrupted), _) => ("interrupted", Role::Warn),
@@ -151,7 +151,7 @@ fn phase_name(cx: &Cx<'_>) -> (&'static str, Role) {
 }
 
 /// Share of the phase that is behind, and nanoseconds before it, where they can be known.
-fn remaining(cx: &Cx<'_>) -> (Option<f64>, Option<u64>) {
+pub(super) fn remaining(cx: &Cx<'_>) -> (Option<f64>, Option<u64>) {
     let snap = cx.snap;
     match (snap.phase, &snap.stage) {
         (Some(Phase::Warmup), _) => {
@@ -231,14 +231,22 @@ fn counts(cx: &Cx<'_>) -> Line<'static> {
     Line::from(line)
 }
 
-/// What puts the figures in doubt; empty is good.
+/// [`doubts`] as badges.
 fn verdicts(cx: &Cx<'_>) -> Vec<Span<'static>> {
     let theme = cx.theme;
-    let mut out = Vec::new();
-    let mut say = |badge: String, why: String| {
-        out.push(Span::styled(format!(" {badge} "), theme.badge(Role::Bad)));
-        out.push(Span::styled(format!(" {why}  "), theme.fg(Role::Warn)));
+    let badge = |(badge, why): (String, String)| {
+        [
+            Span::styled(format!(" {badge} "), theme.badge(Role::Bad)),
+            Span::styled(format!(" {why}  "), theme.fg(Role::Warn)),
+        ]
     };
+    doubts(cx).into_iter().flat_map(badge).collect()
+}
+
+/// What puts the figures in doubt, in a word or two and in full; empty is good.
+pub(super) fn doubts(cx: &Cx<'_>) -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    let mut say = |badge: String, why: String| out.push((badge, why));
     if cx.snap.lost_events > 0 {
         let lost = format!("{} events lost: the figures are incomplete", count(cx.snap.lost_events));
         say("TAINTED".into(), lost);

@@ -14,7 +14,7 @@ use crate::ui::widget::{panel, text};
 pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     // All screens' keys where there is room; else this screen's.
     let all = area.width >= 124 || area.height >= 34;
-    let lines: Vec<(&str, String)> = BINDINGS
+    let lines: Vec<(String, String)> = BINDINGS
         .iter()
         .filter(|b| cx.scene().has(b.place))
         .filter(|b| match b.place {
@@ -24,10 +24,11 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
         })
         .map(|b| match b.place {
             Place::On(screen) | Place::LiveOn(screen) if all => {
-                (b.keys, format!("{}: {}", screen.name(), b.about))
+                (cx.ui.keys.shown(b.keys), format!("{}: {}", screen.name(), b.about))
             }
-            _ => (b.keys, b.about.to_owned()),
+            _ => (cx.ui.keys.shown(b.keys), b.about.to_owned()),
         })
+        .filter(|(keys, _)| !keys.is_empty())
         .collect();
     let room = usize::from(area.height.saturating_sub(2)).max(1);
     let across = lines.len().div_ceil(room).max(1);

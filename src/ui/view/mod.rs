@@ -119,6 +119,21 @@ impl Cx<'_> {
     }
 }
 
+/// What the header says, in words.
+pub(super) struct Words {
+    pub phase: &'static str,
+    /// Nanoseconds before the phase's end, where that can be known.
+    pub left_ns: Option<u64>,
+    /// What puts the figures in doubt, in a word or two and in full.
+    pub doubts: Vec<(String, String)>,
+}
+
+/// What the header says, for those who can't see it.
+pub(super) fn words(pic: &Picture<'_>, ui: &UiState, theme: &Theme) -> Words {
+    let cx = Cx { pic, snap: pic.snap, ui, theme };
+    Words { phase: header::phase_name(&cx).0, left_ns: header::remaining(&cx).1, doubts: header::doubts(&cx) }
+}
+
 /// Below this nothing but a line is shown.
 const LEAST: (u16, u16) = (60, 15);
 

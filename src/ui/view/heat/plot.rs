@@ -241,3 +241,31 @@ fn axes(buf: &mut Buffer, map: Rect, look: &Look<'_>, theme: &Theme) {
         text(buf, below, (selected.cell, 0), "▲", theme.bold(Role::Accent));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::theme::{Rgb, load, vision};
+
+    #[test]
+    fn the_map_goes_from_few_to_many_for_everybody() {
+        for name in vision::SAFE {
+            let theme = load(name, None, Depth::True).unwrap();
+            let mut shown = vec![theme.color(Role::Background).unwrap()];
+            shown.extend([0.0, 0.25, 0.5, 0.75, 1.0].map(|s| ground(&theme, s).unwrap()));
+            let shown: Vec<Rgb> = shown
+                .into_iter()
+                .map(|color| if let Color::Rgb(r, g, b) = color { Rgb(r, g, b) } else { panic!("{color:?}") })
+                .collect();
+            for (kind, matrix) in &vision::VISIONS {
+                let light = |c: Rgb| vision::lab(c, matrix)[0];
+                let up = light(shown[5]) > light(shown[0]);
+                for pair in shown.windows(2) {
+                    let d = vision::distance(pair[0], pair[1], matrix);
+                    assert!(d >= vision::LEAST, "{name}, {kind}: {pair:?} are {d:.1} apart");
+                    assert_eq!(light(pair[1]) > light(pair[0]), up, "{name}, {kind}: {pair:?}");
+                }
+            }
+        }
+    }
+}

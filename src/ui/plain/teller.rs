@@ -1,0 +1,347 @@
+//! What is worth saying about a session, and how often. It compares each picture with the one before.
+
+use std::time::Duration;
+
+use crate::event::{Control, Ended, Level, Phase};
+use crate::metrics::{Snapshot, Summary};
+use crate::ui::format::{UNKNOWN, clock, count, seconds};
+use crate::ui::keymap::names::{Name, Run};
+use crate::ui::keymap::remap::Keys;
+use crate::ui::state::UiState;
+use crate::ui::theme::Theme;
+use crate::ui::view::{self, Picture};
+use crate::ui::{Recording, Title};
+
+/// Failures are told at most this often, with how many there were.
+const FAILURES_EVERY_NS: u64 = 1_000_000_000;
+
+/// Remembers what was said.
+pub struct Teller {
+    every_ns: u64,
+    next_ns: u64,
+    failures_next_ns: u64,
+    stage: Option<String>,
+    phase: Option<&'static str>,
+    step: Option<String>,
+    controls: usize,
+    failed: u64,
+    logged_ns: Option<u64>,
+    stages_over: usize,
+    doubts: Vec<String>,
+    ended: bool,
+}
+
+impl Teller {
+    /// Figures come this often.
+    pub fn new(every: Duration) -> Self {
+        Self {
+            every_ns: u64::try_from(every.as_nanos()).unwrap_or(u64::MAX),
+            next_ns: 0,
+            failures_next_ns: 0,
+            stage: None,
+            phase: None,
+            step: None,
+            controls: 0,
+            failed: 0,
+            logged_ns: None,
+            stages_over: 0,
+            doubts: Vec::new(),
+            ended: false,
+        }
+    }
+
+    /// Lines for what happened since the last picture, and the figures when they are due.
+    pub fn tell(&mut self, pic: &Picture<'_>, ui: &UiState, theme: &Theme, now_ns: u64) -> Vec<String> {
+        let mut out = Vec::new();
+        let snap = pic.snap;
+        let words = view::words(pic, ui, theme);
+        self.stages(snap, &mut out);
+        if self.phase != Some(words.phase) {
+            out.push(format!("{} {}", clock(snap.at_ns), phase(words.phase)));
+            self.phase = Some(words.phase);
+            // Figures of the phase before would only confuse.
+            self.next_ns = now_ns.saturating_add(self.every_ns);
+        }
+        self.loading(snap, &mut out);
+        self.controls(snap, &mut out);
+        self.failures(snap, now_ns, &mut out);
+        self.log(snap, &mut out);
+        for (badge, why) in &words.doubts {
+            if !self.doubts.contains(badge) {
+                out.push(format!("{} attention, {badge}: {why}", clock(snap.at_ns)));
+                self.doubts.push(badge.clone());
+            }
+        }
+        if let (Some(Ended::Failed { reason }), false) = (&snap.ended, self.ended) {
+            out.push(format!("{} the run failed: {reason}", clock(snap.at_ns)));
+        }
+        self.ended = snap.ended.is_some();
+        if now_ns >= self.next_ns {
+            self.next_ns = now_ns.saturating_add(self.every_ns);
+            out.push(figures(pic, ui, theme));
+        }
+        out
+    }
+
+    /// Stages that begin and end; a stage's end says how many of its requests kept the SLA.
+    fn stages(&mut self, snap: &Snapshot, out: &mut Vec<String>) {
+        let over = &snap.curve.over;
+        for point in over.iter().skip(self.stages_over) {
+            let rate = point.throughput_rps().map_or_else(String::new, |r| format!(", {r:.2} requests/s"));
+            let sla = sla(snap, point).unwrap_or_default();
+            let requests = count(point.requests);
+            out.push(format!(
+                "{} stage {} is over: {requests} requests{rate}{sla}",
+                clock(snap.at_ns),
+                point.name
+            ));
+        }
+        self.stages_over = over.len();
+        let name = snap.stage.as_ref().map(|stage| (stage.stage, stage.name.to_string()));
+        let of = snap.stages.planned.filter(|planned| *planned > 1);
+        if let Some((number, name)) = name
+            && self.stage.as_ref() != Some(&name)
+        {
+            if let Some(of) = of {
+                out.push(format!("{} stage {} of {of}: {name}", clock(snap.at_ns), number + 1));
+            }
+            self.stage = Some(name);
+        }
+    }
+
+    fn loading(&mut self, snap: &Snapshot, out: &mut Vec<String>) {
+        let loading = matches!(snap.phase, None | Some(Phase::Loading));
+        let step = snap.loading.as_ref().filter(|_| loading).map(|l| l.step.to_string());
+        if let Some(step) = step
+            && self.step.as_ref() != Some(&step)
+        {
+            out.push(format!("{} {step}", clock(snap.at_ns)));
+            self.step = Some(step);
+        }
+    }
+
+    fn controls(&mut self, snap: &Snapshot, out: &mut Vec<String>) {
+        for (at, control) in snap.controls.iter().skip(self.controls) {
+            out.push(format!("{} {}", clock(*at), intervention(control)));
+        }
+        // After a seek back in a replay there are fewer.
+        self.controls = snap.controls.len();
+    }
+
+    fn failures(&mut self, snap: &Snapshot, now_ns: u64, out: &mut Vec<String>) {
+        let failed = snap.counts.failed + snap.counts.timed_out;
+        if failed > self.failed && now_ns >= self.failures_next_ns {
+            let new = failed - self.failed;
+            let requests = if new == 1 { "request" } else { "requests" };
+            out.push(format!(
+                "{} {} more {requests} failed, {} in all",
+                clock(snap.at_ns),
+                count(new),
+                count(failed)
+            ));
+            self.failures_next_ns = now_ns + FAILURES_EVERY_NS;
+            self.failed = failed;
+        }
+        self.failed = self.failed.min(failed);
+    }
+
+    /// Warnings of this program, and errors of all.
+    fn log(&mut self, snap: &Snapshot, out: &mut Vec<String>) {
+        let grave = |level: Level, source: &str| {
+            level == Level::Error || (level == Level::Warn && source == "fastgen")
+        };
+        let new = snap.log.iter().filter(|l| self.logged_ns.is_none_or(|at| l.at_ns > at));
+        for line in new.filter(|l| grave(l.level, &l.source)) {
+            let level = if line.level == Level::Error { "error" } else { "warning" };
+            out.push(format!("{} {level}: {}", clock(line.at_ns), line.message));
+        }
+        self.logged_ns = snap.log.last().map(|l| l.at_ns).or(self.logged_ns);
+    }
+}
+
+/// The first line: what is shown, and how to get on.
+pub fn begin(title: &Title, recording: &Recording) -> String {
+    let what = match recording {
+        Recording::Replay { path } => format!("replay of {path}, "),
+        Recording::Writing { path, .. } => format!("recording to {path}, "),
+        _ => String::new(),
+    };
+    let Title { profile, backend, model, .. } = title;
+    format!(
+        "{what}profile {profile}, engine {backend}, model {model}. Type ? and Enter for what can be typed."
+    )
+}
+
+/// How many of a stage's requests kept the SLA, by the rate that is judged.
+fn sla(snap: &Snapshot, point: &crate::metrics::StagePoint) -> Option<String> {
+    use crate::metrics::fastgen::Validator;
+    let rates = &snap.curve.sla.rates;
+    // The one that the dashboard begins with.
+    let at = rates.len() / 2;
+    let share = point.good_share(at, Validator::Cumulative)?;
+    let missed = if share < 1.0 { "SLA missed" } else { "SLA kept" };
+    Some(format!(", {missed}: {:.0} % of requests keep {} tokens/s", share * 100.0, rates.get(at)?))
+}
+
+fn phase(name: &'static str) -> &'static str {
+    match name {
+        "loading" => "loading the engine",
+        "warm-up" => "warming up",
+        "measuring" => "measuring begins",
+        "draining" => "draining: requests in flight are finished",
+        "ending" => "ending at once",
+        other => other,
+    }
+}
+
+fn intervention(control: &Control) -> String {
+    match control {
+        Control::Paused => "the load was paused".into(),
+        Control::Resumed => "the load goes on".into(),
+        Control::Clients { clients } => format!("{clients} clients from now on"),
+        Control::Rate { rate } => format!("{rate} requests/s from now on"),
+        Control::Mark { note } if note.is_empty() => "mark".into(),
+        Control::Mark { note } => format!("mark: {note}"),
+        Control::Cancel { request } => format!("request #{request} was cancelled"),
+        Control::NextStage { .. } => "the stage was ended; the next follows".into(),
+        Control::Stop => "the run was asked to end".into(),
+        Control::Abort => "the run was asked to end at once".into(),
+    }
+}
+
+fn percentiles(name: &str, summary: &Summary) -> String {
+    let shown = |v: Option<f64>| match v {
+        Some(_) => seconds(v).trim().to_owned(),
+        None => UNKNOWN.to_owned(),
+    };
+    format!("{name} p50 {} p99 {}", shown(summary.p50), shown(summary.p99))
+}
+
+/// One line of figures.
+pub fn figures(pic: &Picture<'_>, ui: &UiState, theme: &Theme) -> String {
+    let snap = pic.snap;
+    let words = view::words(pic, ui, theme);
+    let mut parts = vec![format!("{} {}", clock(snap.at_ns), words.phase)];
+    if let Some(fraction) = snap.loading.as_ref().and_then(|l| l.fraction).filter(|_| snap.stage.is_none()) {
+        parts.push(format!("{:.0} %", fraction * 100.0));
+    }
+    if let Some(left) = words.left_ns {
+        parts.push(format!("{} left", clock(left)));
+    }
+    if snap.phase.is_some_and(|phase| phase > Phase::Loading) {
+        let counts = &snap.counts;
+        let rate = snap.output_rate.s10.or(snap.output_rate.s1);
+        let rate = rate.map_or_else(|| UNKNOWN.to_owned(), |r| count(r.round().max(0.0) as u64));
+        parts.push(format!("{} requests done", count(counts.completed)));
+        parts.push(format!("{} failed", count(counts.failed + counts.timed_out)));
+        parts.push(format!("{} in flight", snap.in_flight.total));
+        parts.push(format!("{rate} tokens/s"));
+        parts.push(percentiles("TTFT", &snap.latency.ttft));
+        parts.push(percentiles("ITL", &snap.latency.itl));
+    }
+    parts.extend(words.doubts.into_iter().map(|(badge, _)| badge));
+    parts.join(", ")
+}
+
+/// Commands that do something without a screen: keys, name, what it does.
+pub fn help(keys: &Keys, replay: bool) -> Vec<String> {
+    const SEEN_ONLY: [Name; 8] = [
+        Name::Freeze,
+        Name::Copy,
+        Name::Picture,
+        Name::Theme,
+        Name::NextTheme,
+        Name::Close,
+        Name::Left,
+        Name::Right,
+    ];
+    let all = keys.all();
+    let of_use = |name: &&Name| {
+        let entry = name.entry();
+        let run = match entry.run {
+            Run::Any => {
+                !matches!(name, Name::Screen | Name::NextScreen | Name::PreviousScreen | Name::Palette)
+            }
+            Run::Replay => replay,
+            _ => !replay,
+        };
+        run && entry.screens.is_empty() && !SEEN_ONLY.contains(name)
+    };
+    Name::ALL
+        .iter()
+        .filter(of_use)
+        .map(|name| {
+            let entry = name.entry();
+            let keys = all.iter().find(|(line, ..)| line == entry.name).map(|(_, keys, _)| keys.join(" "));
+            let keys = keys.filter(|k| !k.is_empty()).map_or_else(String::new, |k| format!(" ({k})"));
+            let line = format!("{} {}", entry.name, entry.takes.placeholder());
+            format!("  {}{keys}: {}", line.trim_end(), entry.about)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::event::LogLine;
+    use crate::ui::theme::{Depth, load};
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn tell(teller: &mut Teller, snap: &Snapshot, now_ns: u64) -> Vec<String> {
+        let (title, recording) = (Title::default(), Recording::Off);
+        let pic = Picture {
+            snap,
+            title: &title,
+            recording: &recording,
+            transport: None,
+            over: false,
+            measured: None,
+            other: None,
+        };
+        teller.tell(&pic, &UiState::default(), &load("dusk", None, Depth::None).unwrap(), now_ns)
+    }
+
+    #[test]
+    fn events_have_lines_of_their_own_and_figures_their_interval() {
+        let mut teller = Teller::new(Duration::from_secs(5));
+        let mut snap = Snapshot { phase: Some(Phase::Warmup), ..Snapshot::default() };
+        assert_eq!(tell(&mut teller, &snap, 0), ["0:00 warming up"]);
+        assert!(tell(&mut teller, &snap, SECOND).is_empty());
+        snap.phase = Some(Phase::Measuring);
+        snap.at_ns = 2 * SECOND;
+        assert_eq!(tell(&mut teller, &snap, 2 * SECOND), ["0:02 measuring begins"]);
+        snap.controls = Arc::new(vec![(3 * SECOND, Control::Mark { note: "here".into() })]);
+        snap.counts.failed = 2;
+        snap.log = Arc::new(vec![LogLine {
+            at_ns: 3 * SECOND,
+            level: Level::Warn,
+            source: "fastgen".into(),
+            message: "slow".into(),
+        }]);
+        let lines = tell(&mut teller, &snap, 3 * SECOND);
+        assert_eq!(lines, ["0:03 mark: here", "0:02 2 more requests failed, 2 in all", "0:03 warning: slow"]);
+        assert!(tell(&mut teller, &snap, 4 * SECOND).is_empty(), "each is said once");
+        snap.lost_events = 4;
+        let lines = tell(&mut teller, &snap, 7 * SECOND);
+        assert_eq!(lines[0], "0:02 attention, TAINTED: 4 events lost: the figures are incomplete");
+        assert!(
+            lines[1].starts_with("0:02 measuring, 0 requests done, 2 failed, 0 in flight"),
+            "{}",
+            lines[1]
+        );
+        assert!(lines[1].ends_with("TTFT p50 – p99 –, ITL p50 – p99 –, TAINTED"), "{}", lines[1]);
+        snap.ended = Some(Ended::Failed { reason: "no engine".into() });
+        assert!(tell(&mut teller, &snap, 8 * SECOND).contains(&"0:02 the run failed: no engine".to_owned()));
+    }
+
+    #[test]
+    fn help_names_what_works_without_a_screen() {
+        let live = help(&Keys::default(), false).join("\n");
+        assert!(live.contains("  pause (space): pause") && live.contains("mark [TEXT] (m):"), "{live}");
+        assert!(!live.contains("seek") && !live.contains("theme"), "{live}");
+        assert!(help(&Keys::default(), true).join("\n").contains("seek TIME:"));
+    }
+}
