@@ -211,6 +211,7 @@ impl Session for LiveSession {
             Action::Export => self.export(),
             // A live run has no transport.
             Action::Speed(_) | Action::Seek(_) | Action::SeekBy(_) | Action::Step(_) | Action::Jump(_) => {}
+            Action::Outlier(_) | Action::ToSlowest => {}
         }
     }
 

@@ -392,5 +392,6 @@ impl Aggregator {
     }
 }
 
+mod packed;
 #[cfg(test)]
 mod tests;

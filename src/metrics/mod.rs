@@ -19,6 +19,7 @@
 //! | `curve` | one point a stage: throughput, latency, and how many requests were fast enough |
 //! | `fastgen` | DeepSpeed-FastGen's figures, and its SLA for any rate |
 //! | `aggregator`, `view` | the whole: takes events; gives snapshots |
+//! | `pack` | the whole as bytes, and back |
 
 mod aggregator;
 mod by_tool;
@@ -32,6 +33,7 @@ mod hash;
 mod heat;
 mod lanes;
 mod latencies;
+pub(crate) mod pack;
 mod record;
 mod seconds;
 mod snapshot;
@@ -48,6 +50,7 @@ pub(crate) use hash::IdHasher;
 pub use heat::{
     BUCKETS, Bins, FINEST_NS, Heat, HeatColumn, HeatFigure, HeatMaps, bucket_of, bucket_start_ns,
 };
+pub(crate) use pack::Pack;
 pub use record::RequestRecord;
 pub use snapshot::*;
 pub use tables::MAX_CONTROLS;

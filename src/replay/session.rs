@@ -1,6 +1,5 @@
 //! A replay as the dashboard sees it: a [`Session`] like a live run, with a transport line.
 
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use crossbeam_channel::Sender;
 
-use super::player::{Origin, Player};
+use super::index::Limits;
+use super::origin::Origin;
+use super::player::Player;
+use super::seek::Seeker;
 use crate::clock::Clock;
 use crate::metrics::Snapshot;
 use crate::metrics::fastgen::Curve;
@@ -41,19 +43,25 @@ impl ReplaySession {
     /// # Errors
     /// As [`crate::recording::open`], or if the system gives no thread.
     pub fn start(path: &Path, clock: Clock, speed: f64) -> Result<Self, RecordingError> {
-        let origin = origin(path)?;
-        let reader = origin.open()?;
-        let header = reader.header().clone();
+        let origin = Origin::of(path)?;
+        let seeker = Seeker::of(origin, Limits::default())?;
+        let header = seeker.like().header().clone();
         let title = title(&header);
-        let name = reader.name().to_owned();
+        let name = seeker.like().name().to_owned();
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::default(),
-            transport: ArcSwap::from_pointee(Transport { at_ns: 0, length_ns: 0, playing: true, speed }),
+            transport: ArcSwap::from_pointee(Transport {
+                at_ns: 0,
+                length_ns: 0,
+                playing: true,
+                speed,
+                indexed: Some(0),
+            }),
             frozen: AtomicBool::new(false),
             over: AtomicBool::new(false),
         });
         let (commands, receiver) = crossbeam_channel::bounded(COMMANDS);
-        let mut player = Player::new(origin, reader, clock, receiver, Arc::clone(&shared));
+        let mut player = Player::new(seeker, clock, receiver, Arc::clone(&shared));
         player.set_speed(speed);
         std::thread::Builder::new()
             .name("replay".into())
@@ -70,18 +78,6 @@ impl ReplaySession {
     /// Lays curves behind the recording's own.
     pub fn lay_over(&mut self, curves: Vec<Curve>) {
         self.title.curves = Arc::new(curves);
-    }
-}
-
-fn origin(path: &Path) -> Result<Origin, RecordingError> {
-    if path.as_os_str() != "-" {
-        return Ok(Origin::File(path.to_owned()));
-    }
-    let name = "standard input".to_owned();
-    let mut bytes = Vec::new();
-    match std::io::stdin().read_to_end(&mut bytes) {
-        Ok(_) => Ok(Origin::Bytes { name, bytes: bytes.into() }),
-        Err(source) => Err(RecordingError::Read { name, source }),
     }
 }
 

@@ -53,10 +53,20 @@ pub enum Command {
     Faster(f64),
     Step(bool),
     Jump(bool),
+    Outlier(bool),
+    ToSlowest,
     /// Mouse: a row of the list on screen, counted from the list's beginning.
     SelectRow(usize),
     /// Mouse: a place on the transport bar, 0..=1.
     SeekTo(f64),
+}
+
+impl Command {
+    /// Moves or paces the play head of a replay.
+    pub fn is_of_replay(&self) -> bool {
+        use Command::{Faster, Jump, Outlier, Seek, SeekTo, Step, ToSlowest};
+        matches!(self, Seek(_) | SeekTo(_) | Faster(_) | Step(_) | Jump(_) | Outlier(_) | ToSlowest)
+    }
 }
 
 /// Where a key is of use.
@@ -110,7 +120,7 @@ const fn bind(keys: &'static str, hint: &'static str, about: &'static str, place
 }
 
 /// Every key, in the order of the help.
-pub const BINDINGS: [Binding; 37] = [
+pub const BINDINGS: [Binding; 39] = [
     bind("1–7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
     bind("?", "help", "this help", Place::Everywhere),
     bind("q ^C", "quit", "end gracefully; again: at once", Place::Everywhere),
@@ -125,7 +135,9 @@ pub const BINDINGS: [Binding; 37] = [
     bind("< >", "speed", "half and double speed", Place::Replay),
     bind(", .", "step", "previous and next end of a request", Place::Replay),
     bind("← →", "seek", "5 s back and forth; on Latency with Shift", Place::Replay),
-    bind("{ }", "jump", "previous and next mark or phase", Place::Replay),
+    bind("{ }", "jump", "previous and next mark, phase or intervention", Place::Replay),
+    bind("( )", "outlier", "previous and next request above p99 of its stage", Place::Replay),
+    bind("!", "", "the slowest request of all", Place::Replay),
     bind("w", "window", "rates over 1, 10 or 60 s", Place::On(Screen::Live)),
     bind("d", "definitions", "the table as another tool defines its figures", Place::On(Screen::Live)),
     bind("z Z", "zoom", "a longer and a shorter stretch of time", Place::On(Screen::Live)),
@@ -217,6 +229,9 @@ fn letter(c: char) -> Option<Command> {
         '.' => Command::Step(true),
         '{' => Command::Jump(false),
         '}' => Command::Jump(true),
+        '(' => Command::Outlier(false),
+        ')' => Command::Outlier(true),
+        '!' => Command::ToSlowest,
         _ => return None,
     })
 }
