@@ -189,7 +189,13 @@ fn seeks(path: &Path) {
     for (name, mut times) in [("forth", forth), ("back", back)] {
         times.sort_unstable();
         let at = |q: f64| ms(times[((times.len() - 1) as f64 * q).round() as usize]);
-        println!("{} seeks {name}: p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms", times.len(), at(0.5), at(0.99), at(1.0));
+        println!(
+            "{} seeks {name}: p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
+            times.len(),
+            at(0.5),
+            at(0.99),
+            at(1.0)
+        );
     }
 }
 

@@ -32,12 +32,7 @@ pub(super) struct Player {
 }
 
 impl Player {
-    pub(super) fn new(
-        seeker: Seeker,
-        clock: Clock,
-        commands: Receiver<Action>,
-        shared: Arc<Shared>,
-    ) -> Self {
+    pub(super) fn new(seeker: Seeker, clock: Clock, commands: Receiver<Action>, shared: Arc<Shared>) -> Self {
         Self { seeker, clock, commands, shared, head_ns: 0, moved_ns: 0, playing: true, speed: 1.0 }
     }
 

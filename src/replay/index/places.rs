@@ -96,7 +96,11 @@ impl Gatherer {
                 }
                 if let Event::Stage(start) = event {
                     // What a stage that begins anew has measured before is void.
-                    if start.stage == self.stage { self.measured.clear() } else { self.judge() }
+                    if start.stage == self.stage {
+                        self.measured.clear()
+                    } else {
+                        self.judge()
+                    }
                     self.stage = start.stage;
                 }
             }
