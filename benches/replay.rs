@@ -4,6 +4,7 @@
 //! so many tokens (2 million without it) in a temporary folder, or once in `FASTGEN_BENCH_FOLDER`, and prints the figures.
 
 #![allow(clippy::unwrap_used, reason = "a bench that can't be set up has nothing to time")]
+#![allow(clippy::disallowed_methods, reason = "what is timed here is the program, not a run")]
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -53,9 +54,9 @@ fn request(random: &mut Random, id: u64, client: u64, sent_us: u64) -> RequestRe
     let slow = if random.below(300) == 0 { 4 } else { 1 };
     let mut at_us = sent_us + 90_000 + random.below(60_000);
     let gaps = (0..tokens).map(|_| {
-        let at_ns = at_us * 1000;
+        let now = at_us * 1000;
         at_us += (20_000 + random.below(10_000)) * slow;
-        at_ns
+        now
     });
     let chunk_at_ns: Vec<u64> = gaps.collect();
     RequestRecord {

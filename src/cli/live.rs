@@ -210,8 +210,13 @@ impl Session for LiveSession {
             Action::Mark(note) => self.controls.mark(note),
             Action::Export => self.export(),
             // A live run has no transport.
-            Action::Speed(_) | Action::Seek(_) | Action::SeekBy(_) | Action::Step(_) | Action::Jump(_) => {}
-            Action::Outlier(_) | Action::ToSlowest => {}
+            Action::Speed(_)
+            | Action::Seek(_)
+            | Action::SeekBy(_)
+            | Action::Step(_)
+            | Action::Jump(_)
+            | Action::Outlier(_)
+            | Action::ToSlowest => {}
         }
     }
 

@@ -220,7 +220,9 @@ impl<T: Pack> Pack for Box<T> {
 
 impl<T: Pack, const N: usize> Pack for [T; N] {
     fn pack(&self, out: &mut Vec<u8>) {
-        self.iter().for_each(|value| value.pack(out));
+        for value in self {
+            value.pack(out);
+        }
     }
 
     fn unpack(from: &mut &[u8]) -> Option<Self> {
@@ -240,7 +242,9 @@ macro_rules! pack_list {
         impl<T: Pack $($bound)*> Pack for $name<T> {
             fn pack(&self, out: &mut Vec<u8>) {
                 self.len().pack(out);
-                self.iter().for_each(|value| value.pack(out));
+                for value in self {
+                    value.pack(out);
+                }
             }
             fn unpack(from: &mut &[u8]) -> Option<Self> {
                 let n = count(from)?;

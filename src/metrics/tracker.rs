@@ -232,7 +232,9 @@ pack!(OpenRequest { sent, prefill_ns, prefill_news_lag_ns, chunk_at_ns, chunk_to
 impl Pack for Tracker {
     fn pack(&self, out: &mut Vec<u8>) {
         self.open.len().pack(out);
-        self.open.values().for_each(|open| open.pack(out));
+        for open in self.open.values() {
+            open.pack(out);
+        }
         (self.before_first, self.in_prefill).pack(out);
     }
 

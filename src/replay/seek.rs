@@ -90,12 +90,13 @@ impl Seeker {
         let back = at_ns < self.applied_ns;
         let nearer = self.index.before(at_ns).filter(|from| back || *from > self.applied_ns + WORTH_NS);
         if nearer.is_some() {
-            if self.index.is_damaged(at_ns) {
-                self.index = Index::build(&self.origin, self.limits);
-            } else if let Some((events, aggregator)) = self.index.restore(at_ns, &self.origin, &self.like) {
+            if let Some((events, aggregator)) = self.index.restore(at_ns, &self.origin, &self.like) {
                 (self.events, self.aggregator) = (events, aggregator);
                 (self.target_ns, self.applied_ns) = (Some(at_ns), at_ns);
                 return;
+            }
+            if self.index.is_from_file() {
+                self.index = Index::build(&self.origin, self.limits);
             }
         }
         if back {

@@ -49,7 +49,9 @@ impl<I: Iterator<Item = Entry>> Expander<I> {
             expander.open.insert((*sent_ns, *request));
             expander.sent.insert(*request, (*sent_ns, *tokens));
         }
-        wanted.into_iter().for_each(|entry| expander.accept(entry));
+        for entry in wanted {
+            expander.accept(entry);
+        }
         expander.newest_ns = expander.newest_ns.max(at.newest_ns);
         expander
     }

@@ -42,7 +42,7 @@ pub(super) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { checkpoints: 192, least_spacing: 256 << 10, kept_from: 8 << 20, memory: 128 << 20 }
+        Self { checkpoints: 192, least_spacing: 1 << 20, kept_from: 8 << 20, memory: 128 << 20 }
     }
 }
 
@@ -206,9 +206,9 @@ impl Index {
         all[..all.partition_point(|c| c.at_ns <= at_ns)].last().cloned()
     }
 
-    /// What was read from a file turned out to be damaged.
-    pub(super) fn is_damaged(&self, at_ns: u64) -> bool {
-        self.loaded && self.find(at_ns).is_some_and(|checkpoint| self.read(&checkpoint).is_none())
+    /// Whether it was read from a file, and so may be damaged.
+    pub(super) fn is_from_file(&self) -> bool {
+        self.loaded
     }
 
     /// The state at the last checkpoint up to a time, and the entries from there on.

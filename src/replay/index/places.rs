@@ -97,9 +97,9 @@ impl Gatherer {
                 if let Event::Stage(start) = event {
                     // What a stage that begins anew has measured before is void.
                     if start.stage == self.stage {
-                        self.measured.clear()
+                        self.measured.clear();
                     } else {
-                        self.judge()
+                        self.judge();
                     }
                     self.stage = start.stage;
                 }
