@@ -3,7 +3,7 @@
 //! Everything that stamps a time holds a copy of the run's [`Clock`]. Stamps are nanoseconds since the
 //! anchor, rounded down to [`TICK_NS`], so that a recording, which stores ticks, loses nothing.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Resolution of all stamps, in nanoseconds: one microsecond, also the floor of the latency histograms.
 pub const TICK_NS: u64 = 1_000;
@@ -35,6 +35,18 @@ impl Clock {
         (ns - ns % TICK_NS).saturating_add(self.offset_ns)
     }
 
+    /// The stamp of a moment of the recent past that the system's clock told, as time since 1970. It is found by how
+    /// long ago that was, so that no step or drift of the system's clock is in it but one of just then; a time to come is
+    /// now.
+    #[allow(clippy::disallowed_methods, reason = "the one place that may read the time")]
+    pub fn recent_ns(&self, since_epoch: Duration) -> u64 {
+        let ns = u64::try_from(self.anchor.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let age_ns = u64::try_from(now.saturating_sub(since_epoch).as_nanos()).unwrap_or(u64::MAX);
+        let at_ns = ns.saturating_sub(age_ns);
+        (at_ns - at_ns % TICK_NS).saturating_add(self.offset_ns)
+    }
+
     /// Wall time of the anchor: for headers and file names, never for arithmetic.
     pub fn started_at(&self) -> jiff::Timestamp {
         self.wall
@@ -58,5 +70,17 @@ mod tests {
         assert_eq!(now % TICK_NS, 0);
         let ahead = clock.instant(5_000_000_000 + 7_000_000);
         assert_eq!(ahead - clock.instant(5_000_000_000), Duration::from_millis(7));
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the system's clock is what is told here")]
+    fn a_time_of_the_systems_clock_is_found_by_its_age() {
+        let clock = Clock::resume(60_000_000_000);
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let (before, now) =
+            (clock.recent_ns(wall.saturating_sub(Duration::from_secs(2))), clock.recent_ns(wall));
+        assert_eq!(before, 60_000_000_000, "no stamp is before the run");
+        assert!(now >= 60_000_000_000 && now <= clock.now_ns());
+        assert!(clock.recent_ns(wall + Duration::from_secs(9)) <= clock.now_ns(), "none is to come");
     }
 }

@@ -12,14 +12,14 @@ use std::sync::Arc;
 
 use fastgen_tui::event::Level;
 use fastgen_tui::metrics::fastgen::Validator;
-use fastgen_tui::ui::state::{Prompt, PromptKind, Screen, UiState, Window};
+use fastgen_tui::ui::state::{Palette, Prompt, PromptKind, Screen, UiState, Window};
 use fastgen_tui::ui::theme::{Depth, load};
 use fastgen_tui::ui::view::{Hits, Picture, draw};
 use fastgen_tui::ui::{Recording, draw_to_svg};
 use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use sample::Sampled;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
@@ -253,6 +253,52 @@ fn log_and_help() {
     ui.log.up = 3;
     check("log-warnings", &sample::running(8), &ui);
     check("help", &sample::running(8), &UiState { help: true, ..on(Screen::Live) });
+}
+
+#[test]
+fn the_line_for_commands() {
+    let typed = |text: &str, said: Option<&str>| Palette {
+        text: text.into(),
+        said: said.map(str::to_owned),
+        ..Palette::default()
+    };
+    let mut ui = UiState { palette: Some(typed("", None)), ..on(Screen::Live) };
+    check("palette", &sample::running(8), &ui);
+    ui.palette = Some(typed("ma", None));
+    check("palette-typed", &sample::replay(), &ui);
+    ui.palette = Some(typed("seek 10", Some("`seek 10`: only in a replay")));
+    let (buffer, _) = frame(&sample::running(8), &ui, (80, 24), Depth::None);
+    let shown = text(&buffer);
+    assert!(shown.lines().last().unwrap().contains(":seek 10▏  `seek 10`: only in a replay"), "{shown}");
+    assert!(shown.contains("✗ only in a replay"), "{shown}");
+}
+
+#[test]
+fn searched_tables() {
+    let s = sample::running(8);
+    let mut ui = UiState { search: "decode".into(), ..on(Screen::Clients) };
+    check("clients-search", &s, &ui);
+    ui = on(Screen::Log);
+    ui.log.filter = "engine".into();
+    ui.log.all = true;
+    check("log-search", &s, &ui);
+    ui = UiState { search: "cpu".into(), ..on(Screen::System) };
+    let (buffer, _) = frame(&readings::running(), &ui, (120, 40), Depth::None);
+    let turned = buffer.content().iter().filter(|c| c.modifier.contains(Modifier::UNDERLINED));
+    let shown: String = turned.map(|c| c.symbol().to_lowercase()).collect();
+    assert!(shown.contains("cpucpu") && text(&buffer).contains("/cpu "), "{shown}");
+}
+
+#[test]
+fn lanes_back_in_time() {
+    let s = sample::running(8);
+    let mut ui = on(Screen::Clients);
+    ui.lanes.to_ns = Some(s.snap.at_ns - 5_000_000_000);
+    check("clients-back", &s, &ui);
+    let shown = |ui: &UiState| text(&frame(&s, ui, (120, 40), Depth::None).0);
+    assert!(shown(&ui).contains("◂ 5.00 s back"), "{}", shown(&ui));
+    let axis = |shown: String| shown.lines().find(|l| l.contains('╵')).unwrap().to_owned();
+    assert_ne!(axis(shown(&ui)), axis(shown(&on(Screen::Clients))));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::model::{self, ModelError};
 use crate::profile::{BackendKind, Profile};
 pub use crate::progress::Progress;
 
+pub mod lane;
 #[cfg(feature = "mistralrs")]
 pub mod mistralrs;
 #[cfg(feature = "http")]

@@ -207,6 +207,8 @@ impl Session for LiveSession {
             Action::Abort => self.controls.stop(StopLevel::Abort),
             Action::TogglePause => self.controls.toggle_pause(),
             Action::AddLoad(by) => self.add_load(by),
+            Action::SetClients(clients) => self.controls.set_clients(clients),
+            Action::SetRate(rate) => self.controls.set_rate(rate.min(MOST_RATE)),
             Action::Mark(note) => self.controls.mark(note),
             Action::Export => self.export(),
             // A live run has no transport.

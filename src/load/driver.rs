@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -12,6 +13,7 @@ use super::control::{Controls, StopLevel, Wish};
 use super::open::{Dispatcher, announced};
 use super::pulse::Pulse;
 use super::tally::Tally;
+use super::threads::Loops;
 use super::turns::{Gate, Turns};
 use crate::backend::{Backend, End};
 use crate::clock::Clock;
@@ -44,6 +46,7 @@ pub struct Driver {
     pub clock: Clock,
     pub controls: Controls,
     pub pulse: Pulse,
+    pub loops: Loops,
 }
 
 /// What came of a stage.
@@ -64,6 +67,7 @@ pub(super) struct Stage {
     pub load: Load,
     pub generator: Generator,
     pub ignore_eos: bool,
+    pub loops: Loops,
     tally: Tally,
     seed: u64,
     requests: Arc<AtomicU64>,
@@ -110,7 +114,8 @@ impl Driver {
     /// Runs a stage through its phases; `requests` numbers the run's requests. Events go to the sink all along.
     pub async fn stage(&self, number: StageId, run: StageRun, requests: &Arc<AtomicU64>) -> StageResult {
         self.controls.begin_stage();
-        let pulse = tokio::spawn(self.pulse.clone().beat(self.clock));
+        let beat = |at: &Handle| at.spawn(self.pulse.clone().beat(self.clock));
+        let pulses: Vec<_> = self.loops.all().iter().map(beat).collect();
         let mut running = self.begin(number, run, requests.clone());
         let how = running.through_the_phases().await;
         let stage = &running.stage;
@@ -119,7 +124,7 @@ impl Driver {
             (how, _) => how,
         };
         stage.phase(Phase::Done);
-        pulse.abort();
+        pulses.iter().for_each(tokio::task::JoinHandle::abort);
         StageResult { how, requests_per_s: stage.tally.requests_per_s() }
     }
 
@@ -148,6 +153,7 @@ impl Driver {
             load: run.load,
             generator: run.requests,
             ignore_eos: run.ignore_eos,
+            loops: self.loops.clone(),
             tally: Tally::default(),
             seed: run.seed,
             requests,
@@ -231,11 +237,12 @@ impl Running {
 
     fn spawn(&mut self, late: bool) {
         let client = Client::new(self.stage.clone(), self.spawned, self.wish.clone());
+        let at = self.stage.loops.of(self.spawned);
         self.spawned += 1;
         if late {
-            self.tasks.spawn(client.run_late());
+            self.tasks.spawn_on(client.run_late(), at);
         } else {
-            self.tasks.spawn(client.run());
+            self.tasks.spawn_on(client.run(), at);
         }
     }
 

@@ -4,8 +4,8 @@
 //! runs one. Each client is a tokio task that asks its
 //! [`turns::Turns`] when to send what, hands the request to the backend, stamps every chunk as it comes and
 //! hands the stamp on; nothing else happens on the measured path. In an open loop, `open`
-//! keeps to the timetable instead, with a task for each request. All tasks run on one thread of their own,
-//! so that what the client costs can be told apart from what the engine costs.
+//! keeps to the timetable instead, with a task for each request. All tasks run on one thread of their own, or
+//! on as many as the profile asks for (`threads`), so that what the client costs can be told apart from what the engine costs.
 
 mod alarm;
 mod client;
@@ -23,6 +23,7 @@ mod resume;
 mod slots;
 mod sweep;
 mod tally;
+mod threads;
 mod turns;
 
 pub use control::{Controls, StopLevel, Wish};
@@ -30,3 +31,4 @@ pub use driver::{Driver, StageResult, StageRun};
 pub use launch::{Launch, Run, RunOutcome};
 pub use pulse::Pulse;
 pub use resume::{Done, Earlier};
+pub use threads::Loops;

@@ -123,7 +123,7 @@ impl Dispatcher {
         let mut clients = JoinSet::new();
         for id in 0..self.stage.load.warmup_clients() {
             let mut client = Client::new(self.stage.clone(), id, self.wish.clone());
-            clients.spawn(async move { client.warm_up().await });
+            clients.spawn_on(async move { client.warm_up().await }, self.stage.loops.of(id));
         }
         while let Some(done) = clients.join_next().await {
             passed_on(done);
@@ -142,10 +142,13 @@ impl Dispatcher {
             times.table.advance();
             self.sent += 1;
             let client = Client::new(self.stage.clone(), slot.number, self.wish.clone());
-            self.requests.spawn(async move {
+            let number = slot.number;
+            let request = async move {
                 client.send_once(ask, scheduled_ns).await;
                 drop(slot);
-            });
+            };
+            let at = self.stage.loops.of(number);
+            self.requests.spawn_on(request, at);
             self.look_back();
             // A request that is late is not sent the sooner for it, but those before it are.
             tokio::task::yield_now().await;

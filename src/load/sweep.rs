@@ -12,6 +12,7 @@ use super::flat::Flat;
 use super::launch::Conduct;
 use super::pulse::Pulse;
 use super::readings::Telemetry;
+use super::threads::ClientThreads;
 use crate::backend::{Backend, BackendError};
 use crate::event::{Ended, Event, StageEnd, StageId, StageOutcome};
 use crate::profile::StagePlan;
@@ -20,6 +21,7 @@ use crate::profile::StagePlan;
 pub(super) struct Sweep {
     conduct: Conduct,
     pulse: Pulse,
+    threads: Option<ClientThreads>,
     engines: Engines,
     flat: Flat,
     /// An engine that could not be loaded, and why: its other stages fail without another try.
@@ -31,6 +33,11 @@ pub(super) struct Sweep {
     first_failure: Option<String>,
     /// The engine was what failed, not the requests alone.
     engine_failed: bool,
+}
+
+/// Threads that a stage's clients run on.
+fn client_threads(plan: &StagePlan) -> u32 {
+    plan.profile.backend.client_threads.unwrap_or(1)
 }
 
 /// The run can't go on behind this.
@@ -50,6 +57,7 @@ impl Sweep {
         Self {
             conduct,
             pulse,
+            threads: None,
             engines,
             flat: Flat::default(),
             broken: None,
@@ -64,7 +72,12 @@ impl Sweep {
     /// Runs all stages that are not done; tells how the run ended, and hands over the engine that is still loaded.
     /// Readings end with it.
     pub fn run(mut self) -> (Ended, Option<Arc<dyn Backend>>) {
-        let ended = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let most = self.conduct.stages.iter().map(client_threads).max().unwrap_or(1);
+        let started = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|own| {
+            self.threads = Some(ClientThreads::start(own.handle(), most)?);
+            Ok(own)
+        });
+        let ended = match started {
             Ok(runtime) => self.stages(&runtime),
             Err(error) => Ended::Failed { reason: format!("the clients have no runtime: {error}") },
         };
@@ -139,12 +152,14 @@ impl Sweep {
         runtime: &tokio::runtime::Runtime,
     ) -> Result<StageResult, String> {
         let run = stage(plan, backend.as_ref()).inspect_err(|_| self.engine_failed = true)?;
+        let threads = self.threads.as_ref().ok_or("the clients have no threads")?;
         let driver = Driver {
             backend: backend.clone(),
             sink: self.conduct.sink.clone(),
             clock: self.conduct.clock,
             controls: self.conduct.controls.clone(),
             pulse: self.pulse.clone(),
+            loops: threads.of_stage(client_threads(plan)),
         };
         let result = runtime.block_on(driver.stage(number, run, &self.requests));
         drop(driver);

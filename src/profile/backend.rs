@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::connect::{ConnectionUse, Dispatch, HttpVersion};
+use super::connect::{ConnectionUse, Dispatch, HttpVersion, StampedBy};
 use super::openai::{Dialect, Endpoint, Launch, PromptAs};
 use super::values::{duration, is_default, is_true};
 
@@ -97,6 +97,9 @@ pub struct Backend {
     /// Token ids of prompts to a server are below this; default 32000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vocabulary: Option<u32>,
+    /// What a token's time is: when its bytes reached this machine, or when they were read.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stamp: StampedBy,
     /// Threads of the HTTP client; default 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_threads: Option<u32>,
@@ -141,6 +144,7 @@ impl Default for Backend {
             body: BTreeMap::new(),
             prompt_as: PromptAs::default(),
             vocabulary: None,
+            stamp: StampedBy::default(),
             client_threads: None,
             metrics_url: None,
             launch: None,

@@ -3,7 +3,7 @@
 use super::check::Check;
 use super::check_launch::check_launch;
 use super::openai::{Dialect, Endpoint};
-use super::{Backend, BackendKind, HttpVersion, Profile, ProfileError, StagePlan};
+use super::{Backend, BackendKind, HttpVersion, Profile};
 
 /// Headers that are made here, or that would carry a key into a recording.
 const OWN_HEADERS: [&str; 9] = [
@@ -36,6 +36,8 @@ const OWN_BODY: [&str; 14] = [
     "best_of",
     "details",
 ];
+/// Most threads of clients.
+const MOST_CLIENT_THREADS: u32 = 64;
 /// Most connections to a server.
 const MOST_CONNECTIONS: u32 = 10_000;
 /// The smallest vocabulary that prompts can be drawn from: the first ids are control tokens.
@@ -44,7 +46,10 @@ const LEAST_VOCABULARY: u32 = 100;
 /// Checks them.
 pub(super) fn check_openai(profile: &Profile, check: &mut Check) {
     let backend = &profile.backend;
-    check.need(backend.client_threads != Some(0), "backend.client_threads", || "must be 1 or more".into());
+    let threads = backend.client_threads.unwrap_or(1);
+    check.need((1..=MOST_CLIENT_THREADS).contains(&threads), "backend.client_threads", || {
+        format!("must be from 1 to {MOST_CLIENT_THREADS}")
+    });
     check.need(backend.kind != BackendKind::Openai || !backend.urls.is_empty(), "backend", || {
         "kind = \"openai\" needs `urls`, e.g. urls = [\"http://127.0.0.1:8000/v1\"]".into()
     });
@@ -132,18 +137,4 @@ pub(super) fn is_variable(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-/// What of a server's profile this version can't do.
-pub(super) fn refuse(stage: &StagePlan) -> Result<(), ProfileError> {
-    let backend = &stage.profile.backend;
-    if backend.kind != BackendKind::Openai {
-        return Ok(());
-    }
-    let wrong = |key: &str, why: String| Err(ProfileError::Cell { key: key.to_owned(), message: why });
-    if backend.client_threads.is_some_and(|n| n > 1) {
-        let why = "more than one client thread is not in this version; leave the key out";
-        return wrong("backend.client_threads", why.into());
-    }
-    Ok(())
 }

@@ -50,6 +50,17 @@ pub enum Dispatch {
     PerClient,
 }
 
+/// What a token's time is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StampedBy {
+    /// When its bytes reached this machine, as the kernel tells; when they were read, where it does not.
+    #[default]
+    Arrival,
+    /// When its bytes were read.
+    Read,
+}
+
 /// What becomes of a connection after an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -98,7 +98,12 @@ impl Player {
                 self.go(|places, _| places.slowest_ns);
             }
             // They change a load, and a replay has none.
-            Action::AddLoad(_) | Action::Mark(_) | Action::Export | Action::Interrupted => {}
+            Action::AddLoad(_)
+            | Action::SetClients(_)
+            | Action::SetRate(_)
+            | Action::Mark(_)
+            | Action::Export
+            | Action::Interrupted => {}
         }
         true
     }

@@ -9,7 +9,8 @@ use std::collections::HashMap;
 /// Beginnings of the names of the client's threads.
 const CLIENT: [&str; 2] = ["client", "collector"];
 /// Beginnings of the names of threads that are neither the client's nor the engine's.
-const NEITHER: [&str; 7] = ["telemetry", "server-metrics", "keys", "log-", "replay", "export", "calibrate"];
+const NEITHER: [&str; 8] =
+    ["telemetry", "server-metrics", "keys", "log-", "replay", "export", "picture", "calibrate"];
 /// Clock ticks a second in `/proc`: fixed at 100 for programs on every CPU that Rust's Linux targets know.
 const TICKS_PER_S: f64 = 100.0;
 

@@ -167,7 +167,11 @@ fn mouse_event(last: u8, numbers: &[u16]) -> Option<Event> {
         _ => return None,
     };
     let (column, row) = (column.saturating_sub(1), row.saturating_sub(1));
-    Some(Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }))
+    let mut modifiers = KeyModifiers::NONE;
+    modifiers.set(KeyModifiers::SHIFT, button & 4 != 0);
+    modifiers.set(KeyModifiers::ALT, button & 8 != 0);
+    modifiers.set(KeyModifiers::CONTROL, button & 16 != 0);
+    Some(Event::Mouse(MouseEvent { kind, column, row, modifiers }))
 }
 
 #[cfg(test)]
@@ -221,6 +225,9 @@ mod tests {
         assert_eq!((click.kind, click.column, click.row), (MouseEventKind::Down(MouseButton::Left), 4, 2));
         let Event::Mouse(wheel) = &events[1] else { panic!("{events:?}") };
         assert_eq!(wheel.kind, MouseEventKind::ScrollDown);
+        let events = decode(&mut b"\x1b[<80;1;1M".to_vec());
+        let Event::Mouse(wheel) = &events[0] else { panic!("{events:?}") };
+        assert_eq!((wheel.kind, wheel.modifiers), (MouseEventKind::ScrollUp, KeyModifiers::CONTROL));
     }
 
     proptest! {

@@ -3,7 +3,10 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::state::Screen;
-use crate::metrics::HeatFigure;
+use crate::metrics::{HeatFigure, Snapshot};
+
+mod argument;
+pub mod names;
 
 /// What a user can ask for, by key or mouse.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,8 +20,10 @@ pub enum Command {
     PageDown,
     Top,
     Bottom,
-    /// Seeks in a replay.
+    /// Seeks in a replay, by nanoseconds.
     Seek(i64),
+    /// Seeks in a replay, to this time in nanoseconds.
+    SeekAt(u64),
     /// Left or right: the cursor on Latency; elsewhere seeks in a replay.
     Side(i8),
     /// Mouse: a cell of the time axis.
@@ -29,28 +34,51 @@ pub enum Command {
     Definitions,
     Open,
     Close,
+    /// Asks for a pattern to filter or search by.
     Filter,
+    FilterBy(String),
+    /// To the next (`true`) or previous row that the pattern is in.
+    Match(bool),
     Sort,
     Reverse,
     Freeze,
     Pause,
     AddLoad(i32),
+    SetClients(u32),
+    /// Requests a second.
+    SetRate(f64),
+    /// The next theme.
     Theme,
+    UseTheme(String),
+    /// Asks for a note and sets a mark.
     Mark,
+    MarkWith(String),
     Export,
+    /// The screen's figures to the clipboard.
+    Copy,
+    /// The screen as a file.
+    Picture,
     Window,
     Zoom(i8),
+    /// Earlier or later on the clients' lanes.
+    Pan(i8),
+    /// Back to the newest.
+    Follow,
     Slowest,
     /// The next higher or lower rate of the SLA.
     Sla(i8),
     Validator,
     Level,
     Help,
+    /// The line for commands.
+    Palette,
     Quit,
     /// Ctrl-C: as `Quit`, and the exit status tells.
     Interrupt,
     /// Replay: speed by this factor.
     Faster(f64),
+    /// Replay: this speed.
+    Speed(f64),
     Step(bool),
     Jump(bool),
     Outlier(bool),
@@ -93,6 +121,12 @@ pub struct Scene {
 }
 
 impl Scene {
+    /// What is shown of this.
+    pub fn of(snap: &Snapshot, replay: bool) -> Self {
+        let open = snap.stage.as_ref().is_some_and(|stage| stage.open.is_some());
+        Self { replay, open }
+    }
+
     /// Whether a place is part of it.
     pub fn has(self, place: Place) -> bool {
         match place {
@@ -120,9 +154,10 @@ const fn bind(keys: &'static str, hint: &'static str, about: &'static str, place
 }
 
 /// Every key, in the order of the help.
-pub const BINDINGS: [Binding; 39] = [
+pub const BINDINGS: [Binding; 47] = [
     bind("1–7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
     bind("?", "help", "this help", Place::Everywhere),
+    bind(":", "commands", "all commands by name, with completion", Place::Everywhere),
     bind("q ^C", "quit", "end gracefully; again: at once", Place::Everywhere),
     bind("t", "theme", "next theme", Place::Everywhere),
     bind("p", "freeze", "freeze the view; the load goes on", Place::Everywhere),
@@ -131,6 +166,8 @@ pub const BINDINGS: [Binding; 39] = [
     bind("space", "pause", "pause and resume the load (marked)", Place::LiveRun),
     bind("+ -", "clients", "one client more or fewer (marked)", Place::ClosedLoop),
     bind("+ -", "rate", "a tenth more or fewer requests/s (marked)", Place::OpenLoop),
+    bind("y", "copy", "copy the screen's figures, tab-separated", Place::Everywhere),
+    bind("P", "picture", "write the screen as SVG", Place::Everywhere),
     bind("space", "play", "play and pause", Place::Replay),
     bind("< >", "speed", "half and double speed", Place::Replay),
     bind(", .", "step", "previous and next end of a request", Place::Replay),
@@ -148,16 +185,21 @@ pub const BINDINGS: [Binding; 39] = [
     bind("z Z", "zoom", "a longer and a shorter stretch of time", Place::On(Screen::Latency)),
     bind("Home End", "", "the first and the last column", Place::On(Screen::Latency)),
     bind("z Z", "zoom", "a longer and a shorter stretch of time", Place::On(Screen::Clients)),
+    bind("h l", "time", "back and forth in time; Esc: to the newest", Place::On(Screen::Clients)),
     bind("Enter", "requests", "the selected client's requests", Place::On(Screen::Clients)),
+    bind("/ n N", "search", "state, number, client=N or #id; next, previous", Place::On(Screen::Clients)),
     bind("Enter", "open", "open the selected request; Esc closes", Place::On(Screen::Requests)),
     bind("v", "slowest", "newest or slowest requests", Place::On(Screen::Requests)),
     bind("s S", "sort", "sort by the next column; reverse", Place::On(Screen::Requests)),
     bind("/", "filter", "filter by outcome, client=N, #id or text; Esc clears", Place::On(Screen::Requests)),
     bind("[ ]", "SLA", "the SLA's rate of generation, lower and higher", Place::On(Screen::Curve)),
     bind("V", "validator", "judge by cumulative time or by moving average", Place::On(Screen::Curve)),
+    bind("/ n N", "search", "stages by name; next, previous", Place::On(Screen::Curve)),
     bind("z Z", "zoom", "a longer and a shorter stretch of time", Place::On(Screen::System)),
+    bind("/ n N", "search", "figures by name; next, previous", Place::On(Screen::System)),
     bind("f", "level", "least level shown", Place::On(Screen::Log)),
     bind("/", "filter", "filter lines by text; Esc clears", Place::On(Screen::Log)),
+    bind("n N", "match", "next and previous match among all lines", Place::On(Screen::Log)),
     bind("↑ ↓ j k PgUp PgDn", "", "move by one, by a page", Place::Lists),
     bind("Home End", "", "first and last", Place::Lists),
 ];
@@ -214,6 +256,13 @@ fn letter(c: char) -> Option<Command> {
         '-' => Command::AddLoad(-1),
         't' => Command::Theme,
         'm' => Command::Mark,
+        ':' => Command::Palette,
+        'y' => Command::Copy,
+        'P' => Command::Picture,
+        'n' => Command::Match(true),
+        'N' => Command::Match(false),
+        'h' => Command::Pan(-1),
+        'l' => Command::Pan(1),
         'e' => Command::Export,
         'd' => Command::Definitions,
         'w' => Command::Window,
@@ -234,6 +283,18 @@ fn letter(c: char) -> Option<Command> {
         '!' => Command::ToSlowest,
         _ => return None,
     })
+}
+
+/// The command of the mouse's wheel. On Clients it zooms with Ctrl and moves in time with Shift or Alt.
+pub fn wheel(up: bool, modifiers: KeyModifiers, screen: Screen) -> Command {
+    let lanes = screen == Screen::Clients;
+    if lanes && modifiers.contains(KeyModifiers::CONTROL) {
+        return Command::Zoom(if up { -1 } else { 1 });
+    }
+    if lanes && modifiers.intersects(KeyModifiers::SHIFT | KeyModifiers::ALT) {
+        return Command::Pan(if up { -1 } else { 1 });
+    }
+    if up { Command::Up(3) } else { Command::Down(3) }
 }
 
 /// The bindings of use on a screen.

@@ -3,12 +3,15 @@
 //! It sees [`crate::metrics::Snapshot`] through a [`Session`] and nothing of the load, the backends or the
 //! files. A live run and a replay are both sessions, so both are shown by the very same screens.
 
+mod copy;
 mod format;
 mod input;
 mod keymap;
+mod palette;
 mod rows;
 mod run;
 mod sanitize;
+mod search;
 pub mod state;
 mod svg;
 mod terminal;
@@ -100,6 +103,10 @@ pub enum Action {
     TogglePause,
     /// So many clients more or fewer; of an open loop so many tenths of its rate.
     AddLoad(i32),
+    /// So many clients.
+    SetClients(u32),
+    /// So many requests a second of an open loop.
+    SetRate(f64),
     /// A mark with a note.
     Mark(String),
     /// Write CSV files of the recording so far, beside it.

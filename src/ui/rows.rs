@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::state::{Column, LogState, RequestsState};
 use crate::event::LogLine;
-use crate::metrics::{RequestRecord, Snapshot};
+use crate::metrics::{Open, RequestRecord, Snapshot};
 
 /// The rows of the requests table.
 pub fn requests<'a>(snap: &'a Snapshot, state: &RequestsState) -> Vec<&'a Arc<RequestRecord>> {
@@ -60,16 +60,32 @@ fn compare(a: &RequestRecord, b: &RequestRecord, column: Column) -> Ordering {
     }
 }
 
-/// The lines of the log, oldest first.
+/// The lines of the log, oldest first: those that match, or all of the level.
 pub fn log<'a>(snap: &'a Snapshot, state: &LogState) -> Vec<&'a LogLine> {
-    let text = state.filter.to_lowercase();
-    snap.log
-        .iter()
-        .filter(|l| l.level >= state.least)
-        .filter(|l| {
-            text.is_empty()
-                || l.message.to_lowercase().contains(&text)
-                || l.source.to_lowercase().contains(&text)
-        })
-        .collect()
+    let mut lines = levelled(snap, state);
+    if !state.all {
+        let text = state.filter.to_lowercase();
+        lines.retain(|l| says(l, &text));
+    }
+    lines
+}
+
+/// The log's lines of the level, oldest first.
+pub fn levelled<'a>(snap: &'a Snapshot, state: &LogState) -> Vec<&'a LogLine> {
+    snap.log.iter().filter(|l| l.level >= state.least).collect()
+}
+
+/// Whether a line has this text, in lower case.
+pub fn says(line: &LogLine, text: &str) -> bool {
+    text.is_empty() || line.message.to_lowercase().contains(text) || line.source.to_lowercase().contains(text)
+}
+
+/// What a client's request in flight is doing.
+pub fn state(open: Option<&Open>) -> &'static str {
+    match open {
+        None => "idle",
+        Some(o) if o.first_token_ns.is_some() => "decode",
+        Some(o) if o.prefill_ns.is_some() => "prefill",
+        Some(_) => "waiting",
+    }
 }

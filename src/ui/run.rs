@@ -6,18 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use crossterm::event::{Event, MouseButton, MouseEventKind};
 use ratatui::buffer::Buffer;
 
 use super::state::UiState;
 use super::terminal::Terminal;
 use super::theme::{self, Depth, Theme, ThemeError};
-use super::update::{Effect, Sight, typed, update};
+use super::update::{Effect, Sight, palette_key, typed, update};
 use super::view::{self, Hits, Picture};
 use super::{Action, Recording, Session, Title, Transport, input, keymap};
 use crate::clock::Clock;
 use crate::metrics::Snapshot;
+
+mod desk;
 
 /// How the dashboard is to look.
 #[derive(Debug, Clone)]
@@ -65,6 +67,9 @@ const SLOWEST_FRAME_NS: u64 = 1_000_000_000;
 /// How long a word stays in the footer.
 const FLASH_NS: u64 = 3_000_000_000;
 
+/// Words of threads that may wait to be shown.
+const WORDS: usize = 8;
+
 struct Dashboard<'a> {
     session: &'a dyn Session,
     options: &'a Options,
@@ -79,6 +84,8 @@ struct Dashboard<'a> {
     dirty: bool,
     drawn_ns: u64,
     quit: bool,
+    /// What threads that write pictures have to say.
+    said: (Sender<String>, Receiver<String>),
 }
 
 impl<'a> Dashboard<'a> {
@@ -92,11 +99,15 @@ impl<'a> Dashboard<'a> {
             terminal,
             theme,
             clock: Clock::start(),
-            ui: UiState::default(),
+            ui: UiState {
+                themes: theme::list(options.user_themes.as_deref()).into_iter().map(|t| t.name).collect(),
+                ..UiState::default()
+            },
             hits: Hits::default(),
             dirty: true,
             drawn_ns: 0,
             quit: false,
+            said: bounded(WORDS),
         }
     }
 
@@ -141,6 +152,7 @@ impl<'a> Dashboard<'a> {
         self.dirty |= rest != self.shown_rest;
         self.shown_rest = rest;
         self.quit |= self.ui.leave && self.shown_rest.2;
+        self.hear();
         let now = self.clock.now_ns();
         if self.ui.flash.as_ref().is_some_and(|(_, until)| *until <= now) {
             self.ui.flash = None;
@@ -163,7 +175,10 @@ impl<'a> Dashboard<'a> {
         self.hits = view::draw(&mut buffer, &picture, &self.ui, &self.theme);
         self.ui.page = self.hits.page.max(1);
         match self.ui.screen {
-            super::state::Screen::Clients => self.ui.client_offset = self.hits.offset,
+            super::state::Screen::Clients => {
+                self.ui.client_offset = self.hits.offset;
+                self.ui.lanes.span_ns = self.hits.lanes_ns;
+            }
             super::state::Screen::Requests if self.ui.requests.open.is_some() => {
                 self.ui.requests.scroll = self.hits.offset;
             }
@@ -185,10 +200,20 @@ impl<'a> Dashboard<'a> {
                 let effects = typed(&mut self.ui, *key);
                 return self.carry_out(effects);
             }
+            Event::Key(key) if self.ui.palette.is_some() => {
+                let sight = Sight { snap: &self.snap, transport: self.shown_rest.0, over: self.shown_rest.2 };
+                let effects = palette_key(&mut self.ui, *key, sight);
+                return self.carry_out(effects);
+            }
             Event::Key(key) => keymap::command(*key),
+            // What lies under the list of commands is not to be clicked through it.
+            Event::Mouse(_) if self.ui.palette.is_some() => None,
             Event::Mouse(mouse) => match mouse.kind {
-                MouseEventKind::ScrollUp => Some(keymap::Command::Up(3)),
-                MouseEventKind::ScrollDown => Some(keymap::Command::Down(3)),
+                MouseEventKind::ScrollUp | MouseEventKind::ScrollDown => Some(keymap::wheel(
+                    mouse.kind == MouseEventKind::ScrollUp,
+                    mouse.modifiers,
+                    self.ui.screen,
+                )),
                 MouseEventKind::Down(MouseButton::Left) | MouseEventKind::Drag(MouseButton::Left) => {
                     self.hits.at(mouse.column, mouse.row)
                 }
@@ -211,12 +236,25 @@ impl<'a> Dashboard<'a> {
                 Effect::Quit => self.quit = true,
                 Effect::Say(text) => self.say(text),
                 Effect::NextTheme => self.next_theme(),
+                Effect::UseTheme(name) => self.use_theme(&name),
+                Effect::Copy => self.copy(),
+                Effect::Picture => self.take_picture(),
             }
         }
     }
 
     fn say(&mut self, text: String) {
         self.ui.flash = Some((text, self.clock.now_ns() + FLASH_NS));
+    }
+
+    fn use_theme(&mut self, name: &str) {
+        match theme::load(name, self.options.user_themes.as_deref(), self.options.depth) {
+            Ok(theme) => {
+                self.say(format!("theme {name}"));
+                self.theme = theme;
+            }
+            Err(error) => self.say(error.to_string()),
+        }
     }
 
     fn next_theme(&mut self) {

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::event::{Level, RequestId};
+use crate::event::{Level, LogLine, RequestId};
 use crate::metrics::fastgen::Validator;
 use crate::metrics::{Definitions, HeatFigure, RequestRecord};
+
+mod typing;
+
+pub use typing::{LanesState, Palette};
 
 /// A screen; its number is its key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -157,6 +161,10 @@ pub struct LogState {
     pub filter: String,
     /// Lines up from the newest; 0 follows.
     pub up: usize,
+    /// All lines are shown, not only those that match.
+    pub all: bool,
+    /// The match that was gone to.
+    pub found: Option<LogLine>,
 }
 
 /// The curve screen.
@@ -234,7 +242,16 @@ pub struct UiState {
     /// The view is frozen; the load goes on.
     pub frozen: bool,
     pub prompt: Option<Prompt>,
+    /// The line for commands.
+    pub palette: Option<Palette>,
+    /// Its lines so far, oldest first.
+    pub history: Vec<String>,
+    /// Names of all themes.
+    pub themes: Vec<String>,
     pub help: bool,
+    /// What is searched for on Clients, Curve and System.
+    pub search: String,
+    pub lanes: LanesState,
     /// Row and first visible row of the clients screen.
     pub client: usize,
     pub client_offset: usize,
@@ -264,7 +281,12 @@ impl Default for UiState {
             zoom: 0,
             frozen: false,
             prompt: None,
+            palette: None,
+            history: Vec::new(),
+            themes: Vec::new(),
             help: false,
+            search: String::new(),
+            lanes: LanesState::default(),
             client: 0,
             client_offset: 0,
             requests: RequestsState::default(),
@@ -272,7 +294,7 @@ impl Default for UiState {
             latency: LatencyState::default(),
             definitions: Definitions::Own,
             system: 0,
-            log: LogState { least: Level::Info, filter: String::new(), up: 0 },
+            log: LogState { least: Level::Info, filter: String::new(), up: 0, all: false, found: None },
             stops: 0,
             leave: false,
             flash: None,

@@ -101,6 +101,15 @@ impl Terminal {
         self.shown.area
     }
 
+    /// Sends a control sequence as it is, between frames.
+    ///
+    /// # Errors
+    /// As the terminal says.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        io::Write::write_all(&mut self.backend, bytes)?;
+        io::Write::flush(&mut self.backend)
+    }
+
     /// Shows a frame: what changed of it, in one synchronised update.
     ///
     /// # Errors

@@ -1,13 +1,21 @@
 //! Commands change the state, here and nowhere else, and ask for effects.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-
-use super::keymap::{ARROW_SEEK_NS, Command};
+use super::keymap::{ARROW_SEEK_NS, Command, Scene};
 use super::state::{Column, Prompt, PromptKind, Screen, UiState, ZOOMS};
 use super::{Action, Transport, rows, tracks};
 use crate::event::{Level, Phase};
 use crate::metrics::Snapshot;
 use crate::metrics::fastgen::Validator;
+
+mod find;
+mod given;
+mod lanes;
+mod palette;
+mod prompt;
+
+pub use palette::key as palette_key;
+use prompt::set_filter;
+pub use prompt::typed;
 
 /// What a command may look at.
 #[derive(Clone, Copy)]
@@ -18,57 +26,27 @@ pub struct Sight<'a> {
     pub over: bool,
 }
 
+impl Sight<'_> {
+    /// What keys depend on.
+    fn scene(&self) -> Scene {
+        Scene::of(self.snap, self.transport.is_some())
+    }
+}
+
 /// What a command asks of the loop.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     Act(Action),
     Freeze(bool),
     NextTheme,
+    UseTheme(String),
+    /// The screen's figures to the clipboard.
+    Copy,
+    /// The screen as a file.
+    Picture,
     /// A word in the footer.
     Say(String),
     Quit,
-}
-
-/// A key while a prompt is open: typed, taken or given up.
-pub fn typed(ui: &mut UiState, key: KeyEvent) -> Vec<Effect> {
-    let Some(mut prompt) = ui.prompt.take() else { return Vec::new() };
-    let control = key.modifiers.contains(KeyModifiers::CONTROL);
-    match key.code {
-        KeyCode::Esc => {
-            if prompt.kind == PromptKind::Filter {
-                set_filter(ui, String::new());
-            }
-            return Vec::new();
-        }
-        KeyCode::Char('c') if control => return Vec::new(),
-        KeyCode::Enter => {
-            if prompt.kind == PromptKind::Mark {
-                let said = Effect::Say(format!("marked: {}", super::sanitize::line(&prompt.text)));
-                return vec![Effect::Act(Action::Mark(prompt.text)), said];
-            }
-            return Vec::new();
-        }
-        KeyCode::Char('u') if control => prompt.text.clear(),
-        KeyCode::Backspace => drop(prompt.text.pop()),
-        KeyCode::Char(c) if !control && prompt.text.chars().count() < 200 => prompt.text.push(c),
-        _ => {}
-    }
-    if prompt.kind == PromptKind::Filter {
-        set_filter(ui, prompt.text.clone());
-    }
-    ui.prompt = Some(prompt);
-    Vec::new()
-}
-
-fn set_filter(ui: &mut UiState, text: String) {
-    match ui.screen {
-        Screen::Log => {
-            ui.log.filter = text;
-            ui.log.up = 0;
-        }
-        Screen::Requests => ui.requests.filter = text,
-        _ => {}
-    }
 }
 
 /// Carries a command out.
@@ -78,6 +56,9 @@ pub fn update(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effe
         if !matches!(command, Command::Quit | Command::Interrupt) {
             return Vec::new();
         }
+    }
+    if let Some(effects) = given::carry_out(ui, command, sight) {
+        return effects;
     }
     match command {
         Command::Quit => quit(ui, sight),
@@ -138,6 +119,8 @@ fn transport(command: &Command, sight: Sight<'_>) -> Vec<Effect> {
     let Some(transport) = sight.transport else { return Vec::new() };
     let action = match command {
         Command::Seek(by) => Action::SeekBy(*by),
+        Command::SeekAt(at_ns) => Action::Seek(*at_ns),
+        Command::Speed(speed) => Action::Speed(*speed),
         Command::SeekTo(part) => Action::Seek((part.clamp(0.0, 1.0) * transport.length_ns as f64) as u64),
         Command::Faster(factor) => Action::Speed((transport.speed * factor).clamp(0.25, 64.0)),
         Command::Step(forward) => Action::Step(*forward),
@@ -166,10 +149,6 @@ fn look(ui: &mut UiState, command: &Command, snap: &Snapshot) {
         Command::Figure(figure) => ui.latency.figure = *figure,
         Command::Level if ui.screen == Screen::Latency => ui.latency.figure = ui.latency.figure.next(),
         Command::Close => set_filter(ui, String::new()),
-        Command::Filter if matches!(ui.screen, Screen::Requests | Screen::Log) => {
-            let text = if ui.screen == Screen::Log { &ui.log.filter } else { &ui.requests.filter };
-            ui.prompt = Some(Prompt { kind: PromptKind::Filter, text: text.clone() });
-        }
         Command::Slowest => ui.requests.slowest = !ui.requests.slowest,
         Command::Sla(_) | Command::Validator => judge(ui, command, snap),
         Command::Sort => {
@@ -345,22 +324,6 @@ mod tests {
         assert_eq!(update(&mut ui, &Command::Faster(128.0), see), [Effect::Act(Action::Speed(64.0))]);
         assert_eq!(update(&mut ui, &Command::AddLoad(1), see), []);
         assert_eq!(update(&mut ui, &Command::Seek(5), sight(&snap, false, false)), []);
-    }
-
-    #[test]
-    fn a_mark_is_typed_and_a_filter_works_while_typed() {
-        let (mut ui, snap) = (UiState::default(), Snapshot::default());
-        let key = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE);
-        update(&mut ui, &Command::Mark, sight(&snap, false, false));
-        typed(&mut ui, key('q'));
-        let done = typed(&mut ui, KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
-        assert_eq!(done[0], Effect::Act(Action::Mark("q".into())));
-        ui.screen = Screen::Log;
-        update(&mut ui, &Command::Filter, sight(&snap, false, false));
-        typed(&mut ui, key('x'));
-        assert_eq!(ui.log.filter, "x");
-        typed(&mut ui, KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
-        assert_eq!((ui.log.filter.as_str(), ui.prompt), ("", None));
     }
 
     #[test]

@@ -104,7 +104,7 @@ fn what_can_be_seen_to_be_wrong_is_said_before_any_load() {
             "must not stand in a profile",
         ),
         (vec!["--url", "http://host", "--set", "backend.body={stream=false}"], "set by the load"),
-        (vec!["--url", "http://host", "--set", "backend.client_threads=4"], "client thread"),
+        (vec!["--url", "http://host", "--set", "backend.client_threads=65"], "must be from 1 to 64"),
         (
             vec!["--url", "http://host", "--set", "sweep.replicas=[1,2]", "--for", "1s"],
             "would measure the same",
@@ -128,4 +128,28 @@ fn a_server_that_is_not_there_ends_the_run_with_a_reason() {
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("there is no server to measure at http://127.0.0.1:9/v1"), "{error}");
+}
+
+#[test]
+fn clients_on_several_threads_are_the_same_clients() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    for (scenario, load) in [("plain", "closed"), ("mixed", "closed"), ("mixed", "poisson")] {
+        let mut set = vec!["backend.client_threads=3".to_owned(), "load.clients=7".into()];
+        set.extend(["load.ttft_timeout=300ms".into(), "load.idle_timeout=300ms".into()]);
+        if load == "poisson" {
+            set.extend(["load.kind=poisson".into(), "load.rate=100".into()]);
+        }
+        let more = ["--requests", "70", "--set", "load.warmup_requests_per_client=1"];
+        let (report, _) = record(folder.path(), &server.url(scenario), &more, &set);
+        let window = &report["stages"][0]["windows"]["measured"];
+        let of = |key: &str| window["requests"][key].as_u64().unwrap();
+        assert_eq!(of("scheduled"), 70, "{scenario}: {window}");
+        let ended = of("completed") + of("failed") + of("timed_out") + of("cancelled");
+        assert_eq!(ended, 70, "{scenario}: each has one outcome");
+        if scenario == "plain" {
+            assert_eq!(of("completed"), 70);
+            assert_eq!(window["tokens"]["output"].as_u64().unwrap(), 70 * 48);
+        }
+    }
 }

@@ -2,12 +2,14 @@
 //!
 //! A request's whole life is one poll function in its client's task ([`generation`]): no task, no channel and no
 //! lock between the socket and the client. [`open`] sends it; [`wire`] is a connection over HTTP/1.1, [`shared`] one
-//! over HTTP/2, [`socket`] and [`tls`] are below both; [`server`] keeps connections; [`limits`] counts them. [`sse`]
+//! over HTTP/2, [`socket`] and [`tls`] are below both, and
+//! [`arrival`] knows when bytes came; [`server`] keeps connections; [`limits`] counts them. [`sse`]
 //! cuts the stream, [`peek`] looks into an event, [`reading`] knows what it means. [`ask`] and [`dialect`] write
 //! requests, [`speech`] knows the APIs that are not OpenAI's. [`probe`] and [`detect`] ask the server what it is before
 //! any load, [`fault`] says what went wrong, [`watch`] that prompts are not as long as they were meant to be. [`metrics`]
 //! asks for the engine's own figures meanwhile.
 
+mod arrival;
 mod ask;
 mod detect;
 mod dialect;
@@ -52,6 +54,7 @@ use crate::event::BackendInfo;
 use crate::model::TextTokenizer;
 use crate::profile::{
     Backend as Settings, ConnectionUse, Dialect, Dispatch, Endpoint, HttpVersion, Profile, PromptAs,
+    StampedBy,
 };
 
 /// Prompts are drawn from so many token ids where the profile does not say.
@@ -222,6 +225,10 @@ fn connection_notes(settings: &Settings, servers: &[Arc<Server>]) -> Vec<String>
     if settings.connection == ConnectionUse::PerRequest {
         notes.push("a new connection for every request: connecting is a part of TTFT".into());
     }
+    notes.push(match settings.stamp {
+        StampedBy::Arrival if cfg!(target_os = "linux") => "tokens have the kernel's times of arrival".into(),
+        _ => "tokens have the times they were read at".into(),
+    });
     match settings.dispatch {
         Dispatch::LeastLoaded => {}
         Dispatch::RoundRobin => notes.push("requests to the servers in turn".into()),

@@ -109,7 +109,8 @@ pub async fn exchange(
 ) -> Result<(Parts, Exchange), Fault> {
     match server.http() {
         HttpVersion::One => alone(server, path, body).await,
-        HttpVersion::Two => among_others(server, path, body.map(Bytes::from)).await,
+        // Boxed, so that requests over HTTP/1.1 need no room for it.
+        HttpVersion::Two => Box::pin(among_others(server, path, body.map(Bytes::from))).await,
     }
 }
 
@@ -119,7 +120,7 @@ async fn alone(server: &Server, path: &str, body: Option<Vec<u8>>) -> Result<(Pa
     let answer = match wire.send(request).await {
         // An idle connection that the server closed in this very moment: nothing was sent over it.
         Err(Unanswered { unsent: Some(request), .. }) if wire.used => {
-            wire = server.connect().await?;
+            wire = Box::pin(server.connect()).await?;
             wire.send(request).await
         }
         answer => answer,
@@ -169,7 +170,7 @@ async fn among_others(server: &Server, path: &str, body: Option<Bytes>) -> Resul
 pub async fn open(server: Arc<Server>, path: String, body: Vec<u8>, whole: bool) -> Result<Answer, Fault> {
     let (head, mut answer) = exchange(&server, &path, Some(body)).await?;
     if !head.status.is_success() {
-        return Err(refused(&server, &head, answer).await);
+        return Err(Box::pin(refused(&server, &head, answer)).await);
     }
     match kind(&head.headers).as_str() {
         // vLLM's /generate calls its answers nothing at all.

@@ -17,9 +17,10 @@ use super::socket::{Socket, Stamped};
 use super::target::Target;
 use super::tls::{Tls, Wrong};
 use super::wire::Wire;
+use crate::backend::lane::Lanes;
 use crate::clock::Clock;
 use crate::event::{ClientId, Outcome};
-use crate::profile::{Backend, ConnectionUse, Dispatch, HttpVersion};
+use crate::profile::{Backend, ConnectionUse, Dispatch, HttpVersion, StampedBy};
 
 /// Most time for a connection, where the profile does not say.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -31,6 +32,7 @@ pub struct Ways {
     connection: ConnectionUse,
     connections: Option<u32>,
     connect_timeout: Duration,
+    stamp: StampedBy,
     tls: Option<Tls>,
 }
 
@@ -45,6 +47,7 @@ impl Ways {
             connection: settings.connection,
             connections: settings.connections,
             connect_timeout: connect_timeout.unwrap_or(CONNECT),
+            stamp: settings.stamp,
             tls: if tls { Some(Tls::new(settings)?) } else { None },
         })
     }
@@ -58,8 +61,9 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     /// The address that answered last.
     good: AtomicUsize,
-    idle: Mutex<Vec<Wire>>,
-    shared: Pool,
+    /// Idle connections of each of the client's threads: a connection belongs to the event loop it was made in.
+    idle: Lanes<Mutex<Vec<Wire>>>,
+    shared: Lanes<Pool>,
     in_flight: AtomicU32,
     headers: HeaderMap,
 }
@@ -78,8 +82,8 @@ impl Server {
             clock,
             addresses,
             good: AtomicUsize::new(0),
-            idle: Mutex::new(Vec::new()),
-            shared: Pool::default(),
+            idle: Lanes::default(),
+            shared: Lanes::default(),
             in_flight: AtomicU32::new(0),
             headers,
         })
@@ -138,7 +142,7 @@ impl Server {
     }
 
     fn take_idle(&self) -> Option<Wire> {
-        self.idle.lock().ok()?.pop()
+        self.idle.here().lock().ok()?.pop()
     }
 
     /// A new connection over HTTP/1.1.
@@ -158,7 +162,7 @@ impl Server {
         let (shown, reached) = (self.target.shown(), AtomicBool::new(false));
         let open = self.in_time(&reached, async { Shared::over(self.dial(&reached).await?, &shown).await });
         match self.ways.connection {
-            ConnectionUse::Reuse => self.shared.slot(self.ways.connections, open).await,
+            ConnectionUse::Reuse => self.shared.here().slot(self.ways.connections, open).await,
             ConnectionUse::PerRequest => Ok(Slot::on(&Arc::new(open.await?))),
         }
     }
@@ -197,9 +201,10 @@ impl Server {
                     self.good.store(at, Ordering::Relaxed);
                     reached.store(true, Ordering::Relaxed);
                     socket.set_nodelay(true).map_err(|error| Fault::connect(&shown(), &error))?;
-                    let socket = Stamped::new(socket, self.clock);
+                    let socket = Stamped::new(socket, self.clock, self.ways.stamp);
                     return match &self.ways.tls {
-                        Some(tls) if self.target.tls => tls.over(socket, &self.target).await,
+                        // Boxed, so that connections without it need no room for it.
+                        Some(tls) if self.target.tls => Box::pin(tls.over(socket, &self.target)).await,
                         _ => Ok(Socket::Plain(socket)),
                     };
                 }
@@ -216,17 +221,19 @@ impl Server {
             return;
         }
         wire.used = true;
-        if let Ok(mut idle) = self.idle.lock() {
+        if let Ok(mut idle) = self.idle.here().lock() {
             idle.push(wire);
         }
     }
 
     /// Closes idle connections.
     pub fn close(&self) {
-        if let Ok(mut idle) = self.idle.lock() {
-            idle.clear();
+        for idle in self.idle.all() {
+            if let Ok(mut idle) = idle.lock() {
+                idle.clear();
+            }
         }
-        self.shared.close();
+        self.shared.all().iter().for_each(Pool::close);
     }
 
     fn busy(&self) -> u32 {

@@ -10,9 +10,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use super::arrival::Arrivals;
 use crate::clock::Clock;
+use crate::profile::StampedBy;
 
-/// When something was last read from a socket, on the run's clock.
+/// When what was last read from a socket arrived, or, if that is later, something was last written to it: on the run's
+/// clock.
 #[derive(Debug, Clone, Default)]
 pub struct ReadTime(Arc<AtomicU64>);
 
@@ -23,17 +26,19 @@ impl ReadTime {
     }
 }
 
-/// A TCP socket that notes the time of each read. TLS lies above it, so that the time of an encrypted chunk, too, is
-/// the time at which its last byte left the kernel, and deciphering is not in it.
+/// A TCP socket that notes when what is read from it arrived. TLS lies above it, so that the time of an encrypted
+/// chunk, too, is the time at which its last byte came, and deciphering is not in it.
 pub struct Stamped {
     socket: TcpStream,
+    arrivals: Arrivals,
     clock: Clock,
     read: ReadTime,
 }
 
 impl Stamped {
-    pub fn new(socket: TcpStream, clock: Clock) -> Self {
-        Self { socket, clock, read: ReadTime::default() }
+    pub fn new(socket: TcpStream, clock: Clock, stamp: StampedBy) -> Self {
+        let arrivals = Arrivals::of(&socket, stamp);
+        Self { socket, arrivals, clock, read: ReadTime::default() }
     }
 }
 
@@ -43,16 +48,18 @@ impl AsyncRead for Stamped {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.socket).poll_read(cx, buffer);
-        if read.is_ready() {
-            self.read.0.store(self.clock.now_ns(), Ordering::Relaxed);
-        }
-        read
+        let this = &mut *self;
+        let arrived = std::task::ready!(this.arrivals.poll_read(&mut this.socket, cx, buffer))?;
+        let at_ns = arrived.map_or_else(|| this.clock.now_ns(), |at| this.clock.recent_ns(at));
+        // Nothing comes before what came before it, nor before it was asked for.
+        this.read.0.store(at_ns.max(this.read.ns()), Ordering::Relaxed);
+        Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Stamped {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.read.0.store(self.clock.now_ns(), Ordering::Relaxed);
         Pin::new(&mut self.socket).poll_write(cx, bytes)
     }
 
@@ -73,6 +80,7 @@ impl AsyncWrite for Stamped {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.read.0.store(self.clock.now_ns(), Ordering::Relaxed);
         Pin::new(&mut self.socket).poll_write_vectored(cx, parts)
     }
 }

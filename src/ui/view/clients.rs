@@ -8,11 +8,11 @@ use ratatui::text::{Line, Span};
 use super::in_flight::{DECODE, PREFILL, QUEUED, WAITING};
 use super::{Cx, Hits, Target};
 use crate::metrics::{Lane, Open};
-use crate::ui::format::{clock, count, nanos, rate};
-use crate::ui::sanitize;
+use crate::ui::format::{clock, count, nanos, rate, seconds};
 use crate::ui::state::scroll;
 use crate::ui::theme::Role;
-use crate::ui::widget::{panel, text, text_right};
+use crate::ui::widget::{focused, panel, text, text_right};
+use crate::ui::{rows, sanitize, search};
 
 mod strip;
 
@@ -36,7 +36,12 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
     let lanes = &cx.snap.lanes;
     let arrivals = cx.snap.arrivals().map(|words| sanitize::line(&words));
     let title = arrivals.as_ref().map_or_else(|| "Clients".into(), |words| format!("Places: {words}"));
-    let inner = panel(buf, area, &title, &legend(cx), theme);
+    let to_ns = selection.as_ref().and(cx.ui.lanes.to_ns).filter(|to| *to < cx.snap.at_ns);
+    let found = if selection.is_some() { search::matches(cx.snap, cx.ui) } else { Vec::new() };
+    let mut values = if selection.is_some() { told(to_ns, &found, cx) } else { Vec::new() };
+    values.extend(legend(cx));
+    let framed = if selection.is_some() { focused } else { panel };
+    let inner = framed(buf, area, &title, &Line::from(values), theme);
     if inner.height < 3 || inner.width < TABLE + 10 {
         return;
     }
@@ -46,13 +51,18 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
     let rows = usize::from(listed.height / stride);
     let strip_area = Rect { x: listed.x + TABLE, width: listed.width - TABLE - 1, ..listed };
     let span_s = cx.ui.span_s(readable_span_s(lanes, strip_area.width));
-    let window = strip::Window::ending(cx.snap.at_ns, u64::from(span_s) * 1_000_000_000, strip_area.width);
+    let window = strip::Window::ending(
+        to_ns.unwrap_or(cx.snap.at_ns),
+        u64::from(span_s) * 1_000_000_000,
+        strip_area.width,
+    );
     heads(buf, inner, theme);
     let (selected, offset) = match selection {
         Some((selected, hits)) => {
             let offset = scroll(cx.ui.client_offset, selected, rows, lanes.len());
             hits.page = rows;
             hits.offset = offset;
+            hits.lanes_ns = u64::from(span_s) * 1_000_000_000;
             for (y, i) in (0..listed.height).step_by(stride.into()).zip(offset..lanes.len()) {
                 hits.add(Rect { y: listed.y + y, height: 1, ..listed }, Target::Rows(i));
             }
@@ -67,6 +77,9 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
             buf.set_style(Rect { width: TABLE - 1, ..row }, theme.bg(Role::Selection));
         }
         table_row(buf, row, lane, cx);
+        if found.contains(&i) {
+            text(buf, row, (0, 0), "▸", theme.bold(Role::Accent));
+        }
         strip::draw(buf, Rect { y: row.y, height: 1, ..strip_area }, lane, window, theme);
     }
     let axis = Rect { y: inner.bottom() - 1, height: 1, ..strip_area };
@@ -118,12 +131,13 @@ fn table_row(buf: &mut Buffer, row: Rect, lane: &Lane, cx: &Cx<'_>) {
 }
 
 fn state(open: Option<&Open>) -> (&'static str, Role) {
-    match open {
-        None => ("idle", Role::Muted),
-        Some(o) if o.first_token_ns.is_some() => ("decode", Role::Decode),
-        Some(o) if o.prefill_ns.is_some() => ("prefill", Role::Prefill),
-        Some(_) => ("waiting", Role::Waiting),
-    }
+    let role = match open {
+        None => Role::Muted,
+        Some(o) if o.first_token_ns.is_some() => Role::Decode,
+        Some(o) if o.prefill_ns.is_some() => Role::Prefill,
+        Some(_) => Role::Waiting,
+    };
+    (rows::state(open), role)
 }
 
 /// Does any request on the lanes say when its prefill began?
@@ -133,7 +147,18 @@ fn prefill_known(cx: &Cx<'_>) -> bool {
     })
 }
 
-fn legend(cx: &Cx<'_>) -> Line<'static> {
+/// How far back the lanes are, and what is searched for.
+fn told(to_ns: Option<u64>, found: &[usize], cx: &Cx<'_>) -> Vec<Span<'static>> {
+    let style = cx.theme.bold(Role::Warn);
+    let back = to_ns.map(|to| {
+        let ago = seconds(Some(cx.snap.at_ns.saturating_sub(to) as f64 / 1e9));
+        Span::styled(format!("◂ {} back  ", ago.trim()), style)
+    });
+    let searched = search::told(&cx.ui.search, found, cx.ui.client).map(|words| Span::styled(words, style));
+    searched.into_iter().chain(back).collect()
+}
+
+fn legend(cx: &Cx<'_>) -> Vec<Span<'static>> {
     let theme = cx.theme;
     let mut entries = if prefill_known(cx) {
         vec![(QUEUED, Role::Queued, "queued"), (PREFILL, Role::Prefill, "prefill")]
@@ -145,7 +170,7 @@ fn legend(cx: &Cx<'_>) -> Line<'static> {
     let spans = entries.into_iter().flat_map(|(glyph, role, name)| {
         [Span::styled(glyph, theme.fg(role)), Span::styled(format!(" {name}  "), theme.fg(Role::Muted))]
     });
-    Line::from(spans.collect::<Vec<_>>())
+    spans.collect()
 }
 
 /// The selected client's request in flight and its last ones.

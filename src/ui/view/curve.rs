@@ -10,9 +10,9 @@ use super::{Cx, Hits, columns, rows};
 use crate::metrics::StagePoint;
 use crate::metrics::fastgen::{Curve, Source, Target, Validator};
 use crate::ui::format::{UNKNOWN, count, digits, percent, rate, seconds};
-use crate::ui::sanitize;
 use crate::ui::theme::Role;
-use crate::ui::widget::{Scatter, Series, panel, text, text_right};
+use crate::ui::widget::{Scatter, Series, focused, panel, text, text_right};
+use crate::ui::{sanitize, search};
 
 /// Glyphs and inks of the run's own curves, then of what lies behind them.
 const OWN: [(&str, Role); 4] =
@@ -180,7 +180,12 @@ const COLUMNS: [(&str, u16); 6] =
 fn draw_table(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     let theme = cx.theme;
     let (at, target) = sla(cx);
-    let inner = panel(buf, area, "Stages", &explained(&target, cx), theme);
+    let found = search::matches(cx.snap, cx.ui);
+    let mut values = explained(&target, cx);
+    if let Some(words) = search::told(&cx.ui.search, &found, usize::MAX) {
+        values.spans.insert(0, Span::styled(words, theme.bold(Role::Warn)));
+    }
+    let inner = focused(buf, area, "Stages", &values, theme);
     let points: Vec<&StagePoint> = cx.snap.curve.points().collect();
     let room = usize::from(inner.height.saturating_sub(1));
     hits.page = room.max(1);
@@ -197,6 +202,7 @@ fn draw_table(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
         let row = Rect { y: inner.y + y, height: 1, ..inner };
         let label: String = sanitize::line(&point.name).chars().take(usize::from(name)).collect();
         text(buf, row, (1, 0), &label, theme.fg(Role::Text));
+        search::highlight(buf, Rect { width: name, ..row }, &cx.ui.search);
         let effective = point.effective_rps(at, target.validator);
         let cells = [
             point.load().map_or_else(|| UNKNOWN.to_owned(), |load| load.to_string()),

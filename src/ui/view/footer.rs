@@ -4,19 +4,24 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::Cx;
-use crate::ui::keymap::bindings;
+use super::{Cx, palette};
+use crate::ui::keymap::{Binding, Place, bindings};
 use crate::ui::sanitize;
-use crate::ui::state::PromptKind;
+use crate::ui::state::{PromptKind, Screen};
 use crate::ui::theme::Role;
 use crate::ui::widget::text;
 
 pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let theme = cx.theme;
     buf.set_style(area, theme.bg(Role::Surface));
+    if let Some(line) = &cx.ui.palette {
+        palette::draw_line(buf, area, line, cx);
+        return;
+    }
     if let Some(prompt) = &cx.ui.prompt {
         let label = match prompt.kind {
-            PromptKind::Filter => "filter: ",
+            PromptKind::Filter if matches!(cx.ui.screen, Screen::Log | Screen::Requests) => "filter: ",
+            PromptKind::Filter => "search: ",
             PromptKind::Mark => "mark, with a note: ",
         };
         let x = text(buf, area, (1, 0), label, theme.bold(Role::Accent));
@@ -29,12 +34,21 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
         text(buf, area, (1, 0), &sanitize::line(word), theme.bold(Role::Accent));
         return;
     }
+    let mut x = 1;
+    if cx.ui.screen == Screen::Requests && cx.ui.requests.open.is_some() {
+        // Of an open request, what its own keys are.
+        for (keys, hint) in [("Esc", "close"), ("↑ ↓ PgUp PgDn", "text"), ("y", "copy chunks")] {
+            x = text(buf, area, (x, 0), keys, theme.bold(Role::Accent));
+            x = text(buf, area, (x + 1, 0), hint, theme.fg(Role::Muted)) + 2;
+        }
+    }
     // The screen's own keys first: those a newcomer can't guess.
-    let all: Vec<_> = bindings(cx.ui.screen, cx.scene()).filter(|b| !b.hint.is_empty()).collect();
-    let own = |b: &&&crate::ui::keymap::Binding| matches!(b.place, crate::ui::keymap::Place::On(_));
+    let all: Vec<_> = bindings(cx.ui.screen, cx.scene())
+        .filter(|b| !b.hint.is_empty() && (x == 1 || (b.keys != "y" && !matches!(b.place, Place::On(_)))))
+        .collect();
+    let own = |b: &&&Binding| matches!(b.place, Place::On(_));
     let ordered =
         all.iter().take(2).chain(all.iter().filter(own)).chain(all.iter().skip(2).filter(|b| !own(b)));
-    let mut x = 1;
     for binding in ordered {
         let width = (binding.keys.width() + binding.hint.width() + 1) as u16;
         if x + width > area.width {

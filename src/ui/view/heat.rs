@@ -10,7 +10,7 @@ use crate::metrics::{Bins, HeatColumn, HeatFigure};
 use crate::ui::keymap::Command;
 use crate::ui::state::TimeAxis;
 use crate::ui::theme::Role;
-use crate::ui::widget::{panel, text};
+use crate::ui::widget::{focused, text};
 
 mod detail;
 mod field;
@@ -91,7 +91,7 @@ fn map_panel(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) -> Rect
     });
     let values = Line::from(tabs.to_vec());
     let title = if area.width >= 70 { "Latency over time" } else { "Over time" };
-    let inner = panel(buf, area, title, &values, theme);
+    let inner = focused(buf, area, title, &values, theme);
     let mut x = area.right().saturating_sub(values.width() as u16 + 3);
     for (figure, tab) in HeatFigure::ALL.into_iter().zip(&tabs) {
         let width = tab.width() as u16;

@@ -10,7 +10,7 @@ use crate::metrics::RequestRecord;
 use crate::ui::format::{UNKNOWN, clock_ms, count, nanos, seconds};
 use crate::ui::sanitize;
 use crate::ui::theme::Role;
-use crate::ui::widget::{panel, text, text_right};
+use crate::ui::widget::{focused, panel, text, text_right};
 
 pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     let Some(record) = &cx.ui.requests.open else { return };
@@ -105,7 +105,7 @@ fn column(buf: &mut Buffer, plot: Rect, x: u16, part: f64, style: ratatui::style
 fn draw_text(buf: &mut Buffer, area: Rect, record: &RequestRecord, cx: &Cx<'_>, hits: &mut Hits) {
     let theme = cx.theme;
     let hint = Line::styled("Esc closes", theme.fg(Role::Muted));
-    let inner = panel(buf, area, "Text", &hint, theme);
+    let inner = focused(buf, area, "Text", &hint, theme);
     let width = usize::from(inner.width.saturating_sub(2));
     let mut lines = Vec::new();
     if let Some(error) = &record.error {

@@ -7,10 +7,9 @@ use ratatui::text::{Line, Span};
 use super::{Cx, Hits};
 use crate::event::Level;
 use crate::ui::format::clock_ms;
-use crate::ui::rows;
-use crate::ui::sanitize;
 use crate::ui::theme::Role;
-use crate::ui::widget::{panel, text, text_right};
+use crate::ui::widget::{focused, text, text_right};
+use crate::ui::{rows, sanitize, search};
 
 fn level(level: Level) -> (&'static str, Role) {
     match level {
@@ -27,8 +26,15 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     let lines = rows::log(cx.snap, state);
     let mut title = Vec::new();
     if !state.filter.is_empty() {
-        let filter = format!("filter {}  ", sanitize::line(&state.filter));
-        title.push(Span::styled(filter, theme.bold(Role::Warn)));
+        let found = search::matches(cx.snap, cx.ui);
+        let lines = rows::levelled(cx.snap, state);
+        let at = state.found.as_ref().and_then(|f| lines.iter().rposition(|l| *l == f));
+        let words = if state.all {
+            search::told(&state.filter, &found, at.unwrap_or(usize::MAX)).unwrap_or_default()
+        } else {
+            format!("filter {}  ", sanitize::line(&state.filter))
+        };
+        title.push(Span::styled(words, theme.bold(Role::Warn)));
     }
     let least = level(state.least).0;
     let place = format!("{least} and above  {} of {} lines", lines.len(), cx.snap.log.len());
@@ -36,7 +42,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     if state.up > 0 {
         title.push(Span::styled("  End follows", theme.bold(Role::Warn)));
     }
-    let inner = panel(buf, area, "Log", &Line::from(title), theme);
+    let inner = focused(buf, area, "Log", &Line::from(title), theme);
     let page = usize::from(inner.height);
     hits.page = page;
     let up = state.up.min(lines.len().saturating_sub(page));
@@ -49,6 +55,11 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
         let source = sanitize::line(&line.source);
         text(buf, inner, (20, y), &source.chars().take(8).collect::<String>(), theme.fg(Role::Muted));
         text(buf, inner, (29, y), &sanitize::line(&line.message), theme.fg(Role::Text));
+        if state.all && state.found.as_ref() == Some(*line) {
+            text(buf, inner, (0, y), "▸", theme.bold(Role::Accent));
+        }
+        let said = Rect { x: inner.x + 20, y: inner.y + y, width: inner.width.saturating_sub(20), height: 1 };
+        search::highlight(buf, said, &state.filter);
     }
     if lines.is_empty() {
         text(buf, inner, (2, 1), "nothing yet at this level", theme.fg(Role::Muted));

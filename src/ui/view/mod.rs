@@ -22,6 +22,7 @@ mod latency;
 mod live;
 mod loading;
 mod log;
+mod palette;
 mod rates;
 mod requests;
 mod system;
@@ -72,6 +73,8 @@ pub struct Hits {
     pub offset: usize,
     /// The time axis of the screen Latency.
     pub axis: TimeAxis,
+    /// Nanoseconds that the clients' lanes show.
+    pub lanes_ns: u64,
 }
 
 impl Hits {
@@ -104,8 +107,7 @@ struct Cx<'a> {
 impl Cx<'_> {
     /// What keys depend on.
     fn scene(&self) -> Scene {
-        let open = self.snap.stage.as_ref().is_some_and(|stage| stage.open.is_some());
-        Scene { replay: self.pic.transport.is_some(), open }
+        Scene::of(self.snap, self.pic.transport.is_some())
     }
 }
 
@@ -131,6 +133,9 @@ pub fn draw(buf: &mut Buffer, pic: &Picture<'_>, ui: &UiState, theme: &Theme) ->
         transport::draw(buf, Rect { y: last.y - 1, ..last }, &cx, &mut hits);
     }
     footer::draw(buf, last, &cx);
+    if let Some(palette) = &ui.palette {
+        palette::draw(buf, body, palette, &cx);
+    }
     if ui.help {
         help::draw(buf, body, &cx);
     }

@@ -10,11 +10,10 @@ use super::{Cx, Hits, Target};
 use crate::event::Outcome;
 use crate::metrics::RequestRecord;
 use crate::ui::format::{clock_ms, nanos};
-use crate::ui::rows;
-use crate::ui::sanitize;
 use crate::ui::state::{Column, scroll};
 use crate::ui::theme::Role;
-use crate::ui::widget::{panel, text, text_right};
+use crate::ui::widget::{focused, text, text_right};
+use crate::ui::{rows, sanitize, search};
 
 /// Columns: head, what it sorts by, right edge.
 const COLUMNS: [(&str, Column, u16); 9] = [
@@ -34,7 +33,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     let state = &cx.ui.requests;
     let rows = rows::requests(cx.snap, state);
     let title = if state.slowest { "Slowest requests" } else { "Newest requests" };
-    let inner = panel(buf, area, title, &values(rows.len(), cx), theme);
+    let inner = focused(buf, area, title, &values(rows.len(), cx), theme);
     if inner.height < 2 {
         return;
     }
@@ -53,6 +52,11 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
             buf.set_style(row, theme.bg(Role::Selection));
         }
         draw_row(buf, row, record, cx);
+        for word in state.filter.split_whitespace() {
+            // `client=3` and `#17` are told by their columns.
+            let outcome = Rect { x: row.x + row.width.min(57), width: row.width.saturating_sub(57), ..row };
+            search::highlight(buf, outcome, word);
+        }
     }
     if rows.is_empty() {
         let why = if state.filter.is_empty() { "no request has ended yet" } else { "no request matches" };

@@ -13,10 +13,10 @@ use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{Cx, Hits, header, vitals};
-use crate::ui::sanitize;
 use crate::ui::theme::Role;
 use crate::ui::tracks::{self, Owner, Track, shown};
 use crate::ui::widget::{Chart, Mark, panel, text};
+use crate::ui::{sanitize, search};
 
 /// From this width on there is room for figures beside the lines.
 const BESIDE: u16 = 110;
@@ -124,7 +124,13 @@ fn draw_track(buf: &mut Buffer, area: Rect, track: &Track, axis: (Window, &[Mark
     let head = Rect { height: 1, ..area };
     panel(buf, head, &track.title, &values, theme);
     let from = track.title.width() as u16 + 4;
-    let words = words(track, cx);
+    if track.owner != Owner::Load {
+        search::highlight(buf, Rect { width: from.min(head.width), ..head }, &cx.ui.search);
+    }
+    let searched = (track.owner == Owner::Load)
+        .then(|| search::told(&cx.ui.search, &search::matches(cx.snap, cx.ui), usize::MAX))
+        .flatten();
+    let words = searched.unwrap_or_else(|| words(track, cx));
     let end = area.width.saturating_sub(values.width() as u16 + 4);
     if !words.is_empty() && from + (words.width() as u16) + 2 <= end {
         text(buf, head, (from, 0), &format!(" {} ", sanitize::line(&words)), muted);

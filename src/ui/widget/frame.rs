@@ -26,6 +26,11 @@ pub fn text_right(buf: &mut Buffer, area: Rect, at: (u16, u16), content: &str, s
     text(buf, area, (at.0.saturating_sub(width), at.1), content, style);
 }
 
+/// As [`panel`], of the panel that keys move in: its title is marked.
+pub fn focused(buf: &mut Buffer, area: Rect, title: &str, values: &Line<'_>, theme: &Theme) -> Rect {
+    panel(buf, area, &format!("▸ {title}"), values, theme)
+}
+
 /// A panel: a rule with a title at the left and values at the right; with room enough a whole frame.
 /// Gives the area within.
 pub fn panel(buf: &mut Buffer, area: Rect, title: &str, values: &Line<'_>, theme: &Theme) -> Rect {

@@ -11,5 +11,5 @@ pub use bars::{LEFT, histogram, meter, stacked};
 pub use chart::{Chart, Mark, time_step};
 pub use digits::{big_number, big_width};
 pub use dots::Dots;
-pub use frame::{panel, text, text_right};
+pub use frame::{focused, panel, text, text_right};
 pub use scatter::{Scatter, Series};

@@ -6,7 +6,7 @@ use ratatui::style::{Modifier, Style};
 
 use super::super::in_flight::{DECODE, PREFILL, QUEUED, WAITING};
 use crate::event::Outcome;
-use crate::metrics::Lane;
+use crate::metrics::{LANE_SPANS, Lane};
 use crate::ui::format::clock;
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widget::{text, time_step};
@@ -59,13 +59,20 @@ pub(super) fn draw(buf: &mut Buffer, row: Rect, lane: &Lane, window: Window, the
     for x in 0..row.width {
         text(buf, row, (x, 0), " ", theme.base());
     }
+    if lane.spans.len() >= LANE_SPANS {
+        // What came before is not kept.
+        let known = lane.spans.first().map_or(0.0, |span| window.place(span.sent_ns));
+        for x in 0..known.clamp(0.0, f64::from(row.width)) as u16 {
+            text(buf, row, (x, 0), "·", theme.fg(Role::Muted));
+        }
+    }
     for span in &lane.spans {
-        if window.place(span.finished_ns) < 0.0 {
+        if window.place(span.finished_ns) < 0.0 || window.place(span.sent_ns) > f64::from(window.width) {
             continue;
         }
         let times = (span.sent_ns, span.prefill_ns, span.first_token_ns, span.finished_ns);
         pieces(times, window, |piece| fill(buf, row, piece, theme));
-        if span.outcome != Outcome::Completed {
+        if span.outcome != Outcome::Completed && window.place(span.finished_ns) <= f64::from(window.width) {
             let at = window.place(span.finished_ns) as u16;
             let role = if span.outcome == Outcome::Cancelled { Role::Warn } else { Role::Bad };
             text(buf, row, (at.min(window.width - 1), 0), "✗", theme.bold(role));
