@@ -239,7 +239,9 @@ impl Session for LiveSession {
             | Action::Step(_)
             | Action::Jump(_)
             | Action::ExportRange(_)
-            | Action::Measure(_) => {}
+            | Action::Measure(_)
+            | Action::Outlier(_)
+            | Action::ToSlowest => {}
         }
     }
 

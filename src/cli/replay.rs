@@ -103,6 +103,7 @@ fn shot(args: &ReplayArgs, at_ns: u64, theme_name: &str) -> Outcome {
             length_ns,
             playing: true,
             speed: args.speed,
+            indexed: None,
         }),
         over: false,
         measured: None,

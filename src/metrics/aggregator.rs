@@ -389,5 +389,6 @@ impl Aggregator {
     }
 }
 
+mod packed;
 #[cfg(test)]
 mod tests;

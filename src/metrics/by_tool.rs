@@ -5,6 +5,7 @@
 //! where chunks hold one token each.
 
 use super::distribution::Distribution;
+use super::pack::{Pack, pack};
 use super::{Definitions, RequestRecord, Snapshot, Summary};
 
 /// What other tools' figures need beside ours.
@@ -164,6 +165,22 @@ impl ByTool {
             to_end: self.to_end.summary().clone(),
             ..self.totals.clone()
         }
+    }
+}
+
+pack!(ByTool { chunks, last_gaps, request_gaps, per_token, to_end, totals; fastgen: (0, Summary::default()) });
+
+/// The sums alone: the rest is made of the distributions for every picture.
+impl Pack for ToolFigures {
+    fn pack(&self, out: &mut Vec<u8>) {
+        (self.output_tokens, self.input_tokens, self.completed).pack(out);
+        self.span_ns.pack(out);
+    }
+
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        let (output_tokens, input_tokens, completed) = Pack::unpack(from)?;
+        let span_ns = Pack::unpack(from)?;
+        Some(Self { output_tokens, input_tokens, completed, span_ns, ..Self::default() })
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::RequestRecord;
 use super::fastgen::{Pace, Target, Validator};
+use super::pack::pack;
 use crate::event::{StageId, StageStart};
 
 /// What requests are judged by: `[sla]` of the profile.
@@ -194,6 +195,22 @@ impl CurveKeeper {
         CurveView { sla: self.sla.clone(), over: Arc::clone(&self.over), current: self.shown.clone() }
     }
 }
+
+pack!(StagePoint {
+    id,
+    name,
+    sweep,
+    clients,
+    rate,
+    requests,
+    over,
+    e2e_sum_s,
+    first_ns,
+    last_ns,
+    streamed,
+    good,
+});
+pack!(CurveKeeper { over, current; sla: CurveSla::default(); shown: None });
 
 #[cfg(test)]
 mod tests {

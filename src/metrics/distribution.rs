@@ -2,6 +2,7 @@
 
 use hdrhistogram::Histogram;
 
+use super::pack::{Pack, pack};
 use super::{MINI_BUCKETS, Summary};
 
 /// Lowest value a histogram tells from others: one tick of the clock.
@@ -205,6 +206,34 @@ impl Buckets {
             self.current += 1;
         }
         self.counts[self.current] += count;
+    }
+}
+
+pack!(Distribution { histogram, count, sum_ns, min_ns, max_ns; summary: Summary::default(); summarised: 0 });
+
+/// The steps that counted something: how far each is from the one before, and its count.
+impl Pack for Histogram<u64> {
+    fn pack(&self, out: &mut Vec<u8>) {
+        let recorded = self.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value()));
+        let mut before = 0;
+        for (value, count) in recorded {
+            // Values lie at the steps' upper ends, so the differences are never 0 behind the first.
+            (count, value - before).pack(out);
+            before = value;
+        }
+        0_u64.pack(out);
+    }
+
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        let (mut histogram, mut value) = (histogram(), 0_u64);
+        loop {
+            let count = u64::unpack(from)?;
+            if count == 0 {
+                return Some(histogram);
+            }
+            value = value.checked_add(u64::unpack(from)?)?;
+            histogram.record_n(value, count).ok()?;
+        }
     }
 }
 

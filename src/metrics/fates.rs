@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Stages;
+use super::pack::pack;
 use crate::event::{StageEnd, StageId, StageOutcome};
 
 /// The ends of stages so far. A stage that is begun again loses its earlier end.
@@ -41,3 +42,5 @@ impl Fates {
         }
     }
 }
+
+pack!(Fates { planned, failed, skipped, last_failed });

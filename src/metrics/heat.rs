@@ -12,6 +12,7 @@ mod column;
 use std::sync::Arc;
 
 use super::RequestRecord;
+use super::pack::pack;
 
 pub use column::{BUCKETS, Bins, HeatColumn, bucket_of, bucket_start_ns};
 
@@ -198,6 +199,9 @@ impl Heat {
         }
     }
 }
+
+pack!(HeatMaps { figures, prompt_tokens });
+pack!(Heat { tiers });
 
 #[cfg(test)]
 mod tests {

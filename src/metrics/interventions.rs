@@ -3,6 +3,7 @@
 //! Reports and the live run both follow interventions by [`Interventions`], so that their spans are the same. The rules
 //! are in `docs/measurement.md`.
 
+use super::pack::{pack, pack_enum};
 use crate::event::{Control, OpenLoop, StageStart};
 
 /// Changes of the clients, or of the rate, that follow one another within this time (nanoseconds) are one.
@@ -49,6 +50,11 @@ pub struct Asked {
     pub rate: Option<f64>,
     pub paused: bool,
 }
+
+pack_enum!(Began { Start, Clients, Rate, Paused, Resumed, Mark, Cancel, Drain });
+pack!(Asked { clients, rate, paused });
+pack!(Cut { at_ns, began, words, asked });
+pack!(Interventions { clients, rate, paused, open, measuring_ns, last });
 
 /// A span begins.
 #[derive(Debug, Clone, Default, PartialEq)]

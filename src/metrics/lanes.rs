@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::pack::pack;
 use super::tracker::OpenRequest;
 use super::{LANE_SPANS, Lane, Open, RequestRecord, Span};
 use crate::event::{ClientId, Outcome};
@@ -110,3 +111,5 @@ fn open_span(request: &OpenRequest) -> Open {
         warmup: request.sent.warmup,
     }
 }
+
+pack!(Lanes { lanes, totals });

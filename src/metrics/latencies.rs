@@ -2,6 +2,7 @@
 
 use super::by_tool::{ByTool, ToolFigures};
 use super::distribution::Distribution;
+use super::pack::pack;
 use super::seconds::Seconds;
 use super::{Latencies, RequestRecord};
 
@@ -90,3 +91,5 @@ impl Distributions {
         }
     }
 }
+
+pack!(Distributions { ttft, ttft_corrected, itl, tpot, e2e, e2e_corrected, send_lag, by_tool });

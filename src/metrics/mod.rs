@@ -21,6 +21,7 @@
 //! | `curve` | one point a stage: throughput, latency, and how many requests were fast enough |
 //! | `fastgen` | DeepSpeed-FastGen's figures, and its SLA for any rate |
 //! | `aggregator`, `view` | the whole: takes events; gives snapshots |
+//! | `pack` | the whole as bytes, and back |
 
 mod aggregator;
 mod by_tool;
@@ -36,6 +37,7 @@ pub mod interventions;
 mod lanes;
 mod latencies;
 mod limit;
+pub(crate) mod pack;
 mod record;
 mod seconds;
 mod snapshot;
@@ -54,6 +56,7 @@ pub use heat::{
     BUCKETS, Bins, FINEST_NS, Heat, HeatColumn, HeatFigure, HeatMaps, bucket_of, bucket_start_ns,
 };
 pub use limit::{BACKLOG_DEVIATIONS, BACKLOG_SHARE, ClientLimit, backlog_grows, falls_behind};
+pub(crate) use pack::Pack;
 pub use record::RequestRecord;
 pub use snapshot::*;
 pub use tables::MAX_CONTROLS;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 
 use super::distribution::{histogram, quantile_s};
+use super::pack::Pack;
 use super::{Rate, SERIES_SECONDS, SeriesPoint};
 use crate::event::{Phase, Sample};
 
@@ -265,6 +266,37 @@ fn counts(point: &SeriesPoint) -> [u64; 3] {
 fn raise(peaks: &mut [u64; 3], point: &SeriesPoint) {
     for (peak, count) in peaks.iter_mut().zip(counts(point)) {
         *peak = (*peak).max(count);
+    }
+}
+
+/// Readings of seconds that no series shows any more are left out.
+impl Pack for Seconds {
+    fn pack(&self, out: &mut Vec<u8>) {
+        self.points.len().pack(out);
+        let shown = self.points.len().saturating_sub(SERIES_SECONDS + 1);
+        for (i, point) in self.points.iter().enumerate() {
+            if i < shown {
+                SeriesPoint { sample: None, ..point.clone() }.pack(out);
+            } else {
+                point.pack(out);
+            }
+        }
+        self.ttft.pack(out);
+        self.itl.pack(out);
+        self.forgotten_peaks.pack(out);
+        self.peaks_from.pack(out);
+    }
+
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
+            points: Pack::unpack(from)?,
+            ttft: Pack::unpack(from)?,
+            itl: Pack::unpack(from)?,
+            forgotten_peaks: Pack::unpack(from)?,
+            peaks_from: Pack::unpack(from)?,
+            series_changed: true,
+            ..Self::new()
+        })
     }
 }
 

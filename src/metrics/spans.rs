@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::distribution::Distribution;
 use super::interventions::{Began, Cut, Interventions, Step};
+use super::pack::pack;
 use super::{Aggregator, Counts, Latencies, RequestRecord, SPANS_KEPT, SpanView};
 use crate::event::{Control, Phase, StageStart};
 
@@ -23,6 +24,10 @@ pub(super) struct Spans {
     /// None before the first intervention.
     now: Option<Box<Now>>,
 }
+
+pack!(Spans { hand, first, over, now });
+pack!(Now { cut, completed, output_tokens, ttft, itl, tpot, e2e });
+pack!(SpanView { cut, end_ns, completed, output_tokens, ttft, itl, tpot, e2e });
 
 /// The span under way.
 struct Now {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::pack::pack;
 use super::{LOG_LINES, RECENT_REQUESTS, RequestRecord, SLOWEST_REQUESTS};
 use crate::event::{Control, LogLine};
 
@@ -138,6 +139,10 @@ impl Journal {
         Arc::clone(&self.controls)
     }
 }
+
+pack!(Recent { ring, bytes; changed: true; view: Arc::default() });
+pack!(Slowest { sorted, bytes; changed: true; view: Arc::default() });
+pack!(Journal { lines, controls; lines_changed: true; lines_view: Arc::default() });
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 use super::RequestRecord;
 use super::hash::IdMap;
+use super::pack::{Pack, pack};
 use crate::event::{Finished, RequestId, Sent};
 
 /// Most chunks that room is made for in advance; longer answers grow as they come.
@@ -224,6 +225,25 @@ fn reconcile(record: &mut RequestRecord) -> Vec<Correction> {
         record.chunk_tokens = Vec::new();
     }
     corrections
+}
+
+pack!(OpenRequest { sent, prefill_ns, prefill_news_lag_ns, chunk_at_ns, chunk_tokens, tokens });
+
+impl Pack for Tracker {
+    fn pack(&self, out: &mut Vec<u8>) {
+        self.open.len().pack(out);
+        for open in self.open.values() {
+            open.pack(out);
+        }
+        (self.before_first, self.in_prefill).pack(out);
+    }
+
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        let open = Vec::<OpenRequest>::unpack(from)?;
+        let open = open.into_iter().map(|open| (open.sent.request, open)).collect();
+        let (before_first, in_prefill) = Pack::unpack(from)?;
+        Some(Self { open, before_first, in_prefill })
+    }
 }
 
 #[cfg(test)]

@@ -96,6 +96,27 @@ impl Frames {
         self.decoder.is_some().then_some(self.whole_bytes)
     }
 
+    /// Where a frame begins behind all that was handed out, in bytes of the source; of uncompressed lines, where the
+    /// next one begins. `None` within a frame.
+    pub(super) fn boundary(&self) -> Option<u64> {
+        if self.decoder.is_none() {
+            return Some(self.passed_bytes - (self.text.len() - self.given) as u64);
+        }
+        (!self.in_frame && self.given == self.text.len()).then_some(self.passed_bytes)
+    }
+
+    /// Lines of a source from its middle on, where a frame or a line begins.
+    pub(super) fn from_middle(source: Box<dyn Read + Send>, compressed: bool) -> io::Result<Self> {
+        let mut frames = Self::new(source, Vec::new())?;
+        frames.decoder = if compressed { Some(Decoder::new()?) } else { None };
+        Ok(frames)
+    }
+
+    /// Whether it is made of frames.
+    pub(super) fn compressed(&self) -> bool {
+        self.decoder.is_some()
+    }
+
     /// Forgets the first bytes of `input`.
     fn pass(&mut self, bytes: usize) {
         self.input.drain(..bytes);
@@ -170,6 +191,7 @@ impl Frames {
     }
 
     fn copy(&mut self) -> io::Result<()> {
+        self.passed_bytes += self.input.len() as u64;
         self.text.append(&mut self.input);
         self.ready = self.text.len();
         self.fill()?;

@@ -193,6 +193,29 @@ impl Reader {
         self.frames.whole_bytes()
     }
 
+    /// Where a frame begins behind all entries so far, in bytes of the file: a reader that is [moved](Self::moved)
+    /// there goes on with the next entry. `None` within a frame. Lines without frames may be gone on with anywhere.
+    pub fn boundary(&self) -> Option<u64> {
+        self.frames.boundary()
+    }
+
+    /// A reader of the same recording that goes on at a [boundary](Self::boundary), where `source` stands. Of losses
+    /// it knows only those from there on.
+    ///
+    /// # Errors
+    /// If there is no memory for a decoder.
+    pub fn moved(&self, source: Box<dyn Read + Send>) -> io::Result<Self> {
+        Ok(Self {
+            name: self.name.clone(),
+            header: self.header.clone(),
+            frames: Frames::from_middle(source, self.frames.compressed())?,
+            losses: Losses::default(),
+            open: HashSet::default(),
+            ended: false,
+            done: false,
+        })
+    }
+
     /// The entry of a line, if it is one.
     fn entry(&mut self, line: Result<Line, bool>) -> Option<Entry> {
         let line = match line {

@@ -4,8 +4,12 @@
 //! must be read ahead is known from the `sent` lines: nothing that is still to come can lie before the oldest
 //! request whose end was not read yet.
 
+mod whole;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
+
+pub(super) use whole::Standing;
 
 use crate::event::{Event, Finished, RequestId, Sent};
 use crate::metrics::RequestRecord;
@@ -24,6 +28,8 @@ struct Cursor {
     sent_due: bool,
     prefill_due: bool,
     chunk: usize,
+    /// Tokens in the prompt as its `sent` line has them, where a server counted others.
+    sent_with: Option<u32>,
 }
 
 impl Cursor {
@@ -42,7 +48,7 @@ impl Cursor {
     fn next(&mut self) -> (Event, bool) {
         let request = self.record.request;
         if std::mem::take(&mut self.sent_due) {
-            return (Event::Sent(sent(&self.record)), false);
+            return (self.sent(), false);
         }
         if std::mem::take(&mut self.prefill_due)
             && let Some(at_ns) = self.record.prefill_ns
@@ -50,40 +56,42 @@ impl Cursor {
             return (Event::Prefill { at_ns, request }, false);
         }
         let Some(at_ns) = self.record.chunk_at_ns.get(self.chunk).copied() else {
-            return (finished(&mut self.record), true);
+            return (self.finished(), true);
         };
         let tokens = self.record.tokens_in(self.chunk);
         self.chunk += 1;
         (Event::Token { at_ns, request, tokens }, false)
     }
-}
 
-fn sent(record: &RequestRecord) -> Sent {
-    Sent {
-        at_ns: record.sent_ns,
-        scheduled_ns: record.scheduled_ns,
-        request: record.request,
-        client: record.client,
-        stage: record.stage,
-        prompt_tokens: record.prompt_tokens,
-        max_tokens: record.max_tokens,
-        warmup: record.warmup,
+    fn sent(&self) -> Event {
+        let record = &self.record;
+        Event::Sent(Sent {
+            at_ns: record.sent_ns,
+            scheduled_ns: record.scheduled_ns,
+            request: record.request,
+            client: record.client,
+            stage: record.stage,
+            prompt_tokens: record.prompt_tokens,
+            max_tokens: record.max_tokens,
+            warmup: record.warmup,
+        })
     }
-}
 
-fn finished(record: &mut RequestRecord) -> Event {
-    Event::Finished(Box::new(Finished {
-        at_ns: record.finished_ns,
-        request: record.request,
-        outcome: record.outcome,
-        output_tokens: record.output_tokens,
-        counted_by: record.counted_by,
-        prompt_tokens: None,
-        error: record.error.take(),
-        text: record.text.take(),
-        status: record.status,
-        retries: record.retries,
-    }))
+    fn finished(&mut self) -> Event {
+        let record = &mut self.record;
+        Event::Finished(Box::new(Finished {
+            at_ns: record.finished_ns,
+            request: record.request,
+            outcome: record.outcome,
+            output_tokens: record.output_tokens,
+            counted_by: record.counted_by,
+            prompt_tokens: self.sent_with.map(|_| record.prompt_tokens),
+            error: record.error.take(),
+            text: record.text.take(),
+            status: record.status,
+            retries: record.retries,
+        }))
+    }
 }
 
 enum Held {
@@ -100,7 +108,8 @@ pub struct Expander<I> {
     held_chunks: usize,
     /// Requests sent and not ended, by time of sending.
     open: BTreeSet<(u64, RequestId)>,
-    sent_ns: HashMap<RequestId, u64>,
+    /// When they were sent, and with how many prompt tokens.
+    sent: HashMap<RequestId, (u64, u32)>,
     place: u64,
     newest_ns: u64,
     read_all: bool,
@@ -114,7 +123,7 @@ impl<I: Iterator<Item = Entry>> Expander<I> {
             held: HashMap::new(),
             held_chunks: 0,
             open: BTreeSet::new(),
-            sent_ns: HashMap::new(),
+            sent: HashMap::new(),
             place: 0,
             newest_ns: 0,
             read_all: false,
@@ -143,18 +152,23 @@ impl<I: Iterator<Item = Entry>> Expander<I> {
             self.read_all = true;
             return;
         };
+        self.accept(entry);
+    }
+
+    /// Takes in an entry that was read.
+    pub(super) fn accept(&mut self, entry: Entry) {
         self.newest_ns = self.newest_ns.max(entry.at_ns());
         let held = match entry {
             Entry::Event(event) => {
                 match &event {
                     Event::Sent(sent) => {
                         self.open.insert((sent.at_ns, sent.request));
-                        self.sent_ns.insert(sent.request, sent.at_ns);
+                        self.sent.insert(sent.request, (sent.at_ns, sent.prompt_tokens));
                     }
                     // Nobody waits for ends that a run which broke off never saw.
                     Event::Resumed(_) => {
                         self.open.clear();
-                        self.sent_ns.clear();
+                        self.sent.clear();
                     }
                     _ => {}
                 }
@@ -163,23 +177,20 @@ impl<I: Iterator<Item = Entry>> Expander<I> {
             Entry::Request(record) => self.hold(record),
         };
         self.place += 1;
-        let at_ns = match &held {
-            Held::Event(event) => event.at_ns(),
-            Held::Request(cursor) => cursor.at_ns(),
-        };
-        self.queue.push(Reverse((at_ns, self.place)));
+        self.queue.push(Reverse((held.at_ns(), self.place)));
         self.held.insert(self.place, held);
     }
 
     fn hold(&mut self, record: RequestRecord) -> Held {
-        let sent_ns = self.sent_ns.remove(&record.request);
-        if let Some(sent_ns) = sent_ns {
+        let sent = self.sent.remove(&record.request);
+        if let Some((sent_ns, _)) = sent {
             self.open.remove(&(sent_ns, record.request));
         }
         self.held_chunks += record.chunk_at_ns.len();
         while self.held_chunks > HELD_CHUNKS && self.open.pop_first().is_some() {}
         let prefill_due = record.prefill_ns.is_some();
-        Held::Request(Cursor { sent_due: sent_ns.is_none(), prefill_due, chunk: 0, record })
+        let sent_with = sent.map(|(_, tokens)| tokens).filter(|tokens| *tokens != record.prompt_tokens);
+        Held::Request(Cursor { sent_due: sent.is_none(), prefill_due, chunk: 0, sent_with, record })
     }
 }
 

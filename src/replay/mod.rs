@@ -1,13 +1,16 @@
 //! A recording played into the same pipe as a live run.
 //!
 //! Headless, [`play_to_end`] takes finished requests as wholes, as fast as the disk gives them. On screen, a
-//! player expands them into their events again, in the order of time ([`Expander`]), and paces them.
+//! player expands them into their events again, in the order of time ([`Expander`]), and paces them. An index with
+//! checkpoints of the figures makes any place of a recording cheap to go to.
 
 mod expand;
 mod index;
+mod origin;
 mod pair;
 mod player;
 mod range;
+mod seek;
 mod session;
 
 use std::path::Path;
@@ -21,6 +24,7 @@ use crate::recording::{self, Entry, Header, Losses, Reader, RecordingError};
 pub use expand::Expander;
 pub use pair::ahead_ns;
 pub use range::{Exact, Open};
+pub use seek::Seeker;
 pub use session::{ReplaySession, title};
 
 /// What a recording played to its end gives.
@@ -75,13 +79,18 @@ pub fn at(path: &Path, at_ns: u64) -> Result<(Snapshot, Header, u64), RecordingE
 /// An aggregator that knows what only the header says.
 fn new_aggregator(header: &Header) -> Aggregator {
     let mut aggregator = Aggregator::new();
+    tell(&mut aggregator, header);
+    aggregator
+}
+
+/// Tells an aggregator what only the header says.
+fn tell(aggregator: &mut Aggregator, header: &Header) {
     let per_client = header.profile.pointer("/load/warmup_requests_per_client");
     if let Some(n) = per_client.and_then(serde_json::Value::as_u64) {
         aggregator.expect_warmup(u32::try_from(n).unwrap_or(u32::MAX));
     }
     aggregator.expect_sla(sla(header));
     aggregator.expect_stages(planned_stages(&header.profile));
-    aggregator
 }
 
 /// Cells of a recorded profile's grid: the product of its lists' lengths, 1 without a sweep.

@@ -1,57 +1,25 @@
 //! The thread that plays a recording: paces events by the clock, and obeys the transport keys.
 
-use std::io::Cursor;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use super::expand::Expander;
-use super::index::Index;
-use super::new_aggregator;
+use super::index::Places;
+use super::seek::Seeker;
 use super::session::Shared;
 use crate::clock::Clock;
-use crate::metrics::Aggregator;
-use crate::recording::{self, Reader, RecordingError};
 use crate::ui::{Action, Transport};
 
 /// Slowest and fastest play, as a factor of real time.
 pub(super) const SPEEDS: std::ops::RangeInclusive<f64> = 0.25..=64.0;
 /// Time between looks at the clock while playing, and between snapshots.
 const FRAME: Duration = Duration::from_millis(50);
-/// Events applied in a row before keys are looked after.
-const BATCH: usize = 200_000;
-
-/// Where a recording can be read from, again and again.
-#[derive(Clone)]
-pub(super) enum Origin {
-    File(PathBuf),
-    /// What came by standard input.
-    Bytes {
-        name: String,
-        bytes: Arc<[u8]>,
-    },
-}
-
-impl Origin {
-    pub(super) fn open(&self) -> Result<Reader, RecordingError> {
-        match self {
-            Self::File(path) => recording::open(path),
-            Self::Bytes { name, bytes } => {
-                recording::from_reader(Box::new(Cursor::new(Arc::clone(bytes))), name.clone())
-            }
-        }
-    }
-}
 
 /// The player, on its own thread.
 pub(super) struct Player {
-    origin: Origin,
-    index: Index,
-    events: Expander<Reader>,
-    aggregator: Aggregator,
+    seeker: Seeker,
     clock: Clock,
     commands: Receiver<Action>,
     shared: Arc<Shared>,
@@ -64,27 +32,8 @@ pub(super) struct Player {
 }
 
 impl Player {
-    pub(super) fn new(
-        origin: Origin,
-        reader: Reader,
-        clock: Clock,
-        commands: Receiver<Action>,
-        shared: Arc<Shared>,
-    ) -> Self {
-        let aggregator = new_aggregator(reader.header());
-        Self {
-            origin,
-            index: Index::default(),
-            events: Expander::new(reader),
-            aggregator,
-            clock,
-            commands,
-            shared,
-            head_ns: 0,
-            moved_ns: 0,
-            playing: true,
-            speed: 1.0,
-        }
+    pub(super) fn new(seeker: Seeker, clock: Clock, commands: Receiver<Action>, shared: Arc<Shared>) -> Self {
+        Self { seeker, clock, commands, shared, head_ns: 0, moved_ns: 0, playing: true, speed: 1.0 }
     }
 
     /// Sets the speed at the start.
@@ -101,13 +50,10 @@ impl Player {
 
     /// Plays until somebody quits.
     pub(super) fn run(mut self) {
-        if let Ok(reader) = self.origin.open() {
-            self.index = Index::of(reader);
-        }
-        self.head_ns = self.index.start_ns;
+        self.seek(self.seeker.start_ns());
         self.moved_ns = self.clock.now_ns();
         loop {
-            let caught_up = self.apply();
+            let caught_up = self.seeker.advance(self.head_ns);
             self.publish();
             if !self.obey(caught_up) {
                 break;
@@ -135,8 +81,8 @@ impl Player {
         match *action {
             Action::Stop | Action::Abort => return false,
             Action::TogglePause => {
-                if !self.playing && self.head_ns >= self.index.length_ns {
-                    self.seek(self.index.start_ns);
+                if !self.playing && self.head_ns >= self.seeker.length_ns() {
+                    self.seek(self.seeker.start_ns());
                 }
                 self.playing = !self.playing;
             }
@@ -145,14 +91,16 @@ impl Player {
             Action::SeekBy(by_ns) => self.seek(self.head_ns.saturating_add_signed(by_ns)),
             Action::Step(forward) => {
                 self.playing = false;
-                if let Some(at_ns) = self.index.step(self.head_ns, forward) {
-                    self.seek(at_ns);
-                }
+                self.go(|places, head_ns| places.step(head_ns, forward));
             }
-            Action::Jump(forward) => {
-                if let Some(at_ns) = self.index.jump(self.head_ns, forward) {
-                    self.seek(at_ns);
-                }
+            Action::Jump(forward) => self.go(|places, head_ns| places.jump(head_ns, forward)),
+            Action::Outlier(forward) => {
+                self.playing = false;
+                self.go(|places, head_ns| places.outlier(head_ns, forward));
+            }
+            Action::ToSlowest => {
+                self.playing = false;
+                self.go(|places, _| places.slowest_ns);
             }
             // They change a load, and a replay has none; or the session sees to them.
             Action::AddLoad(_)
@@ -169,6 +117,13 @@ impl Player {
         true
     }
 
+    /// Goes to one of the places that the index knows. Until it is whole it knows none.
+    fn go(&mut self, find: impl Fn(&Places, u64) -> Option<u64>) {
+        if let Some(at_ns) = self.seeker.places().and_then(|places| find(places, self.head_ns)) {
+            self.seek(at_ns);
+        }
+    }
+
     /// Moves the head by the time that went by; at the end it stays there, paused.
     fn move_head(&mut self) {
         let now_ns = self.clock.now_ns();
@@ -177,48 +132,29 @@ impl Player {
             return;
         }
         self.head_ns = self.head_ns.saturating_add((passed_ns as f64 * self.speed) as u64);
-        if self.head_ns >= self.index.length_ns {
-            self.head_ns = self.index.length_ns;
+        let length_ns = self.seeker.length_ns();
+        if self.head_ns >= length_ns {
+            self.head_ns = length_ns;
             self.playing = false;
         }
     }
 
-    /// Moves the head; backwards means to begin anew, since figures can't be taken back.
     fn seek(&mut self, at_ns: u64) {
-        let at_ns = at_ns.min(self.index.length_ns);
-        if at_ns < self.head_ns {
-            // A file that has gone since leaves the picture as it was.
-            let Ok(reader) = self.origin.open() else { return };
-            self.aggregator = new_aggregator(reader.header());
-            self.events = Expander::new(reader);
-        }
-        self.head_ns = at_ns;
-    }
-
-    /// Applies events up to the head; `false` if there are more than one batch.
-    fn apply(&mut self) -> bool {
-        for _ in 0..BATCH {
-            match self.events.peek_ns() {
-                Some(at_ns) if at_ns <= self.head_ns => {}
-                _ => return true,
-            }
-            if let Some(event) = self.events.next() {
-                self.aggregator.apply(&event);
-            }
-        }
-        false
+        self.head_ns = at_ns.min(self.seeker.length_ns());
+        self.seeker.seek(self.head_ns);
     }
 
     fn publish(&mut self) {
         self.shared.lead(self.head_ns);
         self.shared.transport.store(Arc::new(Transport {
             at_ns: self.head_ns,
-            length_ns: self.index.length_ns,
+            length_ns: self.seeker.length_ns(),
             playing: self.playing,
             speed: self.speed,
+            indexed: self.seeker.indexed(),
         }));
-        if !self.shared.frozen.load(Ordering::Relaxed) {
-            self.shared.snapshot.store(Arc::new(self.aggregator.snapshot(self.head_ns)));
+        if !self.shared.frozen.load(Ordering::Relaxed) && !self.seeker.is_seeking() {
+            self.shared.snapshot.store(Arc::new(self.seeker.snapshot(self.head_ns)));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, Sender};
 
-use super::player::Origin;
+use super::origin::Origin;
 use crate::recording::{Reader, RecordingError};
 use crate::ui::{Measured, Range, StageFigures};
 

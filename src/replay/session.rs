@@ -1,6 +1,5 @@
 //! A replay as the dashboard sees it: a [`Session`] like a live run, with a transport line.
 
-use std::io::Read;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -8,9 +7,12 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use crossbeam_channel::Sender;
 
+use super::index::Limits;
+use super::origin::Origin;
 use super::pair::{self, Follower};
-use super::player::{Origin, Player};
+use super::player::Player;
 use super::range::{Exact, Wish, Worker};
+use super::seek::Seeker;
 use crate::clock::Clock;
 use crate::metrics::Snapshot;
 use crate::metrics::fastgen::Curve;
@@ -63,11 +65,11 @@ impl ReplaySession {
 
     /// Without a speed it does not play by itself.
     pub(super) fn begin(path: &Path, clock: Clock, speed: Option<f64>) -> Result<Self, RecordingError> {
-        let origin = origin(path)?;
-        let reader = origin.open()?;
-        let header = reader.header().clone();
+        let origin = Origin::of(path)?;
+        let seeker = Seeker::of(origin.clone(), Limits::default())?;
+        let header = seeker.like().header().clone();
         let title = title(&header);
-        let name = reader.name().to_owned();
+        let name = seeker.like().name().to_owned();
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::default(),
             transport: ArcSwap::from_pointee(Transport {
@@ -75,13 +77,14 @@ impl ReplaySession {
                 length_ns: 0,
                 playing: speed.is_some(),
                 speed: speed.unwrap_or(1.0),
+                indexed: Some(0),
             }),
             frozen: AtomicBool::new(false),
             over: AtomicBool::new(false),
             follower: OnceLock::new(),
         });
         let (commands, receiver) = crossbeam_channel::bounded(COMMANDS);
-        let mut player = Player::new(origin.clone(), reader, clock, receiver, Arc::clone(&shared));
+        let mut player = Player::new(seeker, clock, receiver, Arc::clone(&shared));
         match speed {
             Some(speed) => player.set_speed(speed),
             None => player.hold(),
@@ -124,18 +127,6 @@ impl ReplaySession {
     /// Lays curves behind the recording's own.
     pub fn lay_over(&mut self, curves: Vec<Curve>) {
         self.title.curves = Arc::new(curves);
-    }
-}
-
-fn origin(path: &Path) -> Result<Origin, RecordingError> {
-    if path.as_os_str() != "-" {
-        return Ok(Origin::File(path.to_owned()));
-    }
-    let name = "standard input".to_owned();
-    let mut bytes = Vec::new();
-    match std::io::stdin().read_to_end(&mut bytes) {
-        Ok(_) => Ok(Origin::Bytes { name, bytes: bytes.into() }),
-        Err(source) => Err(RecordingError::Read { name, source }),
     }
 }
 

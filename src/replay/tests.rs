@@ -15,7 +15,7 @@ fn expanded(bytes: &[u8]) -> Vec<Event> {
 }
 
 /// Everything final in a snapshot, for comparison.
-fn figures(s: &Snapshot) -> impl PartialEq + std::fmt::Debug + use<> {
+pub(super) fn figures(s: &Snapshot) -> impl PartialEq + std::fmt::Debug + use<> {
     let rates = (s.output_rate, s.input_rate, s.request_rate);
     let times = (s.at_ns, s.phase, s.phase_at_ns, s.measuring_at_ns, s.measured_end_ns, s.ended.clone());
     let lists = (s.series.clone(), s.lanes.clone(), s.recent.clone(), s.slowest.clone(), s.log.clone());

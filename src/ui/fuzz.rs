@@ -327,6 +327,7 @@ fn session(t: &mut Tape, replay: bool, theme: &Theme) {
             length_ns: t.ns(),
             playing: t.below(2) == 0,
             speed: t.number(),
+            indexed: None,
         });
         let over = t.below(4) == 0;
         let picture = Picture {

@@ -96,10 +96,20 @@ pub enum Command {
     Range(RangeKey),
     /// Of two recordings: the other one.
     Beside,
+    Outlier(bool),
+    ToSlowest,
     /// Mouse: a row of the list on screen, counted from the list's beginning.
     SelectRow(usize),
     /// Mouse: a place on the transport bar, 0..=1.
     SeekTo(f64),
+}
+
+impl Command {
+    /// Moves or paces the play head of a replay.
+    pub fn is_of_replay(&self) -> bool {
+        use Command::{Faster, Jump, Outlier, Seek, SeekTo, Step, ToSlowest};
+        matches!(self, Seek(_) | SeekTo(_) | Faster(_) | Step(_) | Jump(_) | Outlier(_) | ToSlowest)
+    }
 }
 
 /// Where a key is of use.
@@ -172,7 +182,7 @@ const fn bind(keys: &'static str, hint: &'static str, about: &'static str, place
 }
 
 /// Every key, in the order of the help.
-pub const BINDINGS: [Binding; 55] = [
+pub const BINDINGS: [Binding; 57] = [
     bind("1–7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
     bind("?", "help", "this help", Place::Everywhere),
     bind(":", "commands", "all commands by name, with completion", Place::Everywhere),
@@ -193,11 +203,13 @@ pub const BINDINGS: [Binding; 55] = [
     bind("< >", "speed", "half and double speed", Place::Replay),
     bind(", .", "step", "previous and next end of a request", Place::Replay),
     bind("← →", "seek", "5 s back and forth; on Latency with Shift", Place::Replay),
-    bind("{ }", "jump", "previous and next mark or phase", Place::Replay),
+    bind("{ }", "jump", "previous and next mark, phase or intervention", Place::Replay),
     bind("b", "other", "the other recording, on all screens", Place::Pair),
     bind("( )", "range", "a range of time begins, ends at the head", Place::Replay),
     bind("r", "figures", "the range's exact figures", Place::Replay),
     bind("\\", "", "clear the range; e exports it while there is one", Place::Replay),
+    bind("o O", "outlier", "next and previous request above p99 of its stage", Place::Replay),
+    bind("!", "", "the slowest request of all", Place::Replay),
     bind("w", "window", "rates over 1, 10 or 60 s", Place::On(Screen::Live)),
     bind("d", "definitions", "the table as another tool defines its figures", Place::On(Screen::Live)),
     bind("i", "", "the table before and after an intervention", Place::On(Screen::Live)),
@@ -317,6 +329,9 @@ fn letter(c: char) -> Option<Command> {
         '\\' => Command::Range(RangeKey::Clear),
         'r' => Command::Range(RangeKey::Figures),
         'b' => Command::Beside,
+        'o' => Command::Outlier(true),
+        'O' => Command::Outlier(false),
+        '!' => Command::ToSlowest,
         _ => return None,
     })
 }

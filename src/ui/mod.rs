@@ -125,6 +125,8 @@ pub struct Transport {
     pub length_ns: u64,
     pub playing: bool,
     pub speed: f64,
+    /// How much of the recording is indexed, in percent; `None` once that is all.
+    pub indexed: Option<u8>,
 }
 
 /// What a user asks of a session.
@@ -166,4 +168,8 @@ pub enum Action {
     Step(bool),
     /// Replay: to the next or previous mark or phase.
     Jump(bool),
+    /// Replay: to the next (or previous) request that took longer than 99 % of its stage's.
+    Outlier(bool),
+    /// Replay: to the slowest request.
+    ToSlowest,
 }

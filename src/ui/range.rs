@@ -154,7 +154,7 @@ mod tests {
 
     fn press(ui: &mut UiState, key: RangeKey, at_ns: u64) -> Vec<Effect> {
         let snap = Snapshot::default();
-        let transport = Some(Transport { at_ns, length_ns: 100, playing: true, speed: 1.0 });
+        let transport = Some(Transport { at_ns, length_ns: 100, playing: true, speed: 1.0, indexed: None });
         update(ui, &Command::Range(key), Sight { snap: &snap, transport, over: false, pair: false })
     }
 
@@ -196,7 +196,8 @@ mod tests {
     #[test]
     fn the_export_is_of_the_range_where_there_is_one_and_a_live_run_has_none() {
         let (mut ui, snap) = (UiState::default(), Snapshot::default());
-        let transport = Some(Transport { at_ns: 0, length_ns: 100, playing: true, speed: 1.0 });
+        let transport =
+            Some(Transport { at_ns: 0, length_ns: 100, playing: true, speed: 1.0, indexed: None });
         let see = Sight { snap: &snap, transport, over: false, pair: false };
         let live = Sight { transport: None, ..see };
         assert_eq!(update(&mut ui, &Command::Export, see)[0], Effect::Act(Action::Export));

@@ -93,9 +93,7 @@ pub fn update(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effe
         Command::Side(by) if ui.screen != Screen::Latency => {
             transport(&Command::Seek(i64::from(*by) * ARROW_SEEK_NS), sight)
         }
-        Command::Seek(_) | Command::SeekTo(_) | Command::Faster(_) | Command::Step(_) | Command::Jump(_) => {
-            transport(command, sight)
-        }
+        command if command.is_of_replay() => transport(command, sight),
         _ => {
             look(ui, command, sight.snap);
             Vec::new()
@@ -124,6 +122,8 @@ fn transport(command: &Command, sight: Sight<'_>) -> Vec<Effect> {
         Command::Faster(factor) => Action::Speed((transport.speed * factor).clamp(0.25, 64.0)),
         Command::Step(forward) => Action::Step(*forward),
         Command::Jump(forward) => Action::Jump(*forward),
+        Command::Outlier(forward) => Action::Outlier(*forward),
+        Command::ToSlowest => Action::ToSlowest,
         _ => return Vec::new(),
     };
     vec![Effect::Act(action)]
@@ -294,8 +294,8 @@ mod tests {
     use crate::ui::state::TimeAxis;
 
     fn sight(snap: &Snapshot, replay: bool, over: bool) -> Sight<'_> {
-        let transport =
-            replay.then_some(Transport { at_ns: 0, length_ns: 10_000, playing: true, speed: 1.0 });
+        let at = Transport { at_ns: 0, length_ns: 10_000, playing: true, speed: 1.0, indexed: None };
+        let transport = replay.then_some(at);
         Sight { snap, transport, over, pair: false }
     }
 

@@ -118,7 +118,13 @@ pub fn replayed(gpus: bool) -> Sampled {
     std::fs::write(&path, recording(gpus)).unwrap();
     let (snap, header, length_ns) = replay::at(&path, 47_500_000_000).unwrap();
     Sampled {
-        transport: Some(Transport { at_ns: snap.at_ns, length_ns, playing: false, speed: 1.0 }),
+        transport: Some(Transport {
+            at_ns: snap.at_ns,
+            length_ns,
+            playing: false,
+            speed: 1.0,
+            indexed: None,
+        }),
         title: replay::title(&header),
         snap,
         recording: Recording::Replay { path: "big.jsonl".into() },

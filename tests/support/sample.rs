@@ -148,7 +148,8 @@ pub fn done() -> Sampled {
 pub fn replay() -> Sampled {
     let mut s = running(8);
     s.recording = Recording::Replay { path: "recordings/demo-2026-01-02.jsonl.zst".into() };
-    s.transport = Some(Transport { at_ns: s.snap.at_ns, length_ns: 64 * S, playing: true, speed: 2.0 });
+    s.transport =
+        Some(Transport { at_ns: s.snap.at_ns, length_ns: 64 * S, playing: true, speed: 2.0, indexed: None });
     s.snap.in_flight.queued = None;
     s.snap.in_flight.prefill = None;
     for lane in &mut s.snap.lanes {

@@ -1,5 +1,7 @@
 //! One column of a heat map: counts by length, and the buckets that lengths fall into.
 
+use crate::metrics::pack::Pack;
+
 /// Bits of the number of buckets in an octave.
 const SUB_BITS: u32 = 5;
 /// The shortest length told from shorter ones is 2^10 ns, a little more than a tick of the clock.
@@ -170,6 +172,22 @@ impl Bins {
 /// The middle of a bucket, nanoseconds.
 fn middle_ns(bucket: usize) -> f64 {
     (bucket_start_ns(bucket) + bucket_start_ns(bucket + 1)) as f64 / 2.0
+}
+
+/// Counts that can't be where they claim to be would be a trap for later ones.
+impl Pack for HeatColumn {
+    fn pack(&self, out: &mut Vec<u8>) {
+        (self.start_ns, self.width_ns, self.low).pack(out);
+        self.counts.pack(out);
+        self.total.pack(out);
+    }
+
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        let (start_ns, width_ns, low) = <(u64, u64, usize)>::unpack(from)?;
+        let (counts, total) = <(Vec<u32>, u64)>::unpack(from)?;
+        let fits = low.checked_add(counts.len()).is_some_and(|end| end <= BUCKETS);
+        fits.then_some(Self { start_ns, width_ns, low, counts, total })
+    }
 }
 
 #[cfg(test)]

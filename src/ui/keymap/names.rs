@@ -90,6 +90,9 @@ names! {
     PreviousEnd "previous-end" Nothing Replay [] "to the previous end of a request";
     NextMark "next-mark" Nothing Replay [] "to the next mark or phase";
     PreviousMark "previous-mark" Nothing Replay [] "to the previous mark or phase";
+    NextOutlier "next-outlier" Nothing Replay [] "to the next request above p99 of its stage";
+    PreviousOutlier "previous-outlier" Nothing Replay [] "to the previous request above p99 of its stage";
+    ToSlowest "to-slowest" Nothing Replay [] "to the slowest request of all";
     Figure "figure" Figure Any [Latency] "the latency figure that is shown";
     Level "level" Nothing Any [Latency Log] "Log: the least level shown; Latency: the next figure";
     Window "window" Nothing Any [Live Latency] "rates and percentiles over 1, 10 or 60 s";
@@ -243,6 +246,8 @@ impl Command {
             Self::Speed(_) => Name::Speed,
             Self::Step(forward) => either(*forward, Name::NextEnd, Name::PreviousEnd),
             Self::Jump(forward) => either(*forward, Name::NextMark, Name::PreviousMark),
+            Self::Outlier(forward) => either(*forward, Name::NextOutlier, Name::PreviousOutlier),
+            Self::ToSlowest => Name::ToSlowest,
         }
     }
 }

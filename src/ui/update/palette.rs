@@ -127,7 +127,8 @@ mod tests {
     /// Opens the palette and types; `\n` is Enter, `\t` Tab, `\x10` Ctrl-P, `\x1b` Esc, `↓` Down.
     fn types(ui: &mut UiState, text: &str, replay: bool) -> Vec<Effect> {
         let snap = Snapshot::default();
-        let transport = replay.then_some(Transport { at_ns: 0, length_ns: 1000, playing: true, speed: 1.0 });
+        let at = Transport { at_ns: 0, length_ns: 1000, playing: true, speed: 1.0, indexed: None };
+        let transport = replay.then_some(at);
         let sight = Sight { snap: &snap, transport, over: false, pair: false };
         let mut effects = update(ui, &Command::Palette, sight);
         assert!(ui.palette.is_some());

@@ -16,7 +16,12 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     text(buf, area, (3, 0), &format!("{:<5}", format!("{}×", at.speed)), theme.fg(Role::Text));
     text_right(buf, area, (16, 0), &clock(at.at_ns), theme.bold(Role::Text));
     text_right(buf, area, (area.width - 1, 0), &clock(at.length_ns), theme.fg(Role::Muted));
-    let bar = Rect { x: area.x + 17, width: area.width.saturating_sub(26), ..area };
+    let mut bar = Rect { x: area.x + 17, width: area.width.saturating_sub(26), ..area };
+    if let Some(percent) = at.indexed.filter(|_| area.width > 60) {
+        let words = format!("indexing {percent:>2} %");
+        bar.width = bar.width.saturating_sub(words.len() as u16 + 1);
+        text_right(buf, area, (area.width - 10, 0), &words, theme.fg(Role::Muted));
+    }
     if bar.width < 2 {
         return;
     }

@@ -1,0 +1,150 @@
+//! Makes the index: one thread reads the recording, another applies it and keeps the state at intervals.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::places::Gatherer;
+use super::sidecar::Draft;
+use super::{Blob, Checkpoint, Inner, Limits, compress};
+use crate::metrics::{Aggregator, Pack};
+use crate::recording::{Entry, Reader};
+use crate::replay::expand::Expander;
+use crate::replay::new_aggregator;
+use crate::replay::origin::Origin;
+
+/// Batches that may wait between the two threads.
+const WAITING: usize = 8;
+/// Entries of a batch: at least, so that small frames cost little, and at most, where frames are huge.
+const BATCH: std::ops::Range<usize> = 256..8192;
+
+/// Entries in a row, and where the next one begins if a reader can begin there.
+struct Batch {
+    entries: Vec<Entry>,
+    next: Option<u64>,
+}
+
+/// Reads all, until nobody listens.
+fn read(mut reader: Reader, to: &Sender<Batch>) {
+    let mut entries = Vec::new();
+    while let Some(entry) = reader.next() {
+        entries.push(entry);
+        if entries.len() < BATCH.start {
+            continue;
+        }
+        let next = reader.boundary();
+        if (next.is_some() || entries.len() >= BATCH.end)
+            && to.send(Batch { entries: std::mem::take(&mut entries), next }).is_err()
+        {
+            return;
+        }
+    }
+    let _ = to.send(Batch { entries, next: None });
+}
+
+/// Nothing to read by itself: entries are given to it.
+type Fed = Expander<std::iter::Empty<Entry>>;
+
+struct Builder<'a> {
+    inner: &'a Inner,
+    limits: Limits,
+    expander: Fed,
+    aggregator: Aggregator,
+    gatherer: Gatherer,
+    /// Where reading can begin: number of the first entry (from 1) there, and the place in the recording.
+    begins: VecDeque<(u64, u64)>,
+    /// Place in the recording of the next checkpoint.
+    due: u64,
+    spacing: u64,
+}
+
+/// Builds it; `false` if it was told to stop. What can't be kept in a file is kept in memory.
+pub(super) fn build(inner: &Inner, origin: &Origin, reader: Reader, limits: Limits) -> bool {
+    let Ok(identity) = origin.identity() else { return false };
+    let spacing = (identity.0 / limits.checkpoints).max(limits.least_spacing);
+    if identity.0 >= limits.kept_from
+        && let Some(path) = origin.sidecar()
+        && let Ok(draft) = Draft::begin(path)
+    {
+        inner.keep_in(draft);
+    }
+    let mut builder = Builder {
+        inner,
+        limits,
+        expander: Expander::new(std::iter::empty()),
+        aggregator: new_aggregator(reader.header()),
+        gatherer: Gatherer::default(),
+        begins: VecDeque::new(),
+        due: spacing,
+        spacing,
+    };
+    let (to, from) = bounded(WAITING);
+    let whole = std::thread::scope(|scope| {
+        let reading = std::thread::Builder::new().name("index-read".into());
+        // Without a second thread there is no index, and seeking is slow but right.
+        if reading.spawn_scoped(scope, move || read(reader, &to)).is_err() {
+            return false;
+        }
+        builder.take_all(&from)
+    });
+    if whole {
+        inner.complete(identity, builder.gatherer.finish());
+    }
+    whole
+}
+
+impl Builder<'_> {
+    fn take_all(&mut self, from: &Receiver<Batch>) -> bool {
+        for batch in from {
+            if self.inner.stop.load(Ordering::Relaxed) {
+                return false;
+            }
+            for entry in batch.entries {
+                self.gatherer.look(&entry);
+                self.expander.accept(entry);
+            }
+            let settled_ns = self.expander.settled_ns();
+            self.expander.settle(settled_ns, &mut self.aggregator);
+            if let Some(offset) = batch.next {
+                self.begins.push_back((self.expander.read_entries() + 1, offset));
+                self.inner.done_bytes.store(offset, Ordering::Relaxed);
+                if offset >= self.due {
+                    self.due = offset + self.spacing;
+                    self.keep(settled_ns);
+                }
+            }
+            self.forget_begins();
+        }
+        true
+    }
+
+    /// Number of the oldest entry that a reader would have to see again.
+    fn oldest(&self) -> u64 {
+        self.expander.oldest_held().unwrap_or(self.expander.read_entries() + 1)
+    }
+
+    /// Forgets beginnings that are older than needed.
+    fn forget_begins(&mut self) {
+        let oldest = self.oldest();
+        while self.begins.get(1).is_some_and(|(first, _)| *first <= oldest) {
+            self.begins.pop_front();
+        }
+    }
+
+    /// Keeps the state as it stands.
+    fn keep(&mut self, at_ns: u64) {
+        self.forget_begins();
+        let Some((first, offset)) = self.begins.front().copied().filter(|(first, _)| *first <= self.oldest())
+        else {
+            return;
+        };
+        let mut bytes = Vec::new();
+        self.expander.standing_at(first, at_ns).pack(&mut bytes);
+        self.aggregator.pack(&mut bytes);
+        // With no memory to compress it there is one checkpoint less.
+        if let Ok(bytes) = compress(&bytes) {
+            self.inner.push(Checkpoint { at_ns, offset, blob: Blob::Memory(bytes.into()) }, &self.limits);
+        }
+    }
+}
