@@ -246,7 +246,7 @@ mod tests {
                 prop_assert_eq!(sum(|w| w.tokens.input), whole.tokens.input);
                 prop_assert!(sum(|w| w.latency.itl_s.count) <= whole.latency.itl_s.count);
             }
-            prop_assert!(parts.windows(2).all(|pair| pair[0].end_s == pair[1].start_s));
+            prop_assert!(parts.windows(2).all(|pair| pair[0].end_s.to_bits() == pair[1].start_s.to_bits()));
         }
     }
 

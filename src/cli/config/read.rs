@@ -111,14 +111,12 @@ fn units(config: &mut Config, node: &Node<'_>) -> Result<(), Fault> {
 
 fn choice<T: Copy>(name: &str, node: &Node<'_>, all: &[(&str, T)]) -> Result<At<T>, Fault> {
     let text = string(name, node)?;
-    match all.iter().find(|(word, _)| *word == text.value) {
-        Some((_, value)) => Ok(At { value: *value, byte: text.byte }),
-        None => {
-            let hint = did_you_mean(&text.value, all.iter().map(|(word, _)| *word));
-            let words: Vec<&str> = all.iter().map(|(word, _)| *word).collect();
-            Err((text.byte, format!("{name}: `{}` is none of {}{hint}", text.value, words.join(", "))))
-        }
+    if let Some((_, value)) = all.iter().find(|(word, _)| *word == text.value) {
+        return Ok(At { value: *value, byte: text.byte });
     }
+    let hint = did_you_mean(&text.value, all.iter().map(|(word, _)| *word));
+    let words: Vec<&str> = all.iter().map(|(word, _)| *word).collect();
+    Err((text.byte, format!("{name}: `{}` is none of {}{hint}", text.value, words.join(", "))))
 }
 
 fn wishes(node: &Node<'_>) -> Result<Vec<Wish>, Fault> {

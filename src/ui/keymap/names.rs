@@ -187,6 +187,7 @@ pub fn parse(line: &str) -> Result<Command, NameError> {
 
 impl Command {
     /// What it is called.
+    #[allow(clippy::too_many_lines, reason = "a table, a command a line")]
     pub fn name(&self) -> Name {
         match self {
             Self::Show(_) => Name::Screen,

@@ -97,7 +97,7 @@ impl Teller {
             ));
         }
         self.stages_over = over.len();
-        let name = snap.stage.as_ref().map(|stage| (stage.stage, stage.name.to_string()));
+        let name = snap.stage.as_ref().map(|stage| (stage.stage, stage.name.clone()));
         let of = snap.stages.planned.filter(|planned| *planned > 1);
         if let Some((number, name)) = name
             && self.stage.as_ref() != Some(&name)

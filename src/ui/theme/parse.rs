@@ -132,18 +132,16 @@ fn color(value: &DeValue<'_>) -> Result<Ink, String> {
     }
     let digits = text.strip_prefix('#').filter(|d| d.len() == 6 && d.is_ascii());
     let byte = |i: usize| digits.and_then(|d| u8::from_str_radix(&d[i..i + 2], 16).ok());
-    match (byte(0), byte(2), byte(4)) {
-        (Some(r), Some(g), Some(b)) => Ok(Ink { rgb: Rgb(r, g, b), own: None }),
-        _ => {
-            let hint = did_you_mean(text, NAMES);
-            let end = if hint.is_empty() {
-                "; write six hexadecimal digits like \"#8ab4f8\", or one of the terminal's own like \"bright-cyan\""
-            } else {
-                &hint
-            };
-            Err(format!("`{text}` is no colour{end}"))
-        }
+    if let (Some(r), Some(g), Some(b)) = (byte(0), byte(2), byte(4)) {
+        return Ok(Ink { rgb: Rgb(r, g, b), own: None });
     }
+    let hint = did_you_mean(text, NAMES);
+    let end = if hint.is_empty() {
+        "; write six hexadecimal digits like \"#8ab4f8\", or one of the terminal's own like \"bright-cyan\""
+    } else {
+        &hint
+    };
+    Err(format!("`{text}` is no colour{end}"))
 }
 
 #[cfg(test)]

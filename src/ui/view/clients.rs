@@ -60,8 +60,7 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
     let (selected, offset) = match selection {
         Some((selected, hits)) => {
             let offset = scroll(cx.ui.client_offset, selected, rows, lanes.len());
-            hits.page = rows;
-            hits.offset = offset;
+            (hits.page, hits.offset) = (rows, offset);
             hits.lanes_ns = u64::from(span_s) * 1_000_000_000;
             for (y, i) in (0..listed.height).step_by(stride.into()).zip(offset..lanes.len()) {
                 hits.add(Rect { y: listed.y + y, height: 1, ..listed }, Target::Rows(i));
@@ -93,18 +92,21 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
     for (at_s, glyph, style) in super::range::marks(cx) {
         strip::tick(buf, axis, window, ((at_s * 1e9) as u64, glyph, style));
     }
-    let hidden = lanes.len().saturating_sub(offset + rows);
-    let place = if offset > 0 || hidden > 0 {
-        format!("{}–{} of {}", offset + 1, (offset + rows).min(lanes.len()), lanes.len())
-    } else {
-        match (lanes.len(), arrivals.is_some()) {
-            (1, true) => "1 place used".into(),
-            (n, true) => format!("{n} places used"),
-            (1, false) => "1 client".into(),
-            (n, false) => format!("{n} clients"),
-        }
-    };
+    let place = listed_words(offset, rows, lanes.len(), arrivals.is_some());
     text(buf, inner, (1, inner.height - 1), &place, theme.fg(Role::Muted));
+}
+
+/// Which lanes of how many are on the screen.
+fn listed_words(offset: usize, rows: usize, all: usize, open: bool) -> String {
+    if offset > 0 || all > offset + rows {
+        return format!("{}–{} of {all}", offset + 1, (offset + rows).min(all));
+    }
+    match (all, open) {
+        (1, true) => "1 place used".into(),
+        (n, true) => format!("{n} places used"),
+        (1, false) => "1 client".into(),
+        (n, false) => format!("{n} clients"),
+    }
 }
 
 /// Cells that a request should take on its lane to be told from its neighbours.
