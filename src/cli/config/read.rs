@@ -150,7 +150,7 @@ mod tests {
     fn everything_can_be_said() {
         let text = "theme = \"paper\"\nprofile = \"sim\"\nfps = 30\nplain = true\nplain_every = \"2s\"\n\
                     units = { bytes = \"decimal\", time = \"milliseconds\" }\n\
-                    [keys]\nfreeze = \"F\"\n\"screen log\" = [\"L\", \"ctrl-l\"]\n";
+                    [keys]\nfreeze = \"F\"\n\"screen log\" = [\"L\", \"ctrl-g\"]\n";
         let config = parse(text).unwrap();
         assert_eq!(config.theme.unwrap(), At { value: "paper".into(), byte: 8 });
         assert_eq!(config.profile.unwrap().value, "sim");
