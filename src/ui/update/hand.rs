@@ -51,6 +51,9 @@ fn next_stage(ui: &mut UiState, sight: Sight<'_>) -> Vec<Effect> {
     let Some(stage) = snap.stage.as_ref().filter(|_| under_way && ui.stops == 0) else {
         return vec![Effect::Say("no stage is under way that could be ended".into())];
     };
+    if snap.stages.planned == Some(1) {
+        return vec![Effect::Say("the run has no other stage; q ends it".into())];
+    }
     let more = snap.stages.planned.is_some_and(|planned| stage.stage + 1 < planned);
     if !more {
         let mut effects = quit(ui, sight);
@@ -140,6 +143,8 @@ mod tests {
     #[test]
     fn the_next_stage_follows_and_behind_the_last_one_the_end() {
         let mut ui = UiState::default();
+        let sole = Snapshot { stages: Stages { planned: Some(1), ..Stages::default() }, ..snap(0) };
+        assert_eq!(act(&mut ui, &Command::NextStage, &sole), None, "a run of one stage is not ended by it");
         assert_eq!(act(&mut ui, &Command::NextStage, &snap(0)), Some(Action::NextStage(0)));
         let between = Snapshot { phase: Some(Phase::Done), ..snap(0) };
         assert_eq!(act(&mut ui, &Command::NextStage, &between), None);
