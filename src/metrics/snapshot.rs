@@ -211,6 +211,21 @@ pub struct Latencies {
     pub send_lag: Summary,
 }
 
+impl Latencies {
+    /// All of them with their names, in the order in which tables have them.
+    pub fn named(&self) -> [(&'static str, &Summary); 7] {
+        [
+            ("TTFT", &self.ttft),
+            ("TTFT corrected", &self.ttft_corrected),
+            ("ITL", &self.itl),
+            ("TPOT", &self.tpot),
+            ("E2E", &self.e2e),
+            ("E2E corrected", &self.e2e_corrected),
+            ("send lag", &self.send_lag),
+        ]
+    }
+}
+
 /// Figures of a stage from one intervention to the next.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SpanView {

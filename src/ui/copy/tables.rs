@@ -19,18 +19,9 @@ fn seconds(ns: Option<u64>) -> String {
 pub(super) fn live(snap: &Snapshot, ui: &UiState) -> Sheet {
     let mut sheet = Sheet::new("the latency table and the rates");
     sheet.row(["figure", "count", "mean (s)", "p50 (s)", "p90 (s)", "p95 (s)", "p99 (s)", "max (s)"]);
-    let l = &snap.latency;
     let told = snap.told(ui.definitions);
     let named: Vec<(&str, &Summary)> = if ui.definitions == Definitions::Own {
-        vec![
-            ("TTFT", &l.ttft),
-            ("TTFT corrected", &l.ttft_corrected),
-            ("ITL", &l.itl),
-            ("TPOT", &l.tpot),
-            ("E2E", &l.e2e),
-            ("E2E corrected", &l.e2e_corrected),
-            ("send lag", &l.send_lag),
-        ]
+        snap.latency.named().to_vec()
     } else {
         let tpot = told.tpot.map(|s| ("TPOT", s));
         [Some(("TTFT", told.ttft)), Some(("ITL", told.itl)), tpot, Some(("E2E", told.e2e))]

@@ -51,15 +51,7 @@ const WORDS: usize = 24;
 /// Our own rows: plain and corrected.
 fn own(snap: &Snapshot, room: usize) -> Vec<(&'static str, &Summary)> {
     let l = &snap.latency;
-    let mut rows = vec![
-        ("TTFT", &l.ttft),
-        ("TTFT corrected", &l.ttft_corrected),
-        ("ITL", &l.itl),
-        ("TPOT", &l.tpot),
-        ("E2E", &l.e2e),
-        ("E2E corrected", &l.e2e_corrected),
-        ("send lag", &l.send_lag),
-    ];
+    let mut rows = l.named().to_vec();
     if rows.len() > room {
         rows.pop();
     }
