@@ -102,7 +102,7 @@ impl Shapes {
     fn learn(&mut self, event: &[u8], found: &Peek) {
         let strange = self.strange.get().wrapping_add(1);
         self.strange.set(strange);
-        if event.len() > LONGEST || (strange > PATIENCE && strange % PATIENCE != 0) {
+        if event.len() > LONGEST || (strange > PATIENCE && !strange.is_multiple_of(PATIENCE)) {
             return;
         }
         let Some(shape) = Shape::of(event, found) else { return };
@@ -241,10 +241,9 @@ fn hole(event: &[u8], at: usize, depth: i32, names: (&[u8], &[u8])) -> Option<(R
             let text = words(&event[at + 1..])?;
             Some((at + 1..at + 1 + text.len(), Kind::Words))
         }
-        (1, _) => Some((number()?, Kind::Number)),
+        (1, _) | (2, (b"usage", b"total_tokens")) => Some((number()?, Kind::Number)),
         (2, (b"usage", b"prompt_tokens")) => Some((number()?, Kind::PromptTokens)),
         (2, (b"usage", b"completion_tokens")) => Some((number()?, Kind::CompletionTokens)),
-        (2, (b"usage", b"total_tokens")) => Some((number()?, Kind::Number)),
         _ => None,
     }
 }
