@@ -167,8 +167,8 @@ pub fn prepare(args: &RunArgs, asked: Asked, target: Target, headless: bool) -> 
     let first = stages.first().map_or(&profile, |stage| &stage.profile);
     let host = telemetry::host();
     let (calibration, note) = recorded(first.backend.kind, &host);
-    let client = calibration.map(|c| c.limit());
     let header = header(&profile, backend::announced(first), clock, host, calibration)?;
+    let client = header.client_limit();
     let (writer, path) = match target {
         Target::None => (None, None),
         Target::Stream(kept) => (Some(Writer::to(Box::new(kept), &header, profile.record.text)?), None),
