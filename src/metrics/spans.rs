@@ -88,6 +88,11 @@ impl Spans {
         self.hand.resume();
     }
 
+    /// How long the load has rested since measuring began, nanoseconds.
+    pub(super) fn rested_ns(&self, at_ns: u64) -> u64 {
+        self.hand.rested_ns(at_ns)
+    }
+
     /// A measured request completed.
     pub(super) fn record(&mut self, record: &RequestRecord) {
         if let Some(now) = &mut self.now {
