@@ -80,7 +80,7 @@ impl Distribution {
     /// Counts a gap that ended with a chunk of so many tokens as so many equal ones; gives one of them.
     pub(super) fn record_gap(&mut self, gap_ns: u64, tokens: u32) -> u64 {
         let n = u64::from(tokens.max(1));
-        let each = if n == 1 { gap_ns } else { (gap_ns + n / 2) / n };
+        let each = if n == 1 { gap_ns } else { gap_ns.saturating_add(n / 2) / n };
         self.record_n(each, tokens, gap_ns);
         each
     }
@@ -278,6 +278,12 @@ mod tests {
         assert_eq!(s.max, Some(7200.0));
         assert_eq!(s.min, Some(0.0));
         assert_eq!(s.mean, Some(3600.0));
+    }
+
+    #[test]
+    fn the_longest_gap_there_can_be_is_parted() {
+        let mut d = Distribution::new();
+        assert_eq!(d.record_gap(u64::MAX, 2), u64::MAX / 2);
     }
 
     #[test]

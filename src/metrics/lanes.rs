@@ -59,8 +59,8 @@ impl Lanes {
         if record.outcome == Outcome::Completed {
             lane.completed += 1;
             if let Some(e2e_ns) = record.e2e_ns() {
-                totals.0 += u64::from(record.output_tokens);
-                totals.1 += e2e_ns;
+                totals.0 = totals.0.saturating_add(record.output_tokens.into());
+                totals.1 = totals.1.saturating_add(e2e_ns);
             }
             lane.tokens_per_s = (totals.1 > 0).then(|| totals.0 as f64 / (totals.1 as f64 / 1e9));
         } else if record.outcome != Outcome::Cancelled {
