@@ -26,7 +26,8 @@ pub struct End<'a> {
 pub fn after_live(end: &End<'_>, hub: &LogHub) -> Outcome {
     let report = read(end);
     if let Some(report) = &report {
-        output::print(&report::text(std::slice::from_ref(report), Show::Measured))?;
+        let columns = output::columns(std::io::stdout());
+        output::print(&report::text_within(std::slice::from_ref(report), Show::Measured, columns))?;
     }
     if let Some(path) = end.path {
         output::say(&format!("\nrecorded: {}", path.display()));
@@ -42,7 +43,11 @@ pub fn after_record(end: &End<'_>, json: bool, to_stdout: bool, hub: &LogHub) ->
         let text = if json {
             report.to_json().map_err(Failure::failed)?
         } else {
-            report::text(std::slice::from_ref(report), Show::Both)
+            let columns = match to_stdout {
+                true => output::columns(std::io::stderr()),
+                false => output::columns(std::io::stdout()),
+            };
+            report::text_within(std::slice::from_ref(report), Show::Both, columns)
         };
         if to_stdout {
             output::say(&text);

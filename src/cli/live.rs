@@ -190,7 +190,7 @@ pub(super) fn export_folder(recording: &Path) -> PathBuf {
 
 fn write_csv(path: &Path, folder: &Path) -> Result<(), Failure> {
     let run = report::Run::read(path)?;
-    let mut export = csv::Export::create(folder)?;
+    let mut export = csv::Export::create(folder, csv::Old::Replace)?;
     export.add(&run, &report::report(&run))?;
     export.finish()?;
     Ok(())
