@@ -122,11 +122,7 @@ mod tests {
         assert!(zsh.contains(":NAME:(dusk paper)"), "{zsh}");
         let fish = script(Shell::Fish, &names);
         let lines: Vec<_> = fish.lines().filter(|line| line.contains(" -l profile ")).collect();
-        assert!(
-            !lines.is_empty() && lines.iter().all(|l| l.contains("my-own") || l.contains("traffic")),
-            "{lines:?}"
-        );
-        assert!(lines.iter().all(|l| !l.contains(" -f ")), "{lines:?}");
+        assert!(!lines.is_empty() && lines.iter().all(|l| l.contains(" -r -a \"demo")), "{lines:?}");
         for shell in [Shell::Elvish, Shell::PowerShell] {
             assert!(script(shell, &names).contains("--theme"));
         }

@@ -1,7 +1,7 @@
 //! Tables and words as lines of text within so many columns: no line of a table is ever longer.
 //!
-//! A table that is too wide gives way in this order: heads of two lines, narrower gaps, shorter names in its first
-//! column as long as they tell the rows apart, and at last several tables under one another, each with the names.
+//! A table that is too wide gives way in this order: heads of two lines, narrower gaps, shorter names in its first column
+//! as long as they tell the rows apart, and at last several tables under one another, each with the names.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -31,7 +31,7 @@ pub fn push_table(out: &mut String, table: &Table, columns: usize) {
     let room = columns.saturating_sub(INDENT);
     let all = 1..table.header.len();
     let mut shape = Shape::of(table, 1);
-    for (lines, gap) in [(1, 2), (2, 2), (2, 1)] {
+    for (lines, gap) in [(1, 2), (2, 2), (1, 1), (2, 1)] {
         shape = Shape { gap, ..Shape::of(table, lines) };
         if shape.first() + shape.others(all.clone()) <= room {
             return shape.block(out, all);
@@ -88,16 +88,18 @@ impl<'a> Shape<'a> {
         self.widths[span].iter().map(|width| self.gap + width).sum()
     }
 
-    /// Cuts the names to a width; `false`, and nothing done, if they would no longer tell the rows apart.
+    /// Cuts the names to a width, at their ends or else at their beginnings; `false`, and nothing done, if they would no longer tell the rows apart.
     fn cut(&mut self, columns: usize) -> bool {
-        let short: Vec<String> = self.names.iter().map(|name| cut(name, columns)).collect();
         let count = |names: &[String]| names.iter().collect::<HashSet<_>>().len();
-        let apart = count(&short) == count(&self.names);
-        if apart {
-            self.names = short;
-            self.widths[0] = columns;
+        for cut in [beginning, ending] {
+            let short: Vec<String> = self.names.iter().map(|name| cut(name, columns)).collect();
+            if count(&short) == count(&self.names) {
+                self.names = short;
+                self.widths[0] = columns;
+                return true;
+            }
         }
-        apart
+        false
     }
 
     /// The columns in as few parts as fit into `room`, as even as can be.
@@ -192,21 +194,29 @@ fn halves(head: &str) -> Vec<&str> {
     best.map_or_else(|| vec![head], |(upper, lower)| vec![upper, lower])
 }
 
-/// The end of a name tells more than its beginning.
-fn cut(name: &str, columns: usize) -> String {
+/// As many of the first characters as fit with the mark that something is missing; all of a name that fits.
+fn beginning(name: &str, columns: usize) -> String {
     if name.width() <= columns {
         return name.to_owned();
     }
-    let mut kept = Vec::new();
-    let mut used = 2;
-    for c in name.chars().rev() {
-        used += c.width().unwrap_or(0);
-        if used > columns {
-            break;
-        }
-        kept.push(c);
+    kept(name.chars(), columns).into_iter().chain("..".chars()).collect()
+}
+
+/// The same of the last characters.
+fn ending(name: &str, columns: usize) -> String {
+    if name.width() <= columns {
+        return name.to_owned();
     }
-    "..".chars().chain(kept.into_iter().rev()).collect()
+    "..".chars().chain(kept(name.chars().rev(), columns).into_iter().rev()).collect()
+}
+
+fn kept(chars: impl Iterator<Item = char>, columns: usize) -> Vec<char> {
+    let mut used = 2;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used <= columns
+    };
+    chars.take_while(fits).collect()
 }
 
 /// A line of words, broken at spaces where it is too long. A word that is longer than a line, a path for instance, stays

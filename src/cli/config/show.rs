@@ -126,8 +126,9 @@ mod tests {
         let wrong = said(&file.display().to_string()).unwrap_err();
         assert!(wrong.starts_with("config.toml:2:11: profile: "), "{wrong}");
         assert!(wrong.contains("mine.toml:4:1") && wrong.contains("did you mean `clients`"), "{wrong}");
-        std::fs::write(&file, "[load]\nkind = \"trace\"\n").unwrap();
-        assert!(said(&file.display().to_string()).unwrap_err().contains("mine.toml:2:8"));
+        std::fs::write(&file, "[backend]\nkind = \"sim\"\n[load]\nkind = \"trace\"\n").unwrap();
+        let cant = said(&file.display().to_string()).unwrap_err();
+        assert!(cant.contains("mine.toml:4:8"), "{cant}");
     }
 
     #[test]

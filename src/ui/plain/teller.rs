@@ -185,7 +185,7 @@ fn sla(snap: &Snapshot, point: &StagePoint) -> String {
     if told.is_empty() {
         return String::new();
     }
-    format!(", within the SLA of generation, by tokens/s: {}", told.join(", "))
+    format!(", within FastGen's SLA, by tokens/s: {}", told.join(", "))
 }
 
 fn phase(name: &'static str) -> &'static str {
