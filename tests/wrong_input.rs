@@ -181,6 +181,8 @@ fn options_of_a_replay_that_would_have_no_effect_are_refused() {
     let refuses = |args: &[&str], words: &[&str]| home.refuses(&[&["replay", DEMO], args].concat(), 2, words);
     refuses(&["--headless", "--shot", "1s", "-o", "x.svg"], &["--headless", "--shot"]);
     refuses(&["--size", "80x24"], &["--shot"]);
+    refuses(&["--plain-every", "1s"], &["goes with --plain"]);
+    home.refuses(&["--plain-every", "1s"], 2, &["goes with --plain"]);
     refuses(&["--shot", "1s", "-o", "x.png"], &["is an SVG", "x.svg"]);
     refuses(&["--shot", "2h", "-o", "x.svg"], &["--shot 7200.000 s", "demo.jsonl.zst is only 46.911 s long"]);
     let left = ["x.svg", "x.png"].map(|name| home.path().join(name).exists());

@@ -10,7 +10,7 @@ use self::args::ScreenName;
 use super::failure::{Exit, Failure, Outcome};
 use super::prepare::user_themes;
 use super::range::Figures;
-use super::screen::{options, plain, show, way};
+use super::screen::{check, options, plain, show, way};
 use super::{config, finish, output, overlay, report, signals};
 use crate::clock::Clock;
 use crate::logging::{Diversion, LogHub};
@@ -25,6 +25,7 @@ pub use self::args::ReplayArgs;
 /// Plays a recording.
 pub fn replay(args: &ReplayArgs, hub: &LogHub) -> Outcome {
     let config = config::load()?;
+    check(&args.screen, &config)?;
     let mut look = Ui::default();
     config.lay_under(&mut look, None);
     let theme_name = args.screen.theme.clone().unwrap_or(look.theme);

@@ -99,15 +99,15 @@ pub fn export(args: &ExportArgs) -> Outcome {
     args.range.check()?;
     // Folders and the tokenizer are tried before anything is read: reading may take a while.
     let old = if args.force { csv::Old::Replace } else { csv::Old::Keep };
-    let folder = args.csv.as_deref().filter(|dir| !dir.exists());
+    let folders = [args.csv.as_deref(), args.fastgen.as_deref()];
+    let mut missing: Vec<&Path> = folders.into_iter().flatten().filter(|dir| !dir.exists()).collect();
+    missing.dedup();
     let mut tables = args.csv.as_deref().map(|dir| csv::Export::create(dir, old)).transpose()?;
-    if let Some(folder) = folder {
-        output::say(&output::made(folder));
-    }
     let counter = args.tokenizer.as_deref().map(exchange::Counter::load).transpose()?;
     let tokenizer = args.tokenizer.clone().zip(counter);
     let create = |dir: &PathBuf| exchange::Export::create(dir, tokenizer);
     let mut results = args.fastgen.as_ref().map(create).transpose()?;
+    missing.iter().for_each(|folder| output::say(&output::made(folder)));
     for path in &args.files {
         let run = args.range.read(path)?;
         let report = report::report(&run);

@@ -294,10 +294,13 @@ mod tests {
         let cut = laid(&table(&[&one, &two], 6), 70);
         assert!(cut.contains("_tokens=60, clients=16"), "{cut}");
         assert_eq!(cut.lines().count(), 4);
-        // These differ in their beginning only.
-        let names = ["vllm", "sglang"].map(|kind| format!("backend={kind}, {one}"));
+        // These differ in their middle only.
+        let names = ["vllm", "sgl"].map(|kind| format!("{one}, backend={kind}, prefix_tokens=2600"));
+        let names = names.map(|name| format!("{name}, batch=1"));
         let above = laid(&table(&[&names[0], &names[1]], 6), 70);
-        assert!(above.contains(&format!("\n  {}\n         0", names[0])), "{above}");
+        let flat = above.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(&format!("{} 0 1 2 3 4 5", names[0])), "{above}");
+        assert!(flat.contains(&format!("{} 1000 1001", names[1])), "{above}");
     }
 
     proptest! {

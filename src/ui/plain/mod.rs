@@ -95,8 +95,10 @@ pub fn run(
         };
         if options.stop.swap(false, Ordering::Relaxed) {
             left |= plain.carry_out(&Command::Interrupt)?;
-            // Who left that way, and not by `q`, is told by the flag.
-            options.stop.store(left, Ordering::Relaxed);
+            if left {
+                // That it was left this way, and not by `q`, is told by the flag.
+                options.stop.store(true, Ordering::Relaxed);
+            }
         }
         if left {
             return Ok(());
