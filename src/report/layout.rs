@@ -94,8 +94,9 @@ impl<'a> Shape<'a> {
         for cut in [beginning, ending] {
             let short: Vec<String> = self.names.iter().map(|name| cut(name, columns)).collect();
             if count(&short) == count(&self.names) {
+                let widest = short.iter().map(|name| name.width()).max().unwrap_or(0);
+                self.widths[0] = widest.max(self.head_width());
                 self.names = short;
-                self.widths[0] = columns;
                 return true;
             }
         }
@@ -194,20 +195,25 @@ fn halves(head: &str) -> Vec<&str> {
     best.map_or_else(|| vec![head], |(upper, lower)| vec![upper, lower])
 }
 
-/// As many of the first characters as fit with the mark that something is missing; all of a name that fits.
+/// As many of the first words as fit with the mark that something is missing; all of a name that fits. A part of a word
+/// stays only where there is no whole one: `..m, clients=8` would tell nobody which server it was.
 fn beginning(name: &str, columns: usize) -> String {
     if name.width() <= columns {
         return name.to_owned();
     }
-    kept(name.chars(), columns).into_iter().chain("..".chars()).collect()
+    let kept: String = kept(name.chars(), columns).into_iter().collect();
+    let whole = kept.rfind(' ').map_or(kept.as_str(), |at| &kept[..at]);
+    format!("{whole}..")
 }
 
-/// The same of the last characters.
+/// The same of the last words.
 fn ending(name: &str, columns: usize) -> String {
     if name.width() <= columns {
         return name.to_owned();
     }
-    "..".chars().chain(kept(name.chars().rev(), columns).into_iter().rev()).collect()
+    let kept: String = kept(name.chars().rev(), columns).into_iter().rev().collect();
+    let whole = kept.find(' ').map_or(kept.as_str(), |at| &kept[at + 1..]);
+    format!("..{whole}")
 }
 
 fn kept(chars: impl Iterator<Item = char>, columns: usize) -> Vec<char> {
@@ -292,7 +298,7 @@ mod tests {
         let alike = |tail: &str| format!("prompt_tokens=2600, output_tokens=60, {tail}");
         let (one, two) = (alike("clients=8"), alike("clients=16"));
         let cut = laid(&table(&[&one, &two], 6), 70);
-        assert!(cut.contains("_tokens=60, clients=16"), "{cut}");
+        assert!(cut.contains("\n  ..output_tokens=60, clients=16  1000"), "{cut}");
         assert_eq!(cut.lines().count(), 4);
         // These differ in their middle only.
         let names = ["vllm", "sgl"].map(|kind| format!("{one}, backend={kind}, prefix_tokens=2600"));
