@@ -88,19 +88,13 @@ impl<'a> Shape<'a> {
         self.widths[span].iter().map(|width| self.gap + width).sum()
     }
 
-    /// Cuts the names to a width, at their ends or else at their beginnings; `false`, and nothing done, if they would no longer tell the rows apart.
+    /// Cuts the names to a width; `false`, and nothing done, if the rows would not be known by them any more.
     fn cut(&mut self, columns: usize) -> bool {
-        let count = |names: &[String]| names.iter().collect::<HashSet<_>>().len();
-        for cut in [beginning, ending] {
-            let short: Vec<String> = self.names.iter().map(|name| cut(name, columns)).collect();
-            if count(&short) == count(&self.names) {
-                let widest = short.iter().map(|name| name.width()).max().unwrap_or(0);
-                self.widths[0] = widest.max(self.head_width());
-                self.names = short;
-                return true;
-            }
-        }
-        false
+        let Some(short) = shorter(&self.names, columns) else { return false };
+        let widest = short.iter().map(|name| name.width()).max().unwrap_or(0);
+        self.widths[0] = widest.max(self.head_width());
+        self.names = short;
+        true
     }
 
     /// The columns in as few parts as fit into `room`, as even as can be.
@@ -195,34 +189,59 @@ fn halves(head: &str) -> Vec<&str> {
     best.map_or_else(|| vec![head], |(upper, lower)| vec![upper, lower])
 }
 
-/// As many of the first words as fit with the mark that something is missing; all of a name that fits. A part of a word
-/// stays only where there is no whole one: `..m, clients=8` would tell nobody which server it was.
+/// Names of at most so many columns, if there are any that tell the same: of one that is too long its beginning; of
+/// several without the words that are the same in all of these, before or behind what differs.
+fn shorter(names: &[String], columns: usize) -> Option<Vec<String>> {
+    let long: Vec<&str> = names.iter().map(String::as_str).filter(|name| name.width() > columns).collect();
+    let short: Box<dyn Fn(&str) -> String> = if let [_] = long.as_slice() {
+        Box::new(|name| beginning(name, columns))
+    } else if let Some(bytes) = shared(&long, columns, |name, words| head(name, words)) {
+        Box::new(move |name| format!("..{}", &name[bytes..]))
+    } else {
+        let bytes = shared(&long, columns, |name, words| tail(name, words))?;
+        Box::new(move |name| format!("{}..", &name[..name.len() - bytes]))
+    };
+    let cut = |name: &String| if name.width() > columns { short(name) } else { name.clone() };
+    let short: Vec<String> = names.iter().map(cut).collect();
+    let count = |names: &[String]| names.iter().collect::<HashSet<_>>().len();
+    (count(&short) == count(names)).then_some(short)
+}
+
+/// How many bytes all names can do without: as few words as will do, which must be the same in all of them.
+fn shared(names: &[&str], columns: usize, part: impl Fn(&str, usize) -> Option<&str>) -> Option<usize> {
+    for words in 1.. {
+        let without = part(names.first()?, words)?;
+        let fits = |name: &&str| name.width() + 2 <= columns + without.width();
+        if !names.iter().all(|name| part(name, words) == Some(without)) {
+            return None;
+        }
+        if names.iter().all(fits) {
+            return Some(without.len());
+        }
+    }
+    None
+}
+
+/// The first words with the spaces behind them, if there are others.
+fn head(name: &str, words: usize) -> Option<&str> {
+    name.match_indices(' ').nth(words - 1).map(|(at, _)| &name[..=at])
+}
+
+/// The last words with the spaces before them, if there are others.
+fn tail(name: &str, words: usize) -> Option<&str> {
+    name.rmatch_indices(' ').nth(words - 1).map(|(at, _)| &name[at..])
+}
+
+/// As many of the first words as fit, or of the first characters where no word does.
 fn beginning(name: &str, columns: usize) -> String {
-    if name.width() <= columns {
-        return name.to_owned();
-    }
-    let kept: String = kept(name.chars(), columns).into_iter().collect();
-    let whole = kept.rfind(' ').map_or(kept.as_str(), |at| &kept[..at]);
-    format!("{whole}..")
-}
-
-/// The same of the last words.
-fn ending(name: &str, columns: usize) -> String {
-    if name.width() <= columns {
-        return name.to_owned();
-    }
-    let kept: String = kept(name.chars().rev(), columns).into_iter().rev().collect();
-    let whole = kept.find(' ').map_or(kept.as_str(), |at| &kept[at + 1..]);
-    format!("..{whole}")
-}
-
-fn kept(chars: impl Iterator<Item = char>, columns: usize) -> Vec<char> {
     let mut used = 2;
     let fits = |c: &char| {
         used += c.width().unwrap_or(0);
         used <= columns
     };
-    chars.take_while(fits).collect()
+    let kept: String = name.chars().take_while(fits).collect();
+    let whole = kept.rfind(' ').map_or(kept.as_str(), |at| &kept[..at]);
+    format!("{whole}..")
 }
 
 /// A line of words, broken at spaces where it is too long. A word that is longer than a line, a path for instance, stays
@@ -300,13 +319,20 @@ mod tests {
         let cut = laid(&table(&[&one, &two], 6), 70);
         assert!(cut.contains("\n  ..output_tokens=60, clients=16  1000"), "{cut}");
         assert_eq!(cut.lines().count(), 4);
-        // These differ in their middle only.
-        let names = ["vllm", "sgl"].map(|kind| format!("{one}, backend={kind}, prefix_tokens=2600"));
-        let names = names.map(|name| format!("{name}, batch=1"));
+        // Without these words nobody would know which server it was.
+        let names =
+            ["vllm", "sglang"].map(|kind| format!("{one}, backend={kind}, prefix_tokens=2600, batch=1"));
         let above = laid(&table(&[&names[0], &names[1]], 6), 70);
         let flat = above.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(flat.contains(&format!("{} 0 1 2 3 4 5", names[0])), "{above}");
         assert!(flat.contains(&format!("{} 1000 1001", names[1])), "{above}");
+        // What is behind may be the same, too; and one name alone is cut wherever it has to be.
+        let names =
+            ["vllm", "sglang"].map(|kind| format!("backend={kind}, batch=1, prompt_tokens=2600, output=9"));
+        let behind = laid(&table(&[&names[0], &names[1]], 6), 70);
+        assert!(behind.contains("\n  backend=sglang, batch=1,..  1000"), "{behind}");
+        let single = laid(&table(&["hand", &"very-long-".repeat(9)], 6), 70);
+        assert!(single.contains("\n  very-long-very-long-very-long-..  1000"), "{single}");
     }
 
     proptest! {
