@@ -43,9 +43,10 @@ pub fn after_record(end: &End<'_>, json: bool, to_stdout: bool, hub: &LogHub) ->
         let text = if json {
             report.to_json().map_err(Failure::failed)?
         } else {
-            let columns = match to_stdout {
-                true => output::columns(std::io::stderr()),
-                false => output::columns(std::io::stdout()),
+            let columns = if to_stdout {
+                output::columns(std::io::stderr())
+            } else {
+                output::columns(std::io::stdout())
             };
             report::text_within(std::slice::from_ref(report), Show::Both, columns)
         };

@@ -107,7 +107,9 @@ pub fn export(args: &ExportArgs) -> Outcome {
     let tokenizer = args.tokenizer.clone().zip(counter);
     let create = |dir: &PathBuf| exchange::Export::create(dir, tokenizer);
     let mut results = args.fastgen.as_ref().map(create).transpose()?;
-    missing.iter().for_each(|folder| output::say(&output::made(folder)));
+    for folder in missing {
+        output::say(&output::made(folder));
+    }
     for path in &args.files {
         let run = args.range.read(path)?;
         let report = report::report(&run);

@@ -55,7 +55,8 @@ fn script(shell: Shell, names: &Names) -> String {
         Shell::Bash => script.replace("fastgen__subcmd__tui__", "fastgen__tui__"),
         Shell::Zsh => {
             let list = format!("({})", names.profiles.join(" "));
-            let files = format!("{{_alternative \"profiles:profile:{list}\" \"files:file:_files\"}}");
+            // A colon that is not escaped would begin another argument.
+            let files = format!(r#"{{_alternative "profiles\:profile\:{list}" "files\:file\:_files"}}"#);
             script.replace(&format!(":NAME|FILE:{list}"), &format!(":NAME|FILE:{files}"))
         }
         Shell::Fish => script.lines().map(|line| with_files(line) + "\n").collect(),
@@ -116,7 +117,7 @@ mod tests {
         assert!(bash.contains("compgen -W \"dusk paper\"") && bash.contains("-o default"));
         let zsh = script(Shell::Zsh, &names);
         assert!(
-            zsh.contains("{_alternative \"profiles:profile:(demo my-own)\" \"files:file:_files\"}"),
+            zsh.contains(r#"{_alternative "profiles\:profile\:(demo my-own)" "files\:file\:_files"}"#),
             "{zsh}"
         );
         assert!(zsh.contains(":NAME:(dusk paper)"), "{zsh}");

@@ -195,10 +195,10 @@ fn shorter(names: &[String], columns: usize) -> Option<Vec<String>> {
     let long: Vec<&str> = names.iter().map(String::as_str).filter(|name| name.width() > columns).collect();
     let short: Box<dyn Fn(&str) -> String> = if let [_] = long.as_slice() {
         Box::new(|name| beginning(name, columns))
-    } else if let Some(bytes) = shared(&long, columns, |name, words| head(name, words)) {
+    } else if let Some(bytes) = shared(&long, columns, head) {
         Box::new(move |name| format!("..{}", &name[bytes..]))
     } else {
-        let bytes = shared(&long, columns, |name, words| tail(name, words))?;
+        let bytes = shared(&long, columns, tail)?;
         Box::new(move |name| format!("{}..", &name[..name.len() - bytes]))
     };
     let cut = |name: &String| if name.width() > columns { short(name) } else { name.clone() };

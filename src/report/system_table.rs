@@ -7,8 +7,10 @@ use super::table::{Table, number};
 const MIB: f64 = (1 << 20) as f64;
 const GIB: f64 = (1 << 30) as f64;
 
+/// A figure of a stage.
+type Figure = fn(&SystemReport) -> Option<f64>;
 /// A column: its head, what is in it, and its decimals.
-type Column = (&'static str, fn(&SystemReport) -> Option<f64>, usize);
+type Column = (&'static str, Figure, usize);
 
 /// Columns of plain numbers.
 const NUMBERS: [Column; 5] = [
@@ -19,7 +21,7 @@ const NUMBERS: [Column; 5] = [
     ("GPU W", |s| sum(&s.gpus, |g| g.power_w.mean), 1),
 ];
 /// Bytes, the highest of the window.
-const BYTES: [(&str, fn(&SystemReport) -> Option<f64>); 3] = [
+const BYTES: [(&str, Figure); 3] = [
     ("process", |s| s.rss_bytes.max),
     ("host in use", |s| s.memory_used_bytes.max),
     ("GPU", |s| sum(&s.gpus, |g| g.memory_used_bytes.max)),
@@ -38,12 +40,16 @@ pub fn table(report: &Report) -> Option<Table> {
     let add = |table: &mut Table, (head, of, decimals): Column| {
         column(table, head, all.iter().map(|s| of(s)), decimals);
     };
-    NUMBERS.into_iter().for_each(|numbers| add(&mut table, numbers));
+    for numbers in NUMBERS {
+        add(&mut table, numbers);
+    }
     for (what, of) in BYTES {
         let (unit, scale) = unit(all.iter().filter_map(|s| of(s)));
         column(&mut table, &format!("{what} {unit}"), all.iter().map(|s| of(s).map(|v| v / scale)), 2);
     }
-    COST.into_iter().for_each(|cost| add(&mut table, cost));
+    for cost in COST {
+        add(&mut table, cost);
+    }
     (table.header.len() > 1).then_some(table)
 }
 

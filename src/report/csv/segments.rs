@@ -10,7 +10,9 @@ const NAMES: [&str; 8] = ["run", "stage", "segment", "began", "words", "clients"
 
 /// Writes the header: the columns' names don't depend on the recordings.
 pub fn header(out: &mut Output) -> Result<(), ExportError> {
-    NAMES.iter().for_each(|name| out.row.text(name));
+    for name in NAMES {
+        out.row.text(name);
+    }
     for (name, _) in window_cells("", Some(&Window::default())) {
         out.row.text(&name);
     }
