@@ -59,7 +59,11 @@ fn script(shell: Shell, names: &Names) -> String {
             let files = format!(r#"{{_alternative "profiles\:profile\:{list}" "files\:file\:_files"}}"#);
             script.replace(&format!(":NAME|FILE:{list}"), &format!(":NAME|FILE:{files}"))
         }
-        Shell::Fish => script.lines().map(|line| with_files(line) + "\n").collect(),
+        Shell::Fish => {
+            let script: String = script.lines().map(|line| with_files(line) + "\n").collect();
+            // While an option's value is typed it can't be parsed: there is no command yet, and that is no failure.
+            script.replace("2>/dev/null\n    or return\n", "2>/dev/null\n    or return 0\n")
+        }
         _ => script,
     }
 }
@@ -122,6 +126,10 @@ mod tests {
         );
         assert!(zsh.contains(":NAME:(dusk paper)"), "{zsh}");
         let fish = script(Shell::Fish, &names);
+        assert!(
+            fish.contains("-- $cmd 2>/dev/null\n    or return 0\n"),
+            "values of the program's own options: {fish}"
+        );
         let lines: Vec<_> = fish.lines().filter(|line| line.contains(" -l profile ")).collect();
         assert!(!lines.is_empty() && lines.iter().all(|l| l.contains(" -r -a \"demo")), "{lines:?}");
         for shell in [Shell::Elvish, Shell::PowerShell] {
