@@ -30,7 +30,8 @@ pub struct End<'a> {
 pub fn after_live(mut end: End<'_>, hub: &LogHub) -> Outcome {
     let report = read(&mut end);
     if let Some(report) = &report {
-        output::print(&report::text(std::slice::from_ref(report), Show::Measured))?;
+        let columns = output::columns(std::io::stdout());
+        output::print(&report::text_within(std::slice::from_ref(report), Show::Measured, columns))?;
     }
     if let Some(path) = end.path {
         output::say(&format!("\nrecorded: {}", path.display()));
@@ -46,7 +47,12 @@ pub fn after_record(mut end: End<'_>, json: bool, to_stdout: bool, hub: &LogHub)
         let text = if json {
             report.to_json().map_err(Failure::failed)?
         } else {
-            report::text(std::slice::from_ref(report), Show::Both)
+            let columns = if to_stdout {
+                output::columns(std::io::stderr())
+            } else {
+                output::columns(std::io::stdout())
+            };
+            report::text_within(std::slice::from_ref(report), Show::Both, columns)
         };
         if to_stdout {
             output::say(&text);

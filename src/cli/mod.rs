@@ -27,6 +27,7 @@ mod resume;
 mod screen;
 #[cfg(feature = "serve")]
 mod serve;
+mod shell;
 mod signals;
 
 use std::process::ExitCode;
@@ -78,7 +79,7 @@ fn dispatch(cli: &Cli, hub: &LogHub) -> Outcome {
         Some(Command::Calibrate(args)) => calibrate::calibrate(args),
         #[cfg(feature = "serve")]
         Some(Command::Serve(command)) => serve::serve(command),
-        Some(Command::Completions { shell }) => lists::completions(*shell),
-        Some(Command::Man) => lists::man(),
+        Some(Command::Completions { shell }) => shell::completions(*shell),
+        Some(Command::Man) => shell::man(),
     }
 }

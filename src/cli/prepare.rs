@@ -9,8 +9,8 @@ use super::calibrate::recorded;
 use super::config::{self, Config};
 use super::failure::Failure;
 use super::kept::Kept;
-use super::plan;
 use super::resume::{self, Interrupted};
+use super::{output, plan};
 use crate::backend;
 use crate::clock::{Clock, TICK_NS};
 use crate::event::BackendInfo;
@@ -169,6 +169,8 @@ pub fn prepare(args: &RunArgs, asked: Asked, target: Target, headless: bool) -> 
     let (calibration, note) = recorded(first.backend.kind, &host);
     let header = header(&profile, backend::announced(first), clock, host, calibration)?;
     let client = header.client_limit();
+    let folder =
+        args.output.as_deref().filter(|_| matches!(target, Target::File)).and_then(output::missing_folder);
     let (writer, path) = match target {
         Target::None => (None, None),
         Target::Stream(kept) => (Some(Writer::to(Box::new(kept), &header, profile.record.text)?), None),
@@ -177,6 +179,8 @@ pub fn prepare(args: &RunArgs, asked: Asked, target: Target, headless: bool) -> 
             (Some(writer), Some(path))
         }
     };
+    let note =
+        [note, folder.map(|folder| output::made(&folder))].into_iter().flatten().reduce(|a, b| a + "\n" + &b);
     let launch = Launch { profile: profile.clone(), stages, clock, writer, headless, resume: None };
     Ok(Prepared { launch, path, profile, note, client })
 }

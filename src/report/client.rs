@@ -88,9 +88,7 @@ fn line(run: &Run, made: &ClientReport, stage: &Stage) -> Option<String> {
 }
 
 fn could_be_calibrated(run: &Run) -> bool {
-    let imported =
-        run.header.profile.pointer("/backend/kind").and_then(|kind| kind.as_str()) == Some("imported");
-    !imported && run.header.fastgen_recording.minor >= CALIBRATED_SINCE
+    !run.is_imported() && run.header.fastgen_recording.minor >= CALIBRATED_SINCE
 }
 
 /// Three significant digits, thousands apart: `1,430`. For figures that are no more exact.

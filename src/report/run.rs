@@ -131,6 +131,18 @@ impl Run {
         self.header.profile.pointer("/profile/name").and_then(|n| n.as_str()).unwrap_or("")
     }
 
+    /// Whether another tool made the recording's figures.
+    pub(super) fn is_imported(&self) -> bool {
+        let kind = self.header.profile.pointer("/backend/kind");
+        kind.and_then(|kind| kind.as_str()) == Some("imported")
+    }
+
+    /// Whether the recording tells when a stage's requests were meant to be sent. Other tools' files don't: an import
+    /// then takes the time of sending for it, in every request.
+    pub(super) fn knows_schedule(&self, stage: &Stage) -> bool {
+        !self.is_imported() || stage.requests.iter().any(|r| r.scheduled_ns != r.sent_ns)
+    }
+
     fn take_event(&mut self, event: Event) {
         self.last_ns = self.last_ns.max(event.at_ns());
         match event {

@@ -107,7 +107,17 @@ pub fn tables(stage: &StageReport) -> Vec<Table> {
         "in flight",
     ];
     let mut rates = Table::new(heads);
-    let heads = ["latency, ms", "TTFT p50", "p99", "ITL p50", "p99", "TPOT p50", "p99", "E2E p50", "p99"];
+    let heads = [
+        "latency, ms",
+        "TTFT p50",
+        "TTFT p99",
+        "ITL p50",
+        "ITL p99",
+        "TPOT p50",
+        "TPOT p99",
+        "E2E p50",
+        "E2E p99",
+    ];
     let mut latencies = Table::new(heads);
     for (i, part) in stage.segments.iter().enumerate() {
         let name = format!("{}. {}", i + 1, short(&harmless(&part.words)));
@@ -161,7 +171,7 @@ mod tests {
     use super::*;
     use crate::event::Control;
     use crate::report::fixture::{self, MS};
-    use crate::report::{report, text};
+    use crate::report::{report, text, text_within};
 
     /// One client, a request every 100 ms with chunks 20, 40 and 100 ms after it was sent; measured from 0 to 2 s.
     fn run(controls: Vec<(u64, Control)>) -> Run {
@@ -292,8 +302,14 @@ mod tests {
     fn tables_show_every_part_within_the_text_s_width() {
         let note = "a note that is a good deal longer than any table has room for";
         let controls = vec![(530 * MS, set(2)), (900 * MS, Control::Mark { note: note.into() })];
-        let told = text(&[report(&run(controls))], crate::report::Show::Both);
-        assert!(told.contains("before and after") && told.contains("2. 1 to 2 clients"), "{told}");
-        assert!(told.contains("TPOT p50") && told.lines().all(|l| l.chars().count() <= 100), "{told}");
+        let made = [report(&run(controls))];
+        let wide = text_within(&made, crate::report::Show::Both, 160);
+        assert!(wide.contains("before and after") && wide.contains("2. 1 to 2 clients"), "{wide}");
+        assert!(wide.contains("TPOT p50") && wide.contains("3. a note that is a good deal"), "{wide}");
+        let told = text(&made, crate::report::Show::Both);
+        assert!(
+            told.contains("2. 1 to 2 clients") && told.lines().all(|l| l.chars().count() <= 80),
+            "{told}"
+        );
     }
 }
