@@ -3,12 +3,12 @@
 use hdrhistogram::Histogram;
 
 use super::pack::{Pack, pack};
-use super::{MINI_BUCKETS, Summary};
+use super::{MINI_BUCKETS, RequestRecord, Summary};
 
 /// Lowest value a histogram tells from others: one tick of the clock.
-const LOWEST_NS: u64 = 1_000;
+pub(super) const LOWEST_NS: u64 = 1_000;
 /// Highest value: longer latencies are counted as this in percentiles (mean and max stay exact).
-const HIGHEST_NS: u64 = 3_600_000_000_000;
+pub(super) const HIGHEST_NS: u64 = 3_600_000_000_000;
 /// Significant decimal digits of percentiles.
 const DIGITS: u8 = 3;
 
@@ -16,11 +16,6 @@ const DIGITS: u8 = 3;
 pub(super) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, DIGITS)
         .expect("the bounds are constants that hdrhistogram accepts: low ≥ 1, high ≥ 2·low, digits ≤ 5")
-}
-
-/// The percentile `q` (0..=1) of a histogram in seconds; `None` while it is empty.
-pub(super) fn quantile_s(histogram: &Histogram<u64>, q: f64) -> Option<f64> {
-    (!histogram.is_empty()).then(|| seconds(histogram.value_at_quantile(q)))
 }
 
 fn seconds(ns: u64) -> f64 {
@@ -83,6 +78,26 @@ impl Distribution {
         let each = if n == 1 { gap_ns } else { (gap_ns + n / 2) / n };
         self.record_n(each, tokens, gap_ns);
         each
+    }
+
+    /// Counts the gaps between chunks as [`Distribution::record_gap`] does, and hands each of its values on.
+    pub(super) fn record_gaps(&mut self, record: &RequestRecord, mut each: impl FnMut(u64, u32)) {
+        let gaps = record.chunk_at_ns.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
+        if !record.chunk_tokens.is_empty() {
+            for (i, gap_ns) in gaps.enumerate() {
+                let n = record.tokens_in(i + 1);
+                each(self.record_gap(gap_ns, n), n);
+            }
+            return;
+        }
+        self.count += gaps.len() as u64;
+        for gap_ns in gaps {
+            self.histogram.saturating_record(gap_ns);
+            self.sum_ns += u128::from(gap_ns);
+            self.min_ns = self.min_ns.min(gap_ns);
+            self.max_ns = self.max_ns.max(gap_ns);
+            each(gap_ns, 1);
+        }
     }
 
     /// How many values were counted.

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `tracker` | requests in flight, until they become a [`RequestRecord`] |
 //! | `distribution` | one latency figure: histogram, exact mean and extremes |
-//! | `seconds` | the last whole seconds: series, rates, peaks |
+//! | `seconds`, `steps` | the last whole seconds: series, rates, peaks; latencies of one |
 //! | `errors` | what went wrong, by kind |
 //! | `fates` | how stages ended |
 //! | `lanes` | what each client did lately |
@@ -42,6 +42,7 @@ mod record;
 mod seconds;
 mod snapshot;
 mod spans;
+mod steps;
 mod tables;
 mod tracker;
 mod view;

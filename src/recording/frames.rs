@@ -5,6 +5,7 @@
 
 use std::io::{self, Read};
 
+use memchr::memchr;
 use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
 
 /// The first bytes of a zstd frame.
@@ -127,7 +128,7 @@ impl Frames {
     /// is uncompressed.
     pub(super) fn next_line(&mut self) -> io::Result<Option<&[u8]>> {
         loop {
-            if let Some(length) = find(b'\n', &self.text[self.given..self.ready]) {
+            if let Some(length) = memchr(b'\n', &self.text[self.given..self.ready]) {
                 let start = self.given;
                 self.given += length + 1;
                 return Ok(Some(&self.text[start..start + length]));
@@ -318,10 +319,6 @@ impl Frames {
         self.taken = 0;
         Ok(())
     }
-}
-
-fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|b| *b == byte)
 }
 
 fn find_magic(bytes: &[u8]) -> Option<usize> {

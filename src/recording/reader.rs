@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::error::{RecordingError, display_name};
 use super::frames::{Frames, MAGIC};
-use super::line::{Line, Meaning};
+use super::line::{Line, Meaning, Scanner};
 use super::{Header, MAJOR, Version};
 use crate::event::{Event, RequestId};
 use crate::metrics::{IdHasher, RequestRecord};
@@ -64,6 +64,7 @@ pub struct Reader {
     name: String,
     header: Header,
     frames: Frames,
+    scanner: Scanner,
     losses: Losses,
     open: HashSet<RequestId, BuildHasherDefault<IdHasher>>,
     ended: bool,
@@ -124,7 +125,7 @@ pub fn from_reader(mut source: Box<dyn Read + Send>, name: String) -> Result<Rea
         Err(error) => return Err(error),
     };
     let (losses, open) = (Losses::default(), HashSet::default());
-    Ok(Reader { name, header, frames, losses, open, ended: false, done: false })
+    Ok(Reader { name, header, frames, scanner: Scanner::default(), losses, open, ended: false, done: false })
 }
 
 /// The first four bytes, fewer only if there are no more.
@@ -209,6 +210,7 @@ impl Reader {
             name: self.name.clone(),
             header: self.header.clone(),
             frames: Frames::from_middle(source, self.frames.compressed())?,
+            scanner: Scanner::default(),
             losses: Losses::default(),
             open: HashSet::default(),
             ended: false,
@@ -264,7 +266,10 @@ impl Iterator for Reader {
         while !self.done {
             let line = match self.frames.next_line() {
                 Ok(Some([])) => continue,
-                Ok(Some(line)) => serde_json::from_slice(line).map_err(|_| is_unknown_kind(line)),
+                Ok(Some(line)) => match self.scanner.line(line) {
+                    Some(line) => Ok(line),
+                    None => serde_json::from_slice(line).map_err(|_| is_unknown_kind(line)),
+                },
                 // A disk that can't be read further is a cut like any other.
                 Ok(None) | Err(_) => {
                     self.done = true;

@@ -239,6 +239,21 @@ fn in_memory_checkpoints_are_bounded() {
 }
 
 #[test]
+fn an_index_that_nobody_wants_any_more_is_not_gone_on_with() {
+    let bytes = framed(&record(&run(5, 4000)).0, 20);
+    let index = Index::build(&bytes_of(&bytes), CLOSE);
+    let inner = Arc::downgrade(&index.inner);
+    drop(index);
+    for _ in 0..1000 {
+        if inner.strong_count() == 0 {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    panic!("its threads still run");
+}
+
+#[test]
 fn lines_without_frames_are_indexed_too() {
     let text = zstd::decode_all(&record(&run(9, 1000)).0[..]).unwrap();
     let seeker = indexed(bytes_of(&text));
