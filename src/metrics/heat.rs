@@ -145,7 +145,7 @@ impl Heat {
             }
             let Some(next_ns) = times.get(i).copied().filter(|at_ns| *at_ns < finer_ns) else { return i };
             place += 1;
-            if !columns.get(place).is_some_and(|c| c.start_ns <= next_ns && next_ns < c.end_ns()) {
+            if !columns.get(place).is_some_and(|c| c.holds(next_ns)) {
                 return i;
             }
         }
@@ -186,9 +186,12 @@ impl Heat {
         let oldest = self.tiers.iter().rposition(|columns| !columns.is_empty()).unwrap_or(0);
         let tier = self.tiers.iter().position(begun).unwrap_or(oldest);
         let Some(columns) = self.tiers.get(tier) else { return (0, Err(0)) };
+        let holds = |place: &usize| columns.get(*place).is_some_and(|c| c.holds(at_ns));
+        if let Some(place) = guess(columns, at_ns).filter(holds) {
+            return (tier, Ok(place));
+        }
         let after = columns.partition_point(|column| column.start_ns <= at_ns);
-        let before = after.checked_sub(1).filter(|before| at_ns < columns[*before].end_ns());
-        (tier, before.ok_or(after))
+        (tier, after.checked_sub(1).filter(holds).ok_or(after))
     }
 
     /// Where a tier is full, its oldest column goes into one of twice the width.
@@ -223,6 +226,13 @@ impl Heat {
             Arc::make_mut(tier).retain(|column| column.start_ns < at_ns);
         }
     }
+}
+
+/// Where a time's column is in a tier in which none is missing since.
+fn guess(columns: &[Arc<HeatColumn>], at_ns: u64) -> Option<usize> {
+    let last = columns.last()?;
+    let back = last.start_ns.saturating_sub(at_ns).div_ceil(last.width_ns.max(1));
+    (columns.len() - 1).checked_sub(usize::try_from(back).ok()?)
 }
 
 pack!(HeatMaps { figures, prompt_tokens });
@@ -337,6 +347,11 @@ mod tests {
             }
         }
         assert!(rows.tiers.len() > 3);
+        for at_ns in (0..1_300 * S).step_by(77_000_001) {
+            let (tier, place) = rows.find(at_ns);
+            let with = rows.tiers[tier].iter().position(|c| c.holds(at_ns));
+            assert_eq!(place.ok(), with, "the column of {at_ns} in tier {tier}");
+        }
         assert!(rows.columns().eq(single.columns()));
     }
 

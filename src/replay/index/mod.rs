@@ -42,7 +42,7 @@ pub(super) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { checkpoints: 192, least_spacing: 1 << 20, kept_from: 8 << 20, memory: 128 << 20 }
+        Self { checkpoints: 128, least_spacing: 1 << 20, kept_from: 8 << 20, memory: 128 << 20 }
     }
 }
 
