@@ -10,7 +10,7 @@ use super::places::{Gatherer, Places};
 use super::sidecar::Draft;
 use super::{Blob, Checkpoint, Inner, Limits, compress};
 use crate::metrics::{Aggregator, Pack};
-use crate::recording::{Entry, Reader};
+use crate::recording::{Boundary, Entry, Reader};
 use crate::replay::expand::Expander;
 use crate::replay::new_aggregator;
 use crate::replay::origin::Origin;
@@ -20,10 +20,11 @@ const WAITING: usize = 8;
 /// Entries of a batch: at least, so that small frames cost little, and at most, where frames are huge.
 const BATCH: std::ops::Range<usize> = 256..8192;
 
-/// Entries in a row, and where the next one begins if a reader can begin there.
+/// Entries in a row, where a reader can begin with the next one if it can, and how much of the file they end.
 struct Batch {
     entries: Vec<Entry>,
-    next: Option<u64>,
+    next: Option<Boundary>,
+    passed_bytes: u64,
 }
 
 /// Reads all, until nobody listens.
@@ -35,28 +36,29 @@ fn read(mut reader: Reader, to: &Sender<Batch>) {
             continue;
         }
         let next = reader.boundary();
-        if (next.is_some() || entries.len() >= BATCH.end)
-            && to.send(Batch { entries: std::mem::take(&mut entries), next }).is_err()
-        {
-            return;
+        if next.is_some() || entries.len() >= BATCH.end {
+            let (entries, passed_bytes) = (std::mem::take(&mut entries), reader.passed_bytes());
+            if to.send(Batch { entries, next, passed_bytes }).is_err() {
+                return;
+            }
         }
     }
-    let _ = to.send(Batch { entries, next: None });
+    let _ = to.send(Batch { entries, next: None, passed_bytes: reader.passed_bytes() });
 }
 
 /// The state at a time as bytes, and where in the recording to go on from there.
 struct Packed {
     at_ns: u64,
-    offset: u64,
+    from: Boundary,
     bytes: Vec<u8>,
 }
 
 /// Compresses and keeps all that comes.
-fn keep(from: &Receiver<Packed>, inner: &Inner, limits: &Limits) {
-    for Packed { at_ns, offset, bytes } in from {
+fn keep(all: &Receiver<Packed>, inner: &Inner, limits: &Limits) {
+    for Packed { at_ns, from, bytes } in all {
         // With no memory to compress it there is one checkpoint less.
         if let Ok(bytes) = compress(&bytes) {
-            inner.push(Checkpoint { at_ns, offset, blob: Blob::Memory(bytes.into()) }, limits);
+            inner.push(Checkpoint { at_ns, from, blob: Blob::Memory(bytes.into()) }, limits);
         }
     }
 }
@@ -71,7 +73,7 @@ struct Builder<'a> {
     aggregator: Aggregator,
     gatherer: Gatherer,
     /// Where reading can begin: number of the first entry (from 1) there, and the place in the recording.
-    begins: VecDeque<(u64, u64)>,
+    begins: VecDeque<(u64, Boundary)>,
     /// Place in the recording of the next checkpoint.
     due: u64,
     spacing: u64,
@@ -131,11 +133,11 @@ impl Builder<'_> {
         }
         let settled_ns = self.expander.settled_ns();
         self.expander.settle(settled_ns, &mut self.aggregator);
-        if let Some(offset) = batch.next {
-            self.begins.push_back((self.expander.read_entries() + 1, offset));
-            self.inner.done_bytes.store(offset, Ordering::Relaxed);
-            if offset >= self.due {
-                self.due = offset + self.spacing;
+        self.inner.done_bytes.store(batch.passed_bytes, Ordering::Relaxed);
+        if let Some(next) = batch.next {
+            self.begins.push_back((self.expander.read_entries() + 1, next));
+            if batch.passed_bytes >= self.due {
+                self.due = batch.passed_bytes + self.spacing;
                 self.keep(settled_ns);
             }
         }
@@ -158,7 +160,7 @@ impl Builder<'_> {
     /// Keeps the state as it stands.
     fn keep(&mut self, at_ns: u64) {
         self.forget_begins();
-        let Some((first, offset)) = self.begins.front().copied().filter(|(first, _)| *first <= self.oldest())
+        let Some((first, from)) = self.begins.front().copied().filter(|(first, _)| *first <= self.oldest())
         else {
             return;
         };
@@ -167,6 +169,6 @@ impl Builder<'_> {
         self.aggregator.pack(&mut bytes);
         self.state_bytes = bytes.len();
         // There is somebody to take it for as long as this thread runs.
-        let _ = self.to_keep.send(Packed { at_ns, offset, bytes });
+        let _ = self.to_keep.send(Packed { at_ns, from, bytes });
     }
 }

@@ -262,6 +262,41 @@ fn lines_without_frames_are_indexed_too() {
     check(&text, bytes_of(&text), &[0.7, 0.3, 0.95]).unwrap();
 }
 
+/// The same lines in a single frame too big to be read as a whole, padded with lines that mean nothing.
+fn in_one_frame(bytes: &[u8]) -> Vec<u8> {
+    let text = zstd::decode_all(bytes).unwrap();
+    let (header, lines) = text.split_at(text.iter().position(|b| *b == b'\n').unwrap() + 1);
+    let padding = format!("{{\"padding\":\"{}\"}}\n", "x".repeat(200_000)).repeat(90);
+    compress(&[header, padding.as_bytes(), lines].concat()).unwrap()
+}
+
+#[test]
+fn a_recording_in_one_frame_has_checkpoints_within_it() {
+    let bytes = in_one_frame(&record(&run(11, 1500)).0);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("one.jsonl.zst");
+    std::fs::write(&path, &bytes).unwrap();
+    let origin = Origin::of(&path).unwrap();
+    let seeker = indexed(origin.clone());
+    assert!(checkpoints(&seeker) >= 2, "{} checkpoints", checkpoints(&seeker));
+    let last = seeker.index().find(u64::MAX).unwrap();
+    assert!(last.from.offset == 0 && last.from.skip > 16 << 20, "{:?}", last.from);
+    drop(seeker);
+    assert!(Seeker::of(origin.clone(), CLOSE).unwrap().index().loaded);
+    check(&bytes, origin.clone(), &[0.9, 0.3, 0.97]).unwrap();
+    // What follows such a frame is found as ever, and a cut in it costs only what is behind it.
+    let text = zstd::decode_all(&bytes[..]).unwrap();
+    let mut lines = text.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(i, _)| i + 1);
+    let half = lines.nth(1500).unwrap();
+    let mut more = compress(&text[..half]).unwrap();
+    for piece in text[half..].split_inclusive(|b| *b == b'\n').collect::<Vec<_>>().chunks(9) {
+        more.extend(compress(&piece.concat()).unwrap());
+    }
+    for bytes in [&more[..], &bytes[..bytes.len() - 5000]] {
+        check(bytes, bytes_of(bytes), &[0.8, 0.3, 1.0]).unwrap();
+    }
+}
+
 #[test]
 fn a_servers_count_of_a_prompt_is_the_same_on_both_ways() {
     let disk = crate::recording::tests::Disk::new(usize::MAX);
