@@ -7,8 +7,8 @@
 //! | file | what it keeps |
 //! |---|---|
 //! | `tracker` | requests in flight, until they become a [`RequestRecord`] |
-//! | `distribution` | one latency figure: histogram, exact mean and extremes |
-//! | `seconds`, `steps` | the last whole seconds: series, rates, peaks; latencies of one |
+//! | `distribution`, `steps` | one latency figure: histogram, exact mean and extremes |
+//! | `seconds` | the last whole seconds: series, rates, peaks |
 //! | `errors` | what went wrong, by kind |
 //! | `fates` | how stages ended |
 //! | `lanes` | what each client did lately |

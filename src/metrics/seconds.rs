@@ -193,7 +193,7 @@ impl Seconds {
 
     #[inline]
     pub(super) fn record_itl(&mut self, ns: u64, n: u32) {
-        self.itl.add(ns, n);
+        self.itl.add(ns, u64::from(n));
     }
 
     pub(super) fn sample(&mut self, sample: &Arc<Sample>) {
