@@ -170,7 +170,9 @@ mod tests {
         let mut steps = Steps::default();
         let mut histogram = Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, 3).unwrap();
         // What was there before must leave nothing behind.
-        [0, 700, u64::MAX].into_iter().for_each(|ns| steps.add(ns, 3));
+        for ns in [0, 700, u64::MAX] {
+            steps.add(ns, 3);
+        }
         steps.clear();
         for (shift, bits, n) in values {
             steps.add(bits >> shift, *n);

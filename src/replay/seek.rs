@@ -93,7 +93,7 @@ impl Seeker {
             let price_ns = if *skips { *from_ns / 4 } else { 0 };
             back || *from_ns > self.applied_ns.saturating_add(WORTH_NS + price_ns)
         };
-        if self.index.before(at_ns).filter(saves).is_some() {
+        if self.index.before(at_ns).as_ref().is_some_and(saves) {
             if let Some((events, aggregator)) = self.index.restore(at_ns, &self.origin, &self.like) {
                 (self.events, self.aggregator) = (events, aggregator);
                 (self.target_ns, self.applied_ns) = (Some(at_ns), at_ns);

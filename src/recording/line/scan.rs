@@ -89,6 +89,7 @@ fn head(text: &mut Text) -> Option<SentLine> {
 /// What is left of a line. Of fields, `Some(None)` is one that isn't there, and `None` one that is left to JSON.
 struct Text<'a>(&'a [u8]);
 
+#[allow(clippy::option_option, reason = "a field is there, isn't there, or is left to JSON")]
 impl Text<'_> {
     /// Passes this over, if it comes next.
     #[inline]
@@ -172,7 +173,7 @@ impl Text<'_> {
         if digits == 8 {
             return self.any_number();
         }
-        let leading_zero = digits > 1 && values & 0xFF == 0;
+        let leading_zero = digits > 1 && eight[0] == b'0';
         if digits == 0 || leading_zero {
             return None;
         }

@@ -158,7 +158,7 @@ fn late(event: &Event, to: &mut Aggregator) {
 
 impl Cursor {
     /// Applies all that is left of it.
-    fn finish(mut self: Box<Self>, to: &mut Aggregator) {
+    fn finish(mut self, to: &mut Aggregator) {
         let begun = self.chunk > 0 || (self.record.prefill_ns.is_some() && !self.prefill_due);
         if !begun {
             if self.record.prefill_ns.is_some() && !self.record.chunk_at_ns.is_empty() {

@@ -21,6 +21,8 @@ const FOOTER: u64 = 16;
 /// Longest list that is read; an honest one of 2^24 requests is below it.
 const MAX_LIST: u64 = 256 << 20;
 
+type Pair = (u64, u64);
+
 /// The list.
 pub(super) struct List {
     version: u64,
@@ -29,7 +31,7 @@ pub(super) struct List {
     hash: [u8; 32],
     /// Of each checkpoint its time, where in the recording to go on (offset, text to skip), its place and length in this
     /// file.
-    checkpoints: Vec<(u64, (u64, u64), (u64, u64))>,
+    checkpoints: Vec<(u64, Pair, Pair)>,
     places: Places,
 }
 
