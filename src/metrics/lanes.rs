@@ -50,9 +50,9 @@ impl Lanes {
             lane.current = None;
         }
         if lane.spans.len() == LANE_SPANS {
-            lane.spans.remove(0);
+            lane.spans.pop_front();
         }
-        lane.spans.push(span(record));
+        lane.spans.push_back(span(record));
         if record.warmup {
             return;
         }

@@ -1,5 +1,6 @@
 //! What a screen can know at one moment: everything is bounded, so a copy costs the same all run long.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::curve::CurveView;
@@ -274,7 +275,7 @@ pub struct Summary {
 pub struct Lane {
     pub client: u32,
     /// Finished spans, oldest first, at most [`LANE_SPANS`].
-    pub spans: Vec<Span>,
+    pub spans: VecDeque<Span>,
     /// The request in flight.
     pub current: Option<Open>,
     pub completed: u64,
