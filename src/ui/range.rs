@@ -187,7 +187,7 @@ mod tests {
         let (mut ui, snap) = (UiState::default(), Snapshot::default());
         ui.latency.cursor_ns = Some(7);
         let alone = Sight { snap: &snap, transport: None, over: false, pair: false };
-        assert_eq!(update(&mut ui, &Command::Beside, alone), []);
+        assert_eq!(super::update(&mut ui, &Command::Beside, alone), []);
         assert!(!ui.beside && ui.latency.cursor_ns.is_some());
         update(&mut ui, &Command::Beside, Sight { pair: true, ..alone });
         assert!(ui.beside && ui.latency.cursor_ns.is_none(), "its time is not the other's");

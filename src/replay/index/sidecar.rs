@@ -14,7 +14,7 @@ use crate::replay::origin::Origin;
 /// The first and the last bytes of a whole file.
 const MAGIC: &[u8; 8] = b"fgindex\0";
 /// Grows when what is in it changes its meaning within one version of the program.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// Bytes behind the list: where it begins, and the magic.
 const FOOTER: u64 = 16;
 /// Longest list that is read; an honest one of 2^24 requests is below it.

@@ -65,11 +65,15 @@ fn next_stage(ui: &mut UiState, sight: Sight<'_>) -> Vec<Effect> {
 }
 
 /// The next older span of those that are kept, after the oldest the whole stage.
-pub(super) fn spans(ui: &mut UiState, snap: &Snapshot) {
+pub(super) fn spans(ui: &mut UiState, snap: &Snapshot) -> Vec<Effect> {
+    if snap.spans.is_empty() {
+        return vec![Effect::Say("no intervention has parted this stage: the table is of all of it".into())];
+    }
     ui.span = match ui.span {
-        None => (!snap.spans.is_empty()).then_some(0),
+        None => Some(0),
         Some(back) => Some(back + 1).filter(|back| *back < snap.spans.len()),
     };
+    Vec::new()
 }
 
 #[cfg(test)]
@@ -137,7 +141,7 @@ mod tests {
             assert_eq!(act(&mut ui, &Command::Recall, &snap), request.map(Action::Cancel), "{filter}");
         }
         let over = Sight { snap: &snap, transport: None, over: true, pair: false };
-        assert_eq!(update(&mut ui, &Command::Recall, over), []);
+        assert!(matches!(update(&mut ui, &Command::Recall, over)[..], [Effect::Say(_)]));
     }
 
     #[test]
