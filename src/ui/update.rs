@@ -11,6 +11,7 @@ use crate::metrics::fastgen::Validator;
 
 mod find;
 mod given;
+mod help;
 mod lanes;
 mod palette;
 mod prompt;
@@ -60,11 +61,8 @@ pub enum Effect {
 
 /// Carries a command out.
 pub fn update(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effect> {
-    if ui.help {
-        ui.help = false;
-        if !matches!(command, Command::Quit | Command::Interrupt | Command::Suspend | Command::Redraw) {
-            return Vec::new();
-        }
+    if ui.help && help::took(ui, command) {
+        return Vec::new();
     }
     if let Some(effects) = refused::refused(ui, command, sight) {
         return effects;
@@ -147,7 +145,7 @@ fn look(ui: &mut UiState, command: &Command, snap: &Snapshot) {
         Command::Zoom(by) => {
             ui.zoom = ui.zoom.saturating_add_signed(isize::from(*by)).min(ZOOMS.len() - 1);
         }
-        Command::Help => ui.help = true,
+        Command::Help => (ui.help, ui.help_at) = (true, 0),
         Command::Definitions => {
             ui.definitions = ui.definitions.next();
             ui.span = None;

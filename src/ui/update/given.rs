@@ -96,7 +96,7 @@ mod tests {
         ui.range.shown = true;
         ui.latency.cursor_ns = Some(1);
         let over = Sight { snap: &snap, transport: None, over: true, pair: false };
-        let mut esc = |ui: &mut UiState| update(ui, &Command::Close, over);
+        let esc = |ui: &mut UiState| update(ui, &Command::Close, over);
         assert_eq!(esc(&mut ui), []);
         assert!(!ui.range.shown && ui.latency.cursor_ns.is_some());
         assert_eq!(esc(&mut ui), []);

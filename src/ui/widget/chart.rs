@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use super::shade::{columns, shade};
 use super::{text, text_right};
 use crate::ui::format::{clock, digits, round_step};
 use crate::ui::theme::{Role, Theme};
@@ -26,6 +27,8 @@ pub struct Chart<'a> {
     pub from_s: f64,
     pub to_s: f64,
     pub marks: &'a [Mark],
+    /// A stretch of the time axis, in seconds, that stands out.
+    pub shaded: Option<(f64, f64)>,
     pub ink: Style,
 }
 
@@ -73,6 +76,7 @@ impl Chart<'_> {
         let step = round_step(wanted, usize::from(plot.height / 2).clamp(1, 5)).max(LEAST_STEP);
         let top = (wanted / step * 0.999_999).ceil().max(1.0) * step;
         Self::draw_y(buf, area, (top, step), theme);
+        self.draw_shade(buf, plot, theme);
         self.draw_marks(buf, plot);
         crosses(buf, plot, self.behind, (self.from_s, self.to_s, top), theme.fg(Role::Muted));
         self.draw_line(buf, plot, top);
@@ -102,6 +106,8 @@ impl Chart<'_> {
             return;
         }
         let row = area.height - 1;
+        let below = Rect { x: area.x + GUTTER, y: area.y + row, width: area.width - GUTTER, height: 1 };
+        self.draw_shade(buf, below, theme);
         let span = (self.to_s - self.from_s).max(1e-9);
         let width = f64::from(area.width - GUTTER);
         let step = time_step(span, usize::from((area.width - GUTTER) / 12).max(1));
@@ -118,6 +124,11 @@ impl Chart<'_> {
             }
             at += step;
         }
+    }
+
+    fn draw_shade(&self, buf: &mut Buffer, plot: Rect, theme: &Theme) {
+        let found = self.shaded.and_then(|s| columns(s, (self.from_s, self.to_s), plot.width));
+        found.into_iter().for_each(|columns| shade(buf, plot, columns, theme));
     }
 
     fn draw_marks(&self, buf: &mut Buffer, plot: Rect) {

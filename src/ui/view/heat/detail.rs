@@ -17,8 +17,17 @@ pub fn draw(buf: &mut Buffer, area: Rect, look: Option<&Look<'_>>, top: f64, cx:
     let (title, values) = look.map_or_else(Default::default, |look| (title(look, cx), legend(top, cx)));
     let title = if title.is_empty() { "Shown".to_owned() } else { title };
     let inner = panel(buf, area, &title, &values, theme);
-    let Some(look) = look else { return };
-    figures(buf, inner, look.bins(), cx);
+    let Some(look) = look else {
+        let words = "figures come with the first request that completes";
+        text(buf, inner, (1, 0), words, theme.fg(Role::Muted));
+        return;
+    };
+    if look.bins().total() == 0 {
+        let words = format!("no {} in this time", cx.ui.latency.figure.name());
+        text(buf, inner, (1, 0), &words, theme.fg(Role::Muted));
+    } else {
+        figures(buf, inner, look.bins(), cx);
+    }
     let mut words: Vec<String> = Vec::new();
     for limit in &look.limits.lines {
         if let Some(share) = look.bins().share_within(limit.ns) {

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
 
-use super::super::{Cx, header};
+use super::super::{Cx, header, range};
 use super::field::{Spread, lines};
 use super::scale::{apart, round_up, tick_label};
 use super::sla::LimitLine;
@@ -13,7 +13,7 @@ use crate::metrics::interventions;
 use crate::ui::format::{clock, clock_ms};
 use crate::ui::sanitize;
 use crate::ui::theme::{Depth, Role, Theme};
-use crate::ui::widget::{Dots, text, text_right, time_step};
+use crate::ui::widget::{Dots, shade as shade_columns, text, text_right, time_step};
 
 /// What is less than this is not drawn: the edge of a spread bucket.
 const LEAST: f32 = 0.04;
@@ -65,6 +65,10 @@ pub fn draw(buf: &mut Buffer, map: Rect, look: &Look<'_>, cx: &Cx<'_>) -> f64 {
     let top = cells(buf, map, look, cx.theme);
     marks(buf, map, look, cx);
     cursor(buf, map, look, cx.theme);
+    let below = Rect { height: map.height + 1, ..map };
+    if let Some((from, to)) = range::stretch(cx).and_then(|(from, to)| look.axis.cells_of(from, to)) {
+        shade_columns(buf, below, from..=to, cx.theme);
+    }
     limits(buf, map, look, cx.theme);
     percentiles(buf, map, look, cx);
     limit_names(buf, map, look, cx.theme);
