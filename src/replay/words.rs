@@ -13,9 +13,9 @@ pub(super) fn place(places: &Places, action: &Action, head_ns: u64) -> Result<(u
         }
         Action::Jump(forward) => {
             let to_ns = places.jump(head_ns, forward);
-            to_ns.map(|ns| (ns, None)).ok_or_else(|| {
-                format!("no more marks, phases or interventions {} {at}", side(forward))
-            })
+            to_ns
+                .map(|ns| (ns, None))
+                .ok_or_else(|| format!("no more marks, phases or interventions {} {at}", side(forward)))
         }
         Action::Outlier(forward) => match places.outlier(head_ns, forward) {
             Some(outlier) => Ok((outlier.found.end_ns, Some(told(&outlier)))),

@@ -169,7 +169,8 @@ mod tests {
 
     fn press(ui: &mut UiState, key: RangeKey, at_ns: u64) -> Vec<Effect> {
         let snap = Snapshot::default();
-        let transport = Some(Transport { at_ns, length_ns: 100 * MS, playing: true, speed: 1.0, indexed: None });
+        let transport =
+            Some(Transport { at_ns, length_ns: 100 * MS, playing: true, speed: 1.0, indexed: None });
         update(ui, &Command::Range(key), Sight { snap: &snap, transport, over: false, pair: false })
     }
 

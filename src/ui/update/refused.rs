@@ -13,7 +13,10 @@ pub(super) fn refused(ui: &UiState, command: &Command, sight: Sight<'_>) -> Opti
     let name = command.name();
     let why = in_replay(name, sight).map(str::to_owned);
     let why = why.or_else(|| {
-        let why = name.unavailable(sight.scene(), ui.screen, sight.over)?;
+        // Some have a word of their own, or are seen in the header.
+        let anywhere = matches!(name, Name::Cancel | Name::Definitions);
+        let screen = name.entry().screens.first().filter(|_| anywhere).copied().unwrap_or(ui.screen);
+        let why = name.unavailable(sight.scene(), screen, sight.over)?;
         Some(format!("{}: {why}", name.entry().name))
     });
     why.map(|why| vec![Effect::Say(why)])

@@ -12,7 +12,7 @@ use crate::metrics::{Lane, Open};
 use crate::ui::format::{clock, count, nanos, rate, seconds};
 use crate::ui::state::scroll;
 use crate::ui::theme::Role;
-use crate::ui::widget::{focused, panel, shade, text, text_right};
+use crate::ui::widget::{focused, panel, shade, shade_axis, text, text_right};
 use crate::ui::{rows, sanitize, search};
 
 mod strip;
@@ -89,9 +89,10 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
     // On the heads' row, too: where all lanes are full it is the only one left.
     let marked = Rect { y: inner.y, height: inner.height - 1, ..strip_area };
     strip::marks(buf, marked, window, &header::marks(cx));
-    let lit = Rect { height: marked.height + 1, ..marked };
-    let columns = super::range::stretch(cx).and_then(|(from, to)| window.columns(from, to));
-    columns.into_iter().for_each(|columns| shade(buf, lit, columns, theme));
+    if let Some(columns) = super::range::stretch(cx).and_then(|(from, to)| window.columns(from, to)) {
+        shade(buf, marked, columns.clone(), theme);
+        shade_axis(buf, axis, columns, theme);
+    }
     strip::axis(buf, axis, window, theme);
     for (at_s, glyph, style) in super::range::marks(cx) {
         strip::tick(buf, axis, window, ((at_s * 1e9) as u64, glyph, style));

@@ -14,6 +14,7 @@ use crate::ui::widget::{focused, text};
 
 mod detail;
 mod field;
+mod other;
 mod plot;
 mod scale;
 mod side;
@@ -37,6 +38,8 @@ struct Look<'a> {
     /// All of them.
     shown: Bins,
     selected: Option<Selected>,
+    /// Those of the recording beside.
+    others: Option<other::Others<'a>>,
 }
 
 /// The column under the cursor.
@@ -115,9 +118,12 @@ fn look<'a>(cx: &Cx<'a>, map: Rect) -> Option<Look<'a>> {
         shown.add(column);
     }
     let limits = sla::limits(figure, cx);
-    let scale = Scale::of(&shown, &limits, map.height);
+    let others = other::of(cx, axis);
+    let mut both = shown.clone();
+    others.iter().for_each(|others| others.add_to(&mut both));
+    let scale = Scale::of(&both, &limits, map.height);
     let selected = cx.ui.latency.cursor_ns.and_then(|at| select(axis, at, &columns));
-    Some(Look { axis, columns, scale, limits, shown, selected })
+    Some(Look { axis, columns, scale, limits, shown, selected, others })
 }
 
 /// What lies under the cursor, in whole columns: those whose middle is in the cell, or the one that holds the cell.

@@ -77,7 +77,7 @@ fn values(shown: usize, width: u16, cx: &Cx<'_>) -> Line<'static> {
         spans.push(Span::styled(format!("#{request} in flight: x cancels it  "), muted));
     }
     if is_narrow(width) && state.filter.is_empty() {
-        spans.push(Span::styled("✗ failed  ◷ timed out  – cancelled    ", muted));
+        spans.push(Span::styled("✗ failed  ◷ timed out    ", muted));
     }
     spans.push(Span::styled(format!("{shown} of the {kept} kept"), muted));
     Line::from(spans)

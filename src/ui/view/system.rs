@@ -89,7 +89,7 @@ fn draw_tracks(buf: &mut Buffer, area: Rect, all: &[Track], cx: &Cx<'_>, hits: &
             from_s: window.from_s,
             to_s: window.to_s,
             marks: &marks,
-        shaded: range::stretch_s(cx),
+            shaded: range::stretch_s(cx),
             ink: cx.theme.base(),
         };
         chart.draw_x(buf, axis, cx.theme);

@@ -1,10 +1,12 @@
 //! A line over time in braille dots, with round ticks, a filled foot and vertical marks.
 
+use std::ops::RangeInclusive;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::shade::{columns, shade};
+use super::shade::{columns, shade, shade_axis};
 use super::{text, text_right};
 use crate::ui::format::{clock, digits, round_step};
 use crate::ui::theme::{Role, Theme};
@@ -55,6 +57,11 @@ impl Chart<'_> {
         self.draw_lines(buf, area, 0.0, theme);
         if axis > 0 {
             self.draw_x(buf, area, theme);
+        } else if let Some(columns) = self.shaded_columns(area.width - GUTTER) {
+            // Its own last row stands for the axis.
+            let last =
+                Rect { y: area.bottom() - 2, height: 1, x: area.x + GUTTER, width: area.width - GUTTER };
+            shade_axis(buf, last, columns, theme);
         }
     }
 
@@ -76,7 +83,9 @@ impl Chart<'_> {
         let step = round_step(wanted, usize::from(plot.height / 2).clamp(1, 5)).max(LEAST_STEP);
         let top = (wanted / step * 0.999_999).ceil().max(1.0) * step;
         Self::draw_y(buf, area, (top, step), theme);
-        self.draw_shade(buf, plot, theme);
+        if let Some(columns) = self.shaded_columns(plot.width) {
+            shade(buf, plot, columns, theme);
+        }
         self.draw_marks(buf, plot);
         crosses(buf, plot, self.behind, (self.from_s, self.to_s, top), theme.fg(Role::Muted));
         self.draw_line(buf, plot, top);
@@ -107,7 +116,9 @@ impl Chart<'_> {
         }
         let row = area.height - 1;
         let below = Rect { x: area.x + GUTTER, y: area.y + row, width: area.width - GUTTER, height: 1 };
-        self.draw_shade(buf, below, theme);
+        if let Some(columns) = self.shaded_columns(below.width) {
+            shade_axis(buf, below, columns, theme);
+        }
         let span = (self.to_s - self.from_s).max(1e-9);
         let width = f64::from(area.width - GUTTER);
         let step = time_step(span, usize::from((area.width - GUTTER) / 12).max(1));
@@ -126,9 +137,8 @@ impl Chart<'_> {
         }
     }
 
-    fn draw_shade(&self, buf: &mut Buffer, plot: Rect, theme: &Theme) {
-        let found = self.shaded.and_then(|s| columns(s, (self.from_s, self.to_s), plot.width));
-        found.into_iter().for_each(|columns| shade(buf, plot, columns, theme));
+    fn shaded_columns(&self, width: u16) -> Option<RangeInclusive<u16>> {
+        columns(self.shaded?, (self.from_s, self.to_s), width)
     }
 
     fn draw_marks(&self, buf: &mut Buffer, plot: Rect) {

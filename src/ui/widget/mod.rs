@@ -14,4 +14,4 @@ pub use digits::{big_number, big_width};
 pub use dots::Dots;
 pub use frame::{focused, low_panel, panel, text, text_cut, text_right};
 pub use scatter::{Scatter, Series};
-pub use shade::shade;
+pub use shade::{shade, shade_axis};

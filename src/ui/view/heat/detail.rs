@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::super::Cx;
+use super::super::{Cx, pair};
 use super::Look;
 use super::plot::{SHADES, colored, ground};
 use crate::metrics::{Bins, bucket_start_ns};
@@ -42,7 +42,13 @@ pub fn draw(buf: &mut Buffer, area: Rect, look: Option<&Look<'_>>, top: f64, cx:
     let columns =
         if finest == coarsest { wide(finest) } else { format!("{} to {}", wide(finest), wide(coarsest)) };
     let window = cx.ui.window.seconds();
-    let note = format!("lines over {window} s · kept in columns of {columns}, lengths within 1.6 %");
+    let note = match cx.letters().filter(|_| look.others.is_some()) {
+        Some([_, other]) => {
+            let glyph = pair::GLYPH;
+            format!("lines over {window} s · {glyph} {other}'s p50 and p99 · in columns of {columns}")
+        }
+        None => format!("lines over {window} s · kept in columns of {columns}, lengths within 1.6 %"),
+    };
     text(buf, inner, (1, 2), &note, theme.fg(Role::Muted));
 }
 
