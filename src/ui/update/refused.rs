@@ -36,6 +36,7 @@ fn in_replay(name: Name, sight: Sight<'_>) -> Option<&'static str> {
         Name::NextStage => "no stage to end in a replay: { and } go from stage to stage",
         Name::MoreLoad | Name::LessLoad | Name::Clients | Name::Rate => "a replay's load is what it was",
         Name::Mark => "no marks can be set in a replay",
+        Name::Other if !sight.pair => "no other recording plays along: replay FILE --with OTHER",
         _ => return None,
     })
 }

@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{Cx, Hits, Target, columns, rows};
+use super::{Cx, Hits, Target, columns, pair, rows};
 use crate::metrics::{Bins, HeatColumn, HeatFigure};
 use crate::ui::keymap::Command;
 use crate::ui::state::TimeAxis;
@@ -93,8 +93,12 @@ fn map_panel(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) -> Rect
         Span::styled(format!(" {} ", figure.name()), style)
     });
     let values = Line::from(tabs.to_vec());
-    let title = if area.width >= 70 { "Latency over time" } else { "Over time" };
-    let inner = focused(buf, area, title, &values, theme);
+    let mut title = if area.width >= 70 { "Latency over time" } else { "Over time" }.to_owned();
+    if let Some([_, other]) = cx.letters() {
+        let lines = if area.width >= 70 { "'s p50, p99" } else { "" };
+        title = format!("{title}  {} {other}{lines}", pair::GLYPH);
+    }
+    let inner = focused(buf, area, &title, &values, theme);
     let mut x = area.right().saturating_sub(values.width() as u16 + 3);
     for (figure, tab) in HeatFigure::ALL.into_iter().zip(&tabs) {
         let width = tab.width() as u16;
