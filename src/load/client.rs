@@ -70,8 +70,9 @@ impl Client {
     }
 
     async fn take_turns(&mut self) {
+        let mut gate = self.stage.turns.gate();
         loop {
-            let turn = self.stage.turns.next(self.id, &mut self.wish, self.stage.clock).await;
+            let turn = self.stage.turns.next(self.id, &mut gate, &mut self.wish, self.stage.clock).await;
             let Some(Turn { number, scheduled_ns }) = turn else { return };
             let ask = self.stage.generator.request(Stream::Measured, number);
             let failed = self.request(ask, scheduled_ns, false).await;

@@ -2,7 +2,7 @@
 //! again where the profile allows that.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -41,58 +41,49 @@ impl Follow<'_> {
     /// Sends it, again if it must be. All limits of time count from the first sending.
     pub async fn to_the_end(&self, ask: GenerateRequest) -> Told {
         let mut retries = 0;
+        let (mut ask, mut again) = (ask, None);
         loop {
-            let generation = self.stage.backend.generate(ask.clone());
+            if self.stage.load.retries > 0 {
+                again = Some(ask.clone());
+            }
+            let generation = self.stage.backend.generate(ask);
             let mut told = Told { retries, ..self.attempt(generation).await };
-            let Some(wait) = self.wait_before_next(&told) else { return told };
+            let (Some(wait), Some(next)) = (self.wait_before_next(&told), again.take()) else { return told };
             if let Some(outcome) = self.rest(wait).await {
                 told.end.outcome = outcome;
                 return told;
             }
             retries += 1;
+            ask = next;
         }
     }
 
     async fn attempt(&self, mut generation: Box<dyn Generation>) -> Told {
-        let mut text = String::new();
-        let mut output_tokens = 0;
+        let mut seen = Seen { follow: self, text: String::new(), output_tokens: 0 };
         let mut recall = self.stage.turns.recall();
-        let cancelled = recall.wait_for(|recall| recall.has(self.request));
-        tokio::pin!(cancelled);
+        let mut cancelled = pin!(recall.wait_for(|recall| recall.has(self.request)));
         let mut alarm = Alarm::set(self.stage, self.sent_ns);
-        loop {
-            let outcome = tokio::select! {
-                biased;
-                item = generation.next() => match item {
-                    Item::Chunk { at_ns, tokens, text: piece } => {
-                        let at_ns = at_ns.unwrap_or_else(|| self.stage.clock.now_ns());
-                        self.stage.sink.send(Event::Token { at_ns, request: self.request, tokens });
-                        output_tokens += tokens;
-                        alarm.token(at_ns);
-                        if let Some(piece) = piece && text.len() + piece.len() <= TEXT_LIMIT {
-                            text.push_str(&piece);
-                        }
-                        continue;
-                    }
-                    Item::Prefill { at_ns } => {
-                        self.stage.sink.send(Event::Prefill { at_ns, request: self.request });
-                        continue;
-                    }
-                    Item::End(end) => return told(end, text, &mut *generation),
-                },
-                _ = &mut cancelled => Outcome::Cancelled,
-                outcome = poll_fn(|cx| alarm.poll_rung(cx)) => outcome,
-            };
-            // Dropping the generation, on return, frees its slot in the engine.
-            let end = End {
-                outcome,
-                output_tokens,
-                counted_by: CountedBy::Chunks,
-                prompt_tokens: None,
-                error: None,
-            };
-            return told(end, text, &mut *generation);
-        }
+        // Who wakes when it is cancelled or late: nearly always a token woke, and asking costs more than looking.
+        let mut waits: Option<usize> = None;
+        let end = poll_fn(|cx| {
+            while let Poll::Ready(item) = generation.poll_item(cx) {
+                if let Some(end) = seen.take(item, &mut alarm) {
+                    return Poll::Ready(end);
+                }
+            }
+            let task = cx.waker().data() as usize;
+            let waits = waits.replace(task) == Some(task);
+            if (!waits || self.stage.turns.recalled()) && cancelled.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(seen.given_up(Outcome::Cancelled));
+            }
+            if waits && alarm.is_quiet() {
+                return Poll::Pending;
+            }
+            alarm.poll_rung(cx).map(|outcome| seen.given_up(outcome))
+        })
+        .await;
+        // Dropping the generation, on return, frees its slot in the engine.
+        told(end, seen.text, &mut *generation)
     }
 
     /// How long to wait before it is sent again; `None` if it is not.
@@ -123,6 +114,51 @@ impl Follow<'_> {
     }
 }
 
+/// What came of a request so far.
+struct Seen<'a> {
+    follow: &'a Follow<'a>,
+    text: String,
+    output_tokens: u32,
+}
+
+impl Seen<'_> {
+    /// Takes an item in; gives the end if it is that.
+    #[inline]
+    fn take(&mut self, item: Item, alarm: &mut Alarm<'_>) -> Option<End> {
+        let Follow { stage, request, .. } = *self.follow;
+        match item {
+            Item::Chunk { at_ns, tokens, text } => {
+                let at_ns = at_ns.unwrap_or_else(|| stage.clock.now_ns());
+                stage.sink.send(Event::Token { at_ns, request, tokens });
+                self.output_tokens += tokens;
+                alarm.token(at_ns);
+                if let Some(piece) = text
+                    && self.text.len() + piece.len() <= TEXT_LIMIT
+                {
+                    self.text.push_str(&piece);
+                }
+                None
+            }
+            Item::Prefill { at_ns } => {
+                stage.sink.send(Event::Prefill { at_ns, request });
+                None
+            }
+            Item::End(end) => Some(end),
+        }
+    }
+
+    /// The end of one that was not waited for.
+    fn given_up(&self, outcome: Outcome) -> End {
+        End {
+            outcome,
+            output_tokens: self.output_tokens,
+            counted_by: CountedBy::Chunks,
+            prompt_tokens: None,
+            error: None,
+        }
+    }
+}
+
 fn told(end: End, mut text: String, generation: &mut dyn Generation) -> Told {
     let rest = generation.take_text();
     if text.is_empty() {
@@ -143,11 +179,13 @@ struct Alarm<'a> {
     token_ns: Option<u64>,
     /// `None` if there is no limit.
     sleep: Option<Pin<Box<Sleep>>>,
+    /// It was set since it was last looked at, so that it may wake nobody yet.
+    fresh: bool,
 }
 
 impl<'a> Alarm<'a> {
     fn set(stage: &'a Stage, sent_ns: u64) -> Self {
-        let mut alarm = Self { stage, sent_ns, token_ns: None, sleep: None };
+        let mut alarm = Self { stage, sent_ns, token_ns: None, sleep: None, fresh: false };
         alarm.arm();
         alarm
     }
@@ -167,6 +205,7 @@ impl<'a> Alarm<'a> {
     }
 
     fn arm(&mut self) {
+        self.fresh = true;
         let Some((at_ns, _)) = self.due() else {
             self.sleep = None;
             return;
@@ -186,13 +225,21 @@ impl<'a> Alarm<'a> {
         }
     }
 
+    /// It will wake its task, and has not rung.
+    #[inline]
+    fn is_quiet(&self) -> bool {
+        !self.fresh && self.sleep.as_ref().is_none_or(|sleep| !sleep.is_elapsed())
+    }
+
     fn poll_rung(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        self.fresh = false;
         while let Some(sleep) = &mut self.sleep {
             ready!(sleep.as_mut().poll(cx));
             match self.due() {
                 Some((at_ns, outcome)) if at_ns <= self.stage.clock.now_ns() => return Poll::Ready(outcome),
                 _ => self.arm(),
             }
+            self.fresh = false;
         }
         Poll::Pending
     }

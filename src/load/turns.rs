@@ -41,6 +41,8 @@ pub(super) struct Turns {
     planned: u64,
     gate: watch::Sender<Gate>,
     recall: watch::Sender<Recall>,
+    /// As it was when the stage began.
+    before: watch::Receiver<Recall>,
     clients: u32,
 }
 
@@ -50,6 +52,7 @@ impl Turns {
             next: AtomicU64::new(0),
             planned: planned.unwrap_or(u64::MAX),
             gate: watch::Sender::new(Gate::Warmup),
+            before: recall.subscribe(),
             recall,
             clients,
         }
@@ -62,6 +65,12 @@ impl Turns {
     /// Which requests in flight are cancelled.
     pub fn recall(&self) -> watch::Receiver<Recall> {
         self.recall.subscribe()
+    }
+
+    /// Whether any request was cancelled in this stage.
+    #[inline]
+    pub fn recalled(&self) -> bool {
+        self.before.has_changed().unwrap_or(true)
     }
 
     /// Whether somebody cancelled this very request.
@@ -116,10 +125,10 @@ impl Turns {
     pub async fn next(
         &self,
         client: ClientId,
+        gate: &mut watch::Receiver<Gate>,
         wish: &mut watch::Receiver<Wish>,
         clock: Clock,
     ) -> Option<Turn> {
-        let mut gate = self.gate();
         let mut scheduled_ns = clock.now_ns();
         loop {
             if !matches!(*gate.borrow_and_update(), Gate::Open { .. }) {
@@ -156,12 +165,12 @@ mod tests {
     async fn turns_end_at_the_count_and_close_the_gate() {
         let turns = Turns::new(Some(2), 1, watch::Sender::default());
         let wish = watch::Sender::new(Wish::default());
-        let mut watching = wish.subscribe();
+        let (mut gate, mut watching) = (turns.gate(), wish.subscribe());
         assert!(turns.set_gate(Gate::Open { since_ns: 0 }));
         let clock = Clock::start();
-        assert_eq!(turns.next(0, &mut watching, clock).await.map(|t| t.number), Some(0));
-        assert_eq!(turns.next(0, &mut watching, clock).await.map(|t| t.number), Some(1));
-        assert_eq!(turns.next(0, &mut watching, clock).await, None);
+        assert_eq!(turns.next(0, &mut gate, &mut watching, clock).await.map(|t| t.number), Some(0));
+        assert_eq!(turns.next(0, &mut gate, &mut watching, clock).await.map(|t| t.number), Some(1));
+        assert_eq!(turns.next(0, &mut gate, &mut watching, clock).await, None);
         assert_eq!(*turns.gate().borrow(), Gate::Draining);
         assert!(!turns.set_gate(Gate::Open { since_ns: 1 }), "a closed gate must not open again");
     }
@@ -170,10 +179,10 @@ mod tests {
     async fn a_paused_client_waits_and_is_scheduled_when_it_is_let_go() {
         let turns = Turns::new(None, 1, watch::Sender::default());
         let wish = watch::Sender::new(Wish { paused: true, ..Wish::default() });
-        let mut watching = wish.subscribe();
+        let (mut gate, mut watching) = (turns.gate(), wish.subscribe());
         turns.set_gate(Gate::Open { since_ns: 0 });
         let clock = Clock::start();
-        let waiting = turns.next(0, &mut watching, clock);
+        let waiting = turns.next(0, &mut gate, &mut watching, clock);
         tokio::pin!(waiting);
         let early = tokio::time::timeout(std::time::Duration::from_millis(20), &mut waiting).await;
         assert!(early.is_err(), "a paused client must not get a turn");
@@ -188,13 +197,17 @@ mod tests {
         let recall = watch::Sender::default();
         let turns = Turns::new(None, 1, recall.clone());
         let mut watching = turns.recall();
+        assert!(!turns.recalled());
         recall.send_modify(|r: &mut Recall| r.name(7));
         recall.send_modify(|r: &mut Recall| r.name(8));
         // News that came in one go are both there.
         assert!(watching.wait_for(|r| r.has(7)).await.is_ok() && watching.borrow().has(8));
         assert!(!watching.borrow().has(9) && turns.called_back(7) && !turns.called_back(9));
         turns.set_gate(Gate::Cancelling);
-        assert!(watching.borrow().has(9) && !turns.called_back(9), "that is the end's doing");
+        assert!(
+            turns.recalled() && watching.borrow().has(9) && !turns.called_back(9),
+            "that is the end's doing"
+        );
         (100..3000).for_each(|request| recall.send_modify(|r: &mut Recall| r.name(request)));
         assert!(!turns.called_back(7) && turns.called_back(2999), "what is remembered is bounded");
     }
@@ -203,12 +216,14 @@ mod tests {
     async fn a_client_beyond_the_wished_number_waits() {
         let turns = Turns::new(None, 4, watch::Sender::default());
         let wish = watch::Sender::new(Wish { clients: Some(2), ..Wish::default() });
-        let mut watching = wish.subscribe();
+        let (mut gate, mut watching) = (turns.gate(), wish.subscribe());
         turns.set_gate(Gate::Open { since_ns: 0 });
         let clock = Clock::start();
-        assert!(turns.next(1, &mut watching, clock).await.is_some());
-        let held =
-            tokio::time::timeout(std::time::Duration::from_millis(20), turns.next(2, &mut watching, clock));
+        assert!(turns.next(1, &mut gate, &mut watching, clock).await.is_some());
+        let held = tokio::time::timeout(
+            std::time::Duration::from_millis(20),
+            turns.next(2, &mut gate, &mut watching, clock),
+        );
         assert!(held.await.is_err());
     }
 }

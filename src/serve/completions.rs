@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hyper::body::Frame;
+use http_body::Frame;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -282,7 +282,7 @@ fn status(outcome: Outcome) -> StatusCode {
     }
 }
 
-impl hyper::body::Body for Answer {
+impl http_body::Body for Answer {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use fastgen_tui::event::Outcome;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
-use hyper::body::Bytes;
-use hyper::http::{Request, Response};
+use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;

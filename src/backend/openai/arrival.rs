@@ -37,69 +37,84 @@ mod linux {
     thread_local! {
         /// What is read into first: memory that is handed to the kernel must be cleared, and this is, once.
         static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; MOST].into());
+        /// Room for what the kernel tells beside the bytes.
+        static TOLD: RefCell<Vec<u8>> = RefCell::new(nix::cmsg_space!(TimeSpec));
     }
 
     /// How a socket is read.
     pub struct Arrivals {
-        /// Room for what the kernel tells beside the bytes; `None`: it is not asked.
-        told: Option<Vec<u8>>,
+        /// The kernel was asked for stamps.
+        asked: bool,
     }
 
     impl Arrivals {
         /// Asks the kernel for stamps, if it is to.
         pub fn of(socket: &TcpStream, stamp: StampedBy) -> Self {
-            let told = (stamp == StampedBy::Arrival
-                && setsockopt(socket, sockopt::ReceiveTimestampns, &true).is_ok())
-            .then(|| nix::cmsg_space!(TimeSpec));
-            Self { told }
+            let wanted = stamp == StampedBy::Arrival;
+            Self { asked: wanted && setsockopt(socket, sockopt::ReceiveTimestampns, &true).is_ok() }
         }
 
-        /// Reads, and tells when the last of it arrived, as time since 1970, if the kernel does.
+        /// Reads into memory that holds something already, and tells when the last of it arrived, as time since 1970, if
+        /// the kernel does.
+        #[inline]
+        pub fn poll_recv(
+            &mut self,
+            socket: &mut TcpStream,
+            cx: &mut Context<'_>,
+            room: &mut [u8],
+        ) -> Poll<io::Result<(usize, Option<Duration>)>> {
+            if !self.asked {
+                let mut buffer = ReadBuf::new(room);
+                let read = std::pin::Pin::new(socket).poll_read(cx, &mut buffer);
+                return read.map_ok(|()| (buffer.filled().len(), None));
+            }
+            loop {
+                std::task::ready!(socket.poll_read_ready(cx))?;
+                match socket.try_io(Interest::READABLE, || receive(socket, room)) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Ok((bytes, at)) => {
+                        if bytes > 0 && bytes < room.len() {
+                            // That was all: no need to ask again before the system says that there is more.
+                            let _ = socket.try_io(Interest::READABLE, || -> io::Result<()> {
+                                Err(io::ErrorKind::WouldBlock.into())
+                            });
+                        }
+                        return Poll::Ready(Ok((bytes, at)));
+                    }
+                    Err(error) => return Poll::Ready(Err(error)),
+                }
+            }
+        }
+
+        /// The same into memory that may hold nothing yet.
         pub fn poll_read(
             &mut self,
             socket: &mut TcpStream,
             cx: &mut Context<'_>,
             buffer: &mut ReadBuf<'_>,
         ) -> Poll<io::Result<Option<Duration>>> {
-            let Some(told) = &mut self.told else {
+            if !self.asked {
                 return std::pin::Pin::new(socket).poll_read(cx, buffer).map_ok(|()| None);
-            };
-            loop {
-                std::task::ready!(socket.poll_read_ready(cx))?;
-                match socket.try_io(Interest::READABLE, || receive(socket, buffer, told)) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Ok((at, emptied)) => {
-                        if emptied {
-                            // No need to ask it again before the system says that there is more.
-                            let _ = socket.try_io(Interest::READABLE, || -> io::Result<()> {
-                                Err(io::ErrorKind::WouldBlock.into())
-                            });
-                        }
-                        return Poll::Ready(Ok(at));
-                    }
-                    Err(error) => return Poll::Ready(Err(error)),
-                }
             }
+            SCRATCH.with_borrow_mut(|scratch| {
+                let most = buffer.remaining().min(scratch.len());
+                let (bytes, at) = std::task::ready!(self.poll_recv(socket, cx, &mut scratch[..most]))?;
+                buffer.put_slice(&scratch[..bytes]);
+                Poll::Ready(Ok(at))
+            })
         }
     }
 
-    /// Reads into the buffer; gives the time of its arrival, and whether that was all there was.
-    fn receive(
-        socket: &TcpStream,
-        buffer: &mut ReadBuf<'_>,
-        told: &mut [u8],
-    ) -> io::Result<(Option<Duration>, bool)> {
-        SCRATCH.with_borrow_mut(|scratch| {
-            let room = buffer.remaining().min(scratch.len());
-            let mut parts = [IoSliceMut::new(&mut scratch[..room])];
+    /// Reads what there is; gives the time of its arrival.
+    fn receive(socket: &TcpStream, room: &mut [u8]) -> io::Result<(usize, Option<Duration>)> {
+        TOLD.with_borrow_mut(|told| {
+            let mut parts = [IoSliceMut::new(room)];
             let got = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(told), MsgFlags::empty())?;
             let at = got.cmsgs()?.find_map(|told| match told {
                 ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
                 _ => None,
             });
-            let bytes = got.bytes;
-            buffer.put_slice(&scratch[..bytes]);
-            Ok((at, bytes > 0 && bytes < room))
+            Ok((got.bytes, at))
         })
     }
 }
@@ -116,6 +131,18 @@ mod other {
     impl Arrivals {
         pub fn of(_: &TcpStream, _: StampedBy) -> Self {
             Self
+        }
+
+        /// Reads; nobody tells when it arrived.
+        pub fn poll_recv(
+            &mut self,
+            socket: &mut TcpStream,
+            cx: &mut Context<'_>,
+            room: &mut [u8],
+        ) -> Poll<io::Result<(usize, Option<Duration>)>> {
+            let mut buffer = ReadBuf::new(room);
+            let read = std::pin::Pin::new(socket).poll_read(cx, &mut buffer);
+            read.map_ok(|()| (buffer.filled().len(), None))
         }
 
         /// Reads; nobody tells when it arrived.

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use hyper::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
-use hyper::http::response::Parts;
-
+use super::head::Head;
 use super::target::Target;
 use crate::event::Outcome;
 use crate::profile::values;
@@ -65,27 +63,10 @@ impl Fault {
         Self::new(Outcome::FailedConnect, message)
     }
 
-    /// The exchange broke off. `during`: what was waited for.
-    pub fn broken(error: &hyper::Error, during: &str) -> Self {
-        let why = if error.is_parse() && error.to_string().contains("too large") {
-            "the answer's head is too long".to_owned()
-        } else if error.is_parse_version_h2() {
-            "the server speaks HTTP/2 only; set backend.http = \"2\"".to_owned()
-        } else if error.is_parse() {
-            format!("the server does not speak HTTP/1.1 ({}); does it want https://?", causes(error))
-        } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() || was_cut(error)
-        {
-            format!("the server closed the connection before {during}")
-        } else {
-            format!("the connection broke before {during}: {}", causes(error))
-        };
-        Self::protocol(why)
-    }
-
     /// An answer that is not 2xx.
-    pub fn status(head: &Parts, words: &str) -> Self {
+    pub fn status(head: &Head, words: &str) -> Self {
         let status = head.status;
-        let retry_after = text(&head.headers, RETRY_AFTER);
+        let retry_after = head.retry_after.as_deref();
         let outcome = match status.as_u16() {
             429 | 503 => Outcome::FailedOverload,
             _ => Outcome::FailedHttp,
@@ -102,14 +83,9 @@ impl Fault {
             message.push_str(": ");
             message.push_str(words);
         }
-        let retry_after = retry_after.and_then(|after| wait(after, text(&head.headers, DATE)));
+        let retry_after = retry_after.and_then(|after| wait(after, head.date.as_deref()));
         Self { status: Some(status.as_u16()), retry_after, ..Self::new(outcome, message) }
     }
-}
-
-/// A header's text.
-pub fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 /// A `Retry-After`: seconds, or a point in time, which is taken as the server's own clock has it.
@@ -120,29 +96,6 @@ fn wait(after: &str, now: Option<&str>) -> Option<Duration> {
     let at = |text: &str| jiff::fmt::rfc2822::parse(text.trim()).ok().map(|at| at.timestamp().as_second());
     let seconds = at(after)?.checked_sub(at(now?)?)?;
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
-}
-
-/// The connection ended within a body.
-fn was_cut(error: &hyper::Error) -> bool {
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return io.kind() == std::io::ErrorKind::UnexpectedEof;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// An error with what caused it, in one line.
-fn causes(error: &hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    harmless(&text)
 }
 
 /// A server's words in one line: no control characters, no runs of blanks, and not too long.
@@ -211,6 +164,7 @@ fn without_tags(html: &str) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 mod tests {
+    use super::super::head::Lines;
     use super::*;
 
     #[test]
@@ -232,9 +186,11 @@ mod tests {
 
     #[test]
     fn overload_is_told_from_other_answers() {
-        let head = |code: u16, after: &'static str| {
-            let answer = hyper::Response::builder().status(code).header(RETRY_AFTER, after);
-            answer.header(DATE, "Wed, 21 Oct 2015 07:28:00 GMT").body(()).unwrap().into_parts().0
+        let head = |code: u16, after: &str| {
+            let lines = format!(
+                "HTTP/1.1 {code} x\r\nRetry-After: {after}\r\nDate: Wed, 21 Oct 2015 07:28:00 GMT\r\n\r\n"
+            );
+            Lines::read(lines.as_bytes()).unwrap().unwrap().head
         };
         let busy = Fault::status(&head(429, "7"), "slow down");
         assert_eq!((busy.outcome, busy.status), (Outcome::FailedOverload, Some(429)));

@@ -3,31 +3,37 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::body::Incoming;
-
 use super::fault::Fault;
-use super::open::{Answer, ERROR_BODY, Exchange, open};
+use super::head::Head;
+use super::open::{Answer, ERROR_BODY, Exchange, is_stream, judge, open};
 use super::reading::Reading;
-use super::server::Ticket;
+use super::server::{Server, Ticket};
 use super::shared::Stream;
 use super::speech::Speech;
 use super::watch::PromptWatch;
-use super::wire::Wire;
+use super::wire::{Unanswered, Wire};
 use crate::backend::{End, Generation, Item, Refusal};
 use crate::clock::Clock;
 use crate::event::Outcome;
 
 /// Most time for a connection to come to rest behind `[DONE]`.
 const REST: Duration = Duration::from_secs(1);
+/// What is waited for, for a message.
+const WHOLE: &str = "the stream was whole";
 
 type Opening = Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>>;
 
 enum State {
+    /// Nothing was sent: the request's body.
+    New(Vec<u8>),
+    /// Whatever takes longer than most: connecting, other answers than a stream, HTTP/2.
     Opening(Opening),
-    Streaming(Box<Wire>, Incoming),
+    /// Sent over a connection that was there already.
+    Sent(Box<Wire>),
+    Streaming(Box<Wire>),
     /// Over HTTP/2: the connection is somebody else's, too.
     Sharing(Box<Stream>),
     /// All has been read.
@@ -37,7 +43,6 @@ enum State {
 /// What one request needs of its run.
 pub struct Order {
     pub ticket: Ticket,
-    pub path: String,
     pub body: Vec<u8>,
     pub max_tokens: u32,
     pub clock: Clock,
@@ -55,6 +60,7 @@ pub struct Order {
 /// A request over HTTP. Dropping it closes its connection, which cancels it at the server.
 pub struct HttpGeneration {
     state: State,
+    whole: bool,
     reading: Reading,
     max_tokens: u32,
     clock: Clock,
@@ -68,10 +74,10 @@ pub struct HttpGeneration {
 impl HttpGeneration {
     /// Nothing is sent before the first poll.
     pub fn begin(order: Order) -> Self {
-        let Order { ticket, path, body, max_tokens, clock, key, speech, whole, prompt, counted } = order;
-        let opening = Box::pin(open(ticket.0.clone(), path, body, whole));
+        let Order { ticket, body, max_tokens, clock, key, speech, whole, prompt, counted } = order;
         Self {
-            state: State::Opening(opening),
+            state: State::New(body),
+            whole,
             reading: Reading::of(speech),
             max_tokens,
             clock,
@@ -83,9 +89,45 @@ impl HttpGeneration {
         }
     }
 
+    fn server(&self) -> Option<&Arc<Server>> {
+        self.ticket.as_ref().map(|ticket| &ticket.0)
+    }
+
+    /// Sends it over a connection that is free, or has one made.
+    fn start(&mut self, cx: &mut Context<'_>, body: Vec<u8>) {
+        let Some(server) = self.server() else { return };
+        self.state = match server.idle(cx) {
+            Some(mut wire) => {
+                wire.begin(server.post(body.len()), body);
+                State::Sent(wire)
+            }
+            None => State::Opening(Box::pin(open(server.clone(), body, self.whole))),
+        };
+    }
+
+    /// The head of the answer has come, or none will.
+    fn answered(&mut self, wire: Box<Wire>, head: Result<Head, Unanswered>) {
+        let Some(server) = self.server() else { return };
+        self.state = match head {
+            Ok(head) if is_stream(&head, self.whole) => State::Streaming(wire),
+            Ok(head) => {
+                let answer = Exchange::One(wire);
+                State::Opening(Box::pin(judge(server.clone(), head, answer, self.whole)))
+            }
+            // The server closed the connection in this very moment: nothing was sent over it.
+            Err(Unanswered { unsent: Some(body), .. }) => {
+                State::Opening(Box::pin(open(server.clone(), body, self.whole)))
+            }
+            Err(unanswered) => {
+                self.reading.broke(unanswered.fault);
+                State::Over
+            }
+        };
+    }
+
     fn opened(&mut self, answer: Result<Answer, Fault>) {
         self.state = match answer {
-            Ok(Answer::Stream(Exchange::One(wire, body))) => State::Streaming(wire, body),
+            Ok(Answer::Stream(Exchange::One(wire))) => State::Streaming(wire),
             Ok(Answer::Stream(Exchange::Shared(stream))) => State::Sharing(stream),
             Ok(Answer::Whole(json, at_ns)) => {
                 self.reading.whole(&json, at_ns, self.counted);
@@ -99,34 +141,38 @@ impl HttpGeneration {
         };
     }
 
-    /// Reads on until there is something to hand on; `Pending` if nothing has come.
-    fn read_on(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Goes on until there is something to hand on; `Pending` if nothing has come.
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.state {
+            State::Streaming(wire) => {
+                let reading = &mut self.reading;
+                let read = wire.poll_data(cx, WHOLE, |data, at_ns| reading.feed(data, at_ns));
+                match ready!(read) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        reading.over(wire.read_ns(), self.max_tokens);
+                        self.keep_wire();
+                    }
+                    Err(fault) => self.broke(fault),
+                }
+            }
+            State::New(body) => {
+                let body = std::mem::take(body);
+                self.start(cx, body);
+            }
+            State::Sent(wire) => {
+                let head = ready!(wire.poll_head(cx));
+                if let State::Sent(wire) = std::mem::replace(&mut self.state, State::Over) {
+                    self.answered(wire, head);
+                }
+            }
             State::Opening(opening) => {
-                let answer = std::task::ready!(opening.as_mut().poll(cx));
+                let answer = ready!(opening.as_mut().poll(cx));
                 self.opened(answer);
             }
-            State::Streaming(wire, body) => match std::task::ready!(wire.poll_body(cx, body)) {
-                Some(Ok(frame)) => {
-                    if let Some(data) = frame.data_ref() {
-                        self.reading.feed(data, wire.read_ns());
-                    }
-                }
-                Some(Err(error)) => {
-                    self.reading.broke(Fault::broken(&error, "the stream was whole"));
-                    self.state = State::Over;
-                }
-                None => {
-                    self.reading.over(wire.read_ns(), self.max_tokens);
-                    self.keep_wire();
-                }
-            },
-            State::Sharing(stream) => match std::task::ready!(stream.poll_data(cx, "the stream was whole")) {
+            State::Sharing(stream) => match ready!(stream.poll_data(cx, WHOLE)) {
                 Some(Ok((data, at_ns))) => self.reading.feed(&data, at_ns),
-                Some(Err(fault)) => {
-                    self.reading.broke(fault);
-                    self.state = State::Over;
-                }
+                Some(Err(fault)) => self.broke(fault),
                 None => {
                     self.reading.over(stream.read_ns(), self.max_tokens);
                     self.state = State::Over;
@@ -137,40 +183,44 @@ impl HttpGeneration {
         Poll::Ready(())
     }
 
+    fn broke(&mut self, fault: Fault) {
+        self.reading.broke(fault);
+        self.state = State::Over;
+    }
+
     /// The body is read to its end, so the connection can carry another request.
     fn keep_wire(&mut self) {
-        if let State::Streaming(wire, _) = std::mem::replace(&mut self.state, State::Over)
-            && let Some(ticket) = &self.ticket
+        if let State::Streaming(wire) = std::mem::replace(&mut self.state, State::Over)
+            && let Some(server) = self.server()
         {
-            ticket.0.put_back(*wire);
+            server.put_back(wire);
         }
     }
 
     /// Behind `[DONE]` there is only the end of the body. It usually came with it; if not, somebody else waits.
     fn let_rest(&mut self, cx: &mut Context<'_>) {
-        let State::Streaming(wire, body) = &mut self.state else { return };
+        let State::Streaming(wire) = &mut self.state else { return };
         if !self.reading.is_well() {
             self.state = State::Over;
             return;
         }
         loop {
-            match wire.poll_body(cx, body) {
-                Poll::Ready(Some(Ok(_))) => {}
-                Poll::Ready(Some(Err(_))) => {
+            match wire.poll_data(cx, WHOLE, |_, _| ()) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => return self.keep_wire(),
+                Poll::Ready(Err(_)) => {
                     self.state = State::Over;
                     return;
                 }
-                Poll::Ready(None) => return self.keep_wire(),
                 Poll::Pending => break,
             }
         }
-        if let State::Streaming(mut wire, mut body) = std::mem::replace(&mut self.state, State::Over)
-            && let Some(server) = self.ticket.as_ref().map(|ticket| ticket.0.clone())
+        if let State::Streaming(mut wire) = std::mem::replace(&mut self.state, State::Over)
+            && let Some(server) = self.server().cloned()
         {
             tokio::spawn(async move {
-                let rest = wire.body(&mut body, ERROR_BODY);
-                if matches!(tokio::time::timeout(REST, rest).await, Ok(Ok(rest)) if rest.len() < ERROR_BODY) {
-                    server.put_back(*wire);
+                if tokio::time::timeout(REST, wire.body(ERROR_BODY)).await.is_ok() {
+                    server.put_back(wire);
                 }
             });
         }
@@ -201,7 +251,7 @@ impl Generation for HttpGeneration {
                 self.let_rest(cx);
                 return Poll::Ready(Item::End(self.end()));
             }
-            std::task::ready!(self.read_on(cx));
+            ready!(self.go_on(cx));
         }
     }
 

@@ -1,9 +1,9 @@
 //! OpenAI-compatible servers over HTTP, as fast and as true as this machine allows.
 //!
 //! A request's whole life is one poll function in its client's task ([`generation`]): no task, no channel and no
-//! lock between the socket and the client. [`open`] sends it; [`wire`] is a connection over HTTP/1.1, [`shared`] one
-//! over HTTP/2, [`socket`] and [`tls`] are below both, and
-//! [`arrival`] knows when bytes came; [`server`] keeps connections; [`limits`] counts them. [`sse`]
+//! lock between the socket and the client. [`open`] sends it where there is no connection yet; [`wire`] is a connection
+//! over HTTP/1.1, with [`head`] and [`framing`] of what comes over it, [`shared`] one over HTTP/2, [`socket`] and
+//! [`tls`] are below both, and [`arrival`] knows when bytes came; [`server`] keeps connections; [`limits`] counts them. [`sse`]
 //! cuts the stream, [`peek`] looks into an event, [`reading`] knows what it means. [`ask`] and [`dialect`] write
 //! requests, [`speech`] knows the APIs that are not OpenAI's. [`probe`] and [`detect`] ask the server what it is before
 //! any load, [`fault`] says what went wrong, [`watch`] that prompts are not as long as they were meant to be. [`metrics`]
@@ -14,7 +14,9 @@ mod ask;
 mod detect;
 mod dialect;
 mod fault;
+mod framing;
 mod generation;
+mod head;
 mod key;
 mod launch;
 mod limits;
@@ -135,6 +137,10 @@ pub fn load(
     let as_text = dialect::sent_as(settings, &habits) == PromptAs::Text;
     let tokenizer = tokenizer(settings, as_text, &**progress)?;
     let ask = Ask::new(&habits, settings, &found.served.id, tokenizer.clone().filter(|_| as_text));
+    for server in &servers {
+        let at = server.load_at(&ask.path(&server.target.prefix));
+        at.map_err(|fault| BackendError::Unavailable(fault.message))?;
+    }
     let mut notes = habits.notes(profile, &ask.path(prefix));
     notes.extend(connection_notes(settings, &servers));
     notes.extend(servers.iter().map(|server| server.target.shown()));
@@ -315,12 +321,10 @@ impl Backend for OpenaiBackend {
         let Some(ticket) = self.fleet.pick(request.client) else {
             return Box::new(Refused("there is no server"));
         };
-        let path = self.ask.path(&ticket.0.target.prefix);
         // A text without a tokenizer has no count that could differ.
         let watched = request.text.is_none() || self.tokenizer.is_some();
         Box::new(HttpGeneration::begin(Order {
             ticket,
-            path,
             body: self.ask.body(&request),
             max_tokens: request.max_tokens,
             clock: self.clock,

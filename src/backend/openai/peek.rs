@@ -2,6 +2,7 @@
 //! passed over without being built.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -40,12 +41,17 @@ enum Texts {
 }
 
 impl Peek {
-    /// Where the generated text begins and ends in the JSON that was looked into, if it stands there as it is, and
-    /// in one piece.
-    pub fn text_at(&self, json: &[u8]) -> Option<(usize, usize)> {
+    /// Where the generated text stands in the JSON that was looked into, if it stands there as it is, and in one piece.
+    pub fn text_at(&self, json: &[u8]) -> Option<Range<usize>> {
         let Texts::One(address, length) = self.texts else { return None };
         let start = address.checked_sub(json.as_ptr() as usize)?;
-        (start + length <= json.len()).then_some((start, start + length))
+        (start + length <= json.len() && json.get(start + length) == Some(&b'"'))
+            .then(|| start..start + length)
+    }
+
+    /// There is something in the place of generated text.
+    pub fn has_text(&self) -> bool {
+        self.texts != Texts::None
     }
 }
 

@@ -58,9 +58,7 @@ impl<'a> Asker<'a> {
         let asked = async {
             let (head, mut answer) = exchange(self.server, path, None).await?;
             let read = answer.body(LIST).await?;
-            if read.len() < LIST {
-                answer.keep(self.server).await;
-            }
+            answer.keep(self.server);
             Ok((head.status.as_u16(), read))
         };
         let late = || Err(Fault::protocol(format!("no answer within {} s", ANSWER.as_secs())));

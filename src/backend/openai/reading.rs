@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::fault::{Fault, harmless};
 use super::peek::{Peek, Usage};
-use super::shape::{Said, Shape};
+use super::shape::{self, Said};
 use super::speech::{Cut, Speech};
 use super::sse::LINE_LIMIT;
 use crate::backend::End;
@@ -26,7 +26,8 @@ pub struct Reading {
 /// What the stream has told.
 #[derive(Debug, Default)]
 struct Told {
-    /// Chunks that wait to be handed on.
+    /// The chunk that waits to be handed on, and those behind it.
+    chunk: Option<Chunk>,
     chunks: VecDeque<Chunk>,
     text: String,
     /// Tokens in all chunks so far.
@@ -39,7 +40,8 @@ struct Told {
     done: bool,
     usage: Usage,
     speech: Speech,
-    shape: Shape,
+    /// The shape of the last event.
+    shape: u8,
     fault: Option<Fault>,
 }
 
@@ -62,6 +64,7 @@ impl Reading {
     pub fn whole(&mut self, json: &[u8], at_ns: u64, counted: bool) {
         let told = &mut self.told;
         told.event(json, at_ns);
+        told.chunk = None;
         told.chunks.clear();
         if told.fault.is_none() && told.usage.completion_tokens.is_none() {
             if told.made == 0 {
@@ -108,7 +111,13 @@ impl Reading {
     /// The next chunk that waits.
     #[inline]
     pub fn next_chunk(&mut self) -> Option<Chunk> {
-        self.told.chunks.pop_front()
+        let told = &mut self.told;
+        let next = told.chunk.take();
+        // Most reads bring one, which needs no more room than this.
+        if next.is_some() && !told.chunks.is_empty() {
+            told.chunk = told.chunks.pop_front();
+        }
+        next
     }
 
     /// Nothing more will come of it.
@@ -163,23 +172,25 @@ impl Told {
         if self.is_over() {
             return;
         }
-        if let Some(said) = self.shape.read(data) {
-            self.said(said, at_ns);
-        } else {
-            self.unusual(data, at_ns);
+        let known = if self.speech.is_plain() { shape::read(data, &mut self.shape) } else { None };
+        match known {
+            Some(said) => self.said(said, at_ns),
+            None => self.unusual(data, at_ns),
         }
     }
 
-    /// An event whose like was seen before, in this stream.
+    /// An event whose like was seen before.
     #[inline]
     fn said(&mut self, said: Said<'_>, at_ns: u64) {
         if self.text.len() + said.text.len() <= TEXT {
             self.text.push_str(said.text);
         }
-        if said.completion_tokens.is_some() {
-            self.usage.completion_tokens = said.completion_tokens;
+        self.finished |= said.finished;
+        self.usage.completion_tokens = said.completion_tokens.or(self.usage.completion_tokens);
+        self.usage.prompt_tokens = said.prompt_tokens.or(self.usage.prompt_tokens);
+        if said.choices {
+            self.tokens(said.completion_tokens, !said.text.is_empty(), at_ns);
         }
-        self.tokens(said.completion_tokens, !said.text.is_empty(), at_ns);
     }
 
     /// An event that has to be read as JSON.
@@ -189,7 +200,9 @@ impl Told {
             return;
         }
         if let Ok(found) = self.speech.look(data, &mut self.text) {
-            self.shape.learn(data, &found);
+            if self.speech.is_plain() {
+                shape::learn(data, &found);
+            }
             self.found(found, at_ns);
         } else {
             self.fault = Some(Fault::protocol(format!("an event is no JSON object: {}", seen(data))));
@@ -228,7 +241,10 @@ impl Told {
         };
         if tokens > 0 {
             self.made = self.made.saturating_add(tokens);
-            self.chunks.push_back((at_ns, tokens));
+            match self.chunk {
+                None => self.chunk = Some((at_ns, tokens)),
+                Some(_) => self.chunks.push_back((at_ns, tokens)),
+            }
         }
     }
 }

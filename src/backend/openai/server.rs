@@ -2,13 +2,13 @@
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::Context;
 use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::Bytes;
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, Request};
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request};
 use tokio::net::TcpStream;
 
 use super::fault::Fault;
@@ -62,10 +62,21 @@ pub struct Server {
     /// The address that answered last.
     good: AtomicUsize,
     /// Idle connections of each of the client's threads: a connection belongs to the event loop it was made in.
-    idle: Lanes<Mutex<Vec<Wire>>>,
+    #[allow(clippy::vec_box, reason = "they go to and fro, and are large")]
+    idle: Lanes<Mutex<Vec<Box<Wire>>>>,
     shared: Lanes<Pool>,
     in_flight: AtomicU32,
     headers: HeaderMap,
+    /// The same, as they are written over HTTP/1.1.
+    lines: Vec<u8>,
+    load: OnceLock<Load>,
+}
+
+/// Where the load's requests go.
+struct Load {
+    path: Box<str>,
+    /// The head of each over HTTP/1.1, as far as the length of its body.
+    head: Box<[u8]>,
 }
 
 impl Server {
@@ -78,14 +89,16 @@ impl Server {
         let addresses: Vec<SocketAddr> = found.map_err(|error| Fault::name(&target, &error))?.collect();
         Ok(Self {
             target,
-            ways,
             clock,
             addresses,
             good: AtomicUsize::new(0),
             idle: Lanes::default(),
             shared: Lanes::default(),
             in_flight: AtomicU32::new(0),
+            lines: written(&headers, &ways),
             headers,
+            ways,
+            load: OnceLock::new(),
         })
     }
 
@@ -99,20 +112,52 @@ impl Server {
         self.ways.http
     }
 
-    /// A request to a path, e.g. `/v1/completions`; a GET without a body.
-    pub fn request(&self, path: &str, body: Option<Vec<u8>>) -> Result<Request<Full<Bytes>>, Fault> {
-        let method = if body.is_some() { Method::POST } else { Method::GET };
-        let mut request = Request::new(Full::new(Bytes::from(body.unwrap_or_default())));
-        *request.uri_mut() = path.parse().map_err(|_| no_path(path))?;
-        *request.method_mut() = method;
-        *request.headers_mut() = self.headers.clone();
-        if self.ways.connection == ConnectionUse::PerRequest {
-            request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        Ok(request)
+    /// Says where the load's requests go, e.g. `/v1/completions`.
+    ///
+    /// # Errors
+    /// If it is no path of a URL.
+    pub fn load_at(&self, path: &str) -> Result<(), Fault> {
+        let mut head = self.begun("POST", path)?;
+        head.extend_from_slice(LENGTH);
+        let _ = self.load.set(Load { path: path.into(), head: head.into() });
+        Ok(())
     }
 
-    /// The same for HTTP/2, where the body is sent apart.
+    /// Where the load's requests go.
+    pub fn path(&self) -> &str {
+        self.load.get().map_or("/", |load| &load.path)
+    }
+
+    /// The head of one of the load's requests over HTTP/1.1, for a body of so many bytes.
+    pub fn post(&self, length: usize) -> Vec<u8> {
+        let head = self.load.get().map_or(&[][..], |load| &load.head);
+        let mut lines = Vec::with_capacity(head.len() + LENGTH_ROOM);
+        lines.extend_from_slice(head);
+        put_length(&mut lines, length);
+        lines
+    }
+
+    /// The head of any request over HTTP/1.1; a GET without a body.
+    pub fn lines(&self, path: &str, body: Option<usize>) -> Result<Vec<u8>, Fault> {
+        let mut lines = self.begun(if body.is_some() { "POST" } else { "GET" }, path)?;
+        match body {
+            Some(length) => {
+                lines.extend_from_slice(LENGTH);
+                put_length(&mut lines, length);
+            }
+            None => lines.extend_from_slice(b"\r\n"),
+        }
+        Ok(lines)
+    }
+
+    fn begun(&self, method: &str, path: &str) -> Result<Vec<u8>, Fault> {
+        if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+            return Err(no_path(path));
+        }
+        Ok([format!("{method} {path} HTTP/1.1\r\n").as_bytes(), &self.lines].concat())
+    }
+
+    /// A request over HTTP/2, where the body is sent apart.
     pub fn stream_request(&self, path: &str, body: Option<&Bytes>) -> Result<Request<()>, Fault> {
         let url = format!("{}://{}{path}", self.target.scheme(), self.target.authority);
         let mut request = Request::new(());
@@ -127,31 +172,27 @@ impl Server {
         Ok(request)
     }
 
-    /// An idle connection over HTTP/1.1, or a new one.
-    ///
-    /// # Errors
-    /// If no address takes a connection in time.
-    pub async fn wire(&self) -> Result<Wire, Fault> {
-        while let Some(mut wire) = self.take_idle() {
+    /// An idle connection over HTTP/1.1, if there is one that can be used.
+    pub fn idle(&self, cx: &mut Context<'_>) -> Option<Box<Wire>> {
+        if self.ways.http != HttpVersion::One {
+            return None;
+        }
+        loop {
+            let mut wire = self.idle.here().lock().ok()?.pop()?;
             let rested_ns = self.clock.now_ns().saturating_sub(wire.read_ns());
-            if rested_ns < wire.keep_ns && wire.is_free().await {
-                return Ok(wire);
+            if rested_ns < wire.keep_ns && wire.is_free(cx) {
+                return Some(wire);
             }
         }
-        self.connect().await
-    }
-
-    fn take_idle(&self) -> Option<Wire> {
-        self.idle.here().lock().ok()?.pop()
     }
 
     /// A new connection over HTTP/1.1.
     ///
     /// # Errors
     /// If no address takes one in time.
-    pub async fn connect(&self) -> Result<Wire, Fault> {
+    pub async fn connect(&self) -> Result<Box<Wire>, Fault> {
         let reached = AtomicBool::new(false);
-        Wire::over(self.in_time(&reached, self.dial(&reached)).await?).await
+        Ok(Box::new(Wire::over(self.in_time(&reached, self.dial(&reached)).await?)))
     }
 
     /// A place on a connection over HTTP/2.
@@ -215,12 +256,11 @@ impl Server {
         Err(last)
     }
 
-    /// Keeps a connection whose answer is read to its end.
-    pub fn put_back(&self, mut wire: Wire) {
-        if self.ways.connection == ConnectionUse::PerRequest {
+    /// Keeps a connection, if its answer is read to its end.
+    pub fn put_back(&self, wire: Box<Wire>) {
+        if self.ways.connection == ConnectionUse::PerRequest || !wire.is_read() {
             return;
         }
-        wire.used = true;
         if let Ok(mut idle) = self.idle.here().lock() {
             idle.push(wire);
         }
@@ -286,6 +326,30 @@ impl Drop for Ticket {
     }
 }
 
+/// Begins the last line of a head.
+const LENGTH: &[u8] = b"content-length: ";
+/// Room for a length and the end of a head.
+const LENGTH_ROOM: usize = 24;
+
+fn put_length(lines: &mut Vec<u8>, length: usize) {
+    lines.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    lines.extend_from_slice(b"\r\n\r\n");
+}
+
+/// Headers as they are written over HTTP/1.1.
+fn written(headers: &HeaderMap, ways: &Ways) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for (name, value) in headers {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            lines.extend_from_slice(part);
+        }
+    }
+    if ways.connection == ConnectionUse::PerRequest {
+        lines.extend_from_slice(b"connection: close\r\n");
+    }
+    lines
+}
+
 fn no_path(path: &str) -> Fault {
     Fault::protocol(format!("{path} is no path of a URL"))
 }
@@ -309,6 +373,9 @@ pub fn headers<'a>(
     for (name, value) in own {
         let wrong = || format!("the header `{name}` or its value can't be sent over HTTP");
         let made = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
+        if [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION].contains(&made) {
+            return Err(format!("the header `{name}` is set by what is sent, and how; leave it out"));
+        }
         headers.insert(made, HeaderValue::from_str(value).map_err(|_| wrong())?);
     }
     if let Some(key) = key {

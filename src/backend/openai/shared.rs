@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream};
-use hyper::body::Bytes;
-use hyper::http::Request;
-use hyper::http::response::Parts;
+use http::Request;
+use http::response::Parts;
 use tokio::sync::Notify;
 
 use super::fault::Fault;

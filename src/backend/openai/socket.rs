@@ -4,7 +4,8 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -40,6 +41,19 @@ impl Stamped {
         let arrivals = Arrivals::of(&socket, stamp);
         Self { socket, arrivals, clock, read: ReadTime::default() }
     }
+
+    fn arrived(&self, at: Option<Duration>) {
+        let at_ns = at.map_or_else(|| self.clock.now_ns(), |at| self.clock.recent_ns(at));
+        // Nothing comes before what came before it, nor before it was asked for.
+        self.read.0.store(at_ns.max(self.read.ns()), Ordering::Relaxed);
+    }
+
+    /// Reads into memory that holds something already; 0 is the end.
+    fn poll_recv(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        let (read, at) = ready!(self.arrivals.poll_recv(&mut self.socket, cx, room))?;
+        self.arrived(at);
+        Poll::Ready(Ok(read))
+    }
 }
 
 impl AsyncRead for Stamped {
@@ -49,10 +63,8 @@ impl AsyncRead for Stamped {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let arrived = std::task::ready!(this.arrivals.poll_read(&mut this.socket, cx, buffer))?;
-        let at_ns = arrived.map_or_else(|| this.clock.now_ns(), |at| this.clock.recent_ns(at));
-        // Nothing comes before what came before it, nor before it was asked for.
-        this.read.0.store(at_ns.max(this.read.ns()), Ordering::Relaxed);
+        let at = ready!(this.arrivals.poll_read(&mut this.socket, cx, buffer))?;
+        this.arrived(at);
         Poll::Ready(Ok(()))
     }
 }
@@ -97,6 +109,27 @@ impl Socket {
         match self {
             Self::Plain(stamped) => stamped.read.clone(),
             Self::Tls(tls) => tls.get_ref().0.read.clone(),
+        }
+    }
+
+    /// When it was last read.
+    #[inline]
+    pub fn read_ns(&self) -> u64 {
+        match self {
+            Self::Plain(stamped) => stamped.read.ns(),
+            Self::Tls(tls) => tls.get_ref().0.read.ns(),
+        }
+    }
+
+    /// Reads into memory that holds something already; 0 is the end.
+    #[inline]
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(socket) => socket.poll_recv(cx, room),
+            Self::Tls(tls) => {
+                let mut buffer = ReadBuf::new(room);
+                Pin::new(tls).poll_read(cx, &mut buffer).map_ok(|()| buffer.filled().len())
+            }
         }
     }
 }

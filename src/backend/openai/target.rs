@@ -1,6 +1,6 @@
 //! A base URL, taken apart.
 
-use hyper::Uri;
+use http::Uri;
 
 /// Where a server is: `http[s]://HOST[:PORT][/PREFIX]`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,137 +1,262 @@
-//! One connection over HTTP/1.1. Nobody but the stream that uses it works on it: there is no task and no channel between
-//! the socket and the stream.
+//! One connection over HTTP/1.1. Nobody but the stream that uses it works on it: there is no task, no channel and no
+//! buffer between the socket and the stream. What is read lies in one room of the thread's, is cut and looked into there,
+//! and only what can't be understood yet is kept.
 
-use std::future::{Future, poll_fn};
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use http_body_util::Full;
-use hyper::body::{Body, Bytes, Frame, Incoming};
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWrite as _;
 
 use super::fault::Fault;
-use super::socket::{ReadTime, Socket};
+use super::framing::Framing;
+use super::head::{BadHead, Head, Lines};
+use super::socket::Socket;
 
-/// The most that is buffered of a connection; also the longest head of an answer.
-const BUFFER: usize = 64 * 1024;
-
+/// The most that is read at once.
+const ROOM: usize = 64 * 1024;
+/// The longest head of an answer.
+const HEAD: usize = 64 * 1024;
 /// How long a connection may rest where its server does not say: less than the five seconds after which common servers
 /// close one, so that no request meets that moment.
 const KEEP_NS: u64 = 4_000_000_000;
 
-/// A connection, open or ending.
+thread_local! {
+    static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; ROOM].into());
+}
+
+/// A connection.
 pub struct Wire {
-    sender: SendRequest<Full<Bytes>>,
-    /// `None` once it has ended.
-    connection: Option<Connection<TokioIo<Socket>, Full<Bytes>>>,
-    read: ReadTime,
-    /// A request was answered over it already.
-    pub used: bool,
+    socket: Socket,
+    /// A request that is not wholly sent: its head, its body, and how much of both is gone.
+    out: Option<Out>,
+    /// What was read and not understood: a part of a head, or what came behind one.
+    early: Vec<u8>,
+    /// Of the answer under way.
+    framing: Framing,
+    /// It carries another request after this one.
+    keep: bool,
     /// How long it may rest between two requests, in nanoseconds.
     pub keep_ns: u64,
+}
+
+struct Out {
+    head: Vec<u8>,
+    body: Vec<u8>,
+    sent: usize,
 }
 
 /// A request that got no answer.
 pub struct Unanswered {
     pub fault: Fault,
-    /// The request itself, if not a byte of it was sent.
-    pub unsent: Option<Request<Full<Bytes>>>,
+    /// Its body, if not a byte of it was sent.
+    pub unsent: Option<Vec<u8>>,
 }
 
 impl Wire {
     /// Speaks HTTP/1.1 over a connected socket.
-    ///
-    /// # Errors
-    /// If the socket can't be set up.
-    pub async fn over(socket: Socket) -> Result<Self, Fault> {
-        let read = socket.read_time();
-        let made = Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(socket)).await;
-        let (sender, connection) = made.map_err(|error| Fault::broken(&error, "a request was sent"))?;
-        Ok(Self { sender, connection: Some(connection), read, used: false, keep_ns: KEEP_NS })
+    pub fn over(socket: Socket) -> Self {
+        Self { socket, out: None, early: Vec::new(), framing: Framing::Over, keep: true, keep_ns: KEEP_NS }
     }
 
     /// When the last bytes were read, on the run's clock.
+    #[inline]
     pub fn read_ns(&self) -> u64 {
-        self.read.ns()
+        self.socket.read_ns()
     }
 
-    /// Works on the connection: writes what is due, reads what is wanted.
-    fn work(&mut self, cx: &mut Context<'_>) {
-        if let Some(connection) = &mut self.connection
-            && Pin::new(connection).poll(cx).is_ready()
-        {
-            // Its error, if there is one, is told to whoever waits for an answer or a body.
-            self.connection = None;
+    /// Whether another request can be sent over it now. Bytes that nobody asked for, or its end, say no.
+    pub fn is_free(&mut self, cx: &mut Context<'_>) -> bool {
+        let at_rest = self.keep && self.out.is_none() && self.early.is_empty() && self.framing.is_over();
+        at_rest && self.socket.poll_recv(cx, &mut [0]).is_pending()
+    }
+
+    /// Begins to send a request; [`Wire::poll_head`] goes on with it. The connection must be free.
+    pub fn begin(&mut self, head: Vec<u8>, body: Vec<u8>) {
+        self.out = Some(Out { head, body, sent: 0 });
+        self.keep = true;
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(out) = &mut self.out else { return Poll::Ready(Ok(())) };
+        while out.sent < out.head.len() + out.body.len() {
+            let head = out.head.get(out.sent..).unwrap_or_default();
+            let body = &out.body[out.sent.saturating_sub(out.head.len())..];
+            let parts = [IoSlice::new(head), IoSlice::new(body)];
+            let parts = if head.is_empty() { &parts[1..] } else { &parts };
+            match ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, parts))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                sent => out.sent += sent,
+            }
+        }
+        ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
+        self.out = None;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends what is left of the request and waits for the head of its answer, which may come before all is sent.
+    pub fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, Unanswered>> {
+        if let Poll::Ready(Err(error)) = self.poll_send(cx) {
+            self.keep = false;
+            if let Some(out) = self.out.take_if(|out| out.sent == 0) {
+                return self.unanswered(broken(&error, "it answered"), Some(out.body));
+            }
+            // It may have answered before it closed the connection.
+        }
+        loop {
+            match self.head() {
+                Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                Ok(None) => {}
+                Err(fault) => return self.unanswered(fault, None),
+            }
+            let early = &mut self.early;
+            let socket = &mut self.socket;
+            let read = READ.with_borrow_mut(|room| {
+                let read = ready!(socket.poll_recv(cx, room))?;
+                early.extend_from_slice(&room[..read]);
+                Poll::Ready(Ok(read))
+            });
+            match ready!(read) {
+                Ok(0) => return self.unanswered(closed("it answered"), None),
+                Ok(_) => {}
+                Err(error) => return self.unanswered(broken(&error, "it answered"), None),
+            }
         }
     }
 
-    async fn working<F: Future>(&mut self, future: F) -> F::Output {
-        let mut future = std::pin::pin!(future);
-        poll_fn(|cx| {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                return Poll::Ready(output);
+    /// The head, if it was read whole.
+    fn head(&mut self) -> Result<Option<Head>, Fault> {
+        while !self.early.is_empty() {
+            let Some(lines) = Lines::read(&self.early).map_err(no_http)? else {
+                return if self.early.len() < HEAD {
+                    Ok(None)
+                } else {
+                    Err(Fault::protocol("the answer's head is too long"))
+                };
+            };
+            self.early.drain(..lines.length);
+            let status = lines.head.status;
+            // "Go on" and the like are no answer.
+            if status.is_informational() && status != http::StatusCode::SWITCHING_PROTOCOLS {
+                continue;
             }
-            self.work(cx);
-            future.as_mut().poll(cx)
-        })
-        .await
+            self.framing = lines.framing;
+            self.keep &= lines.keep && self.out.is_none();
+            self.keep_ns = lines.head.keep_ns.unwrap_or(self.keep_ns);
+            return Ok(Some(lines.head));
+        }
+        Ok(None)
     }
 
-    /// Whether another request can be sent over it now.
-    pub async fn is_free(&mut self) -> bool {
-        poll_fn(|cx| {
-            self.work(cx);
-            let free = matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(())));
-            Poll::Ready(free && self.connection.is_some())
+    fn unanswered<T>(&mut self, fault: Fault, unsent: Option<Vec<u8>>) -> Poll<Result<T, Unanswered>> {
+        self.keep = false;
+        Poll::Ready(Err(Unanswered { fault, unsent }))
+    }
+
+    /// Reads once, and hands on what of the body was in it, in one piece or several. `false`: the body is over.
+    /// `during`: what is waited for, for a message.
+    #[inline]
+    pub fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+        during: &str,
+        mut take: impl FnMut(&[u8], u64),
+    ) -> Poll<Result<bool, Fault>> {
+        if self.framing.is_over() {
+            return Poll::Ready(Ok(false));
+        }
+        if !self.early.is_empty() {
+            let early = std::mem::take(&mut self.early);
+            let at_ns = self.read_ns();
+            return Poll::Ready(self.feed(&early, |data| take(data, at_ns)));
+        }
+        READ.with_borrow_mut(|room| {
+            let read = match ready!(self.socket.poll_recv(cx, room)) {
+                Ok(0) => {
+                    self.keep = false;
+                    let well = self.framing.closed();
+                    return Poll::Ready(if well { Ok(false) } else { Err(closed(during)) });
+                }
+                Ok(read) => read,
+                Err(error) => {
+                    self.keep = false;
+                    return Poll::Ready(Err(broken(&error, during)));
+                }
+            };
+            let at_ns = self.read_ns();
+            Poll::Ready(self.feed(&room[..read], |data| take(data, at_ns)))
         })
-        .await
+    }
+
+    #[inline]
+    fn feed(&mut self, bytes: &[u8], mut take: impl FnMut(&[u8])) -> Result<bool, Fault> {
+        match self.framing.feed(bytes, &mut take) {
+            Ok(used) => {
+                // More than was asked for: whose is it?
+                self.keep &= used == bytes.len();
+                Ok(true)
+            }
+            Err(malformed) => {
+                self.keep = false;
+                Err(Fault::protocol(format!("the server breaks the rules of HTTP/1.1: {malformed}")))
+            }
+        }
+    }
+
+    /// The body was read to its end, so that the connection can be kept.
+    pub fn is_read(&self) -> bool {
+        self.keep && self.framing.is_over()
     }
 
     /// Sends a request and waits for the head of its answer.
     ///
     /// # Errors
     /// If the connection breaks or what comes is no HTTP.
-    pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Unanswered> {
-        // `poll_ready` must have been seen ready by `is_free`, or the connection be new.
-        let answer = self.sender.try_send_request(request);
-        self.working(answer).await.map_err(|mut error| {
-            let unsent = error.take_message();
-            Unanswered { fault: Fault::broken(error.error(), "it answered"), unsent }
-        })
-    }
-
-    /// The next frame of an answer's body.
-    #[inline]
-    pub fn poll_body(
-        &mut self,
-        cx: &mut Context<'_>,
-        body: &mut Incoming,
-    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
-            return Poll::Ready(frame);
-        }
-        self.work(cx);
-        Pin::new(body).poll_frame(cx)
+    pub async fn send(&mut self, head: Vec<u8>, body: Vec<u8>) -> Result<Head, Unanswered> {
+        self.begin(head, body);
+        poll_fn(|cx| self.poll_head(cx)).await
     }
 
     /// A whole body, as far as `limit` bytes; what lies beyond is left.
     ///
     /// # Errors
     /// If the connection breaks before.
-    pub async fn body(&mut self, body: &mut Incoming, limit: usize) -> Result<Vec<u8>, Fault> {
-        let mut whole = Vec::new();
-        while whole.len() < limit {
-            match poll_fn(|cx| self.poll_body(cx, body)).await {
-                None => break,
-                Some(Ok(frame)) => {
-                    let data = frame.into_data().unwrap_or_default();
+    pub async fn body(&mut self, limit: usize) -> Result<Vec<u8>, Fault> {
+        let mut whole: Vec<u8> = Vec::new();
+        let mut more = true;
+        while more && whole.len() < limit {
+            more = poll_fn(|cx| {
+                self.poll_data(cx, "its answer was whole", |data, _| {
                     whole.extend_from_slice(&data[..data.len().min(limit - whole.len())]);
-                }
-                Some(Err(error)) => return Err(Fault::broken(&error, "its answer was whole")),
-            }
+                })
+            })
+            .await?;
         }
         Ok(whole)
+    }
+}
+
+fn no_http(bad: BadHead) -> Fault {
+    Fault::protocol(match bad {
+        BadHead::Http2 => "the server speaks HTTP/2 only; set backend.http = \"2\"".to_owned(),
+        _ => format!("the server does not speak HTTP/1.1 ({bad}); does it want https://?"),
+    })
+}
+
+fn closed(during: &str) -> Fault {
+    Fault::protocol(format!("the server closed the connection before {during}"))
+}
+
+/// An exchange that broke off. `during`: what was waited for.
+fn broken(error: &io::Error, during: &str) -> Fault {
+    match error.kind() {
+        // Without TLS's goodbye.
+        io::ErrorKind::UnexpectedEof => closed(during),
+        _ => Fault::protocol(format!(
+            "the connection broke before {during}: {}",
+            super::fault::harmless(&error.to_string())
+        )),
     }
 }

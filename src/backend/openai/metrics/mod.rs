@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hyper::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 
 use super::fault::{Fault, harmless};
 use super::server::{Server, Ways, headers};
@@ -210,12 +210,10 @@ impl Asked {
 }
 
 async fn get(server: &Server, path: &str) -> Result<(u16, Vec<u8>), Fault> {
-    let request = server.request(path, None)?;
     let mut wire = server.connect().await?;
-    let answer = wire.send(request).await.map_err(|unanswered| unanswered.fault)?;
-    let (head, mut body) = answer.into_parts();
-    let read = wire.body(&mut body, LONGEST).await?;
-    Ok((head.status.as_u16(), read))
+    let answer = wire.send(server.lines(path, None)?, Vec::new()).await;
+    let head = answer.map_err(|unanswered| unanswered.fault)?;
+    Ok((head.status.as_u16(), wire.body(LONGEST).await?))
 }
 
 /// The thread's own.

@@ -124,6 +124,12 @@ impl Speech {
         }
     }
 
+    /// What an event means depends on nothing but the event.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Self::Openai)
+    }
+
     /// A stream of this API has no sign of its end but the end itself.
     pub fn just_ends(&self) -> bool {
         matches!(self, Self::Vllm(_))
