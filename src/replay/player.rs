@@ -119,7 +119,9 @@ impl Player {
         match words::place(places, action, self.head_ns) {
             Ok((at_ns, said)) => {
                 self.seek(at_ns);
-                said.into_iter().for_each(|said| self.shared.tell(said));
+                if let Some(said) = said {
+                    self.shared.tell(said);
+                }
             }
             Err(why) => self.shared.tell(why),
         }

@@ -172,14 +172,14 @@ impl Gatherer {
         }
         let counts = !record.warmup && record.stage == self.stage && record.outcome == Outcome::Completed;
         let (true, Some(e2e_ns)) = (counts, record.e2e_ns()) else { return };
-        let (end_ns, request, e2e_us) = (record.finished_ns, record.request, us(e2e_ns));
+        let (end_ns, request, took_us) = (record.finished_ns, record.request, us(e2e_ns));
         if self.places.slowest.is_none() || e2e_ns > self.slowest_ns {
             self.slowest_ns = e2e_ns;
-            self.places.slowest = Some(Found { end_ns, request, value_us: e2e_us, ..Found::default() });
+            self.places.slowest = Some(Found { end_ns, request, value_us: took_us, ..Found::default() });
         }
         if self.measured.len() < MAX_ENDS {
             let ttft_us = record.ttft_ns().map_or(u32::MAX, us);
-            self.measured.push(Measured { end_ns, request, e2e_us, ttft_us });
+            self.measured.push(Measured { end_ns, request, e2e_us: took_us, ttft_us });
         }
     }
 

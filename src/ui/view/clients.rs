@@ -85,6 +85,14 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
     if lanes.is_empty() {
         text(buf, listed, (2, 1), "no request has been sent yet", theme.fg(Role::Muted));
     }
+    draw_axis(buf, inner, strip_area, window, cx);
+    let place = listed_words(offset, rows, lanes.len(), arrivals.is_some());
+    text(buf, inner, (1, inner.height - 1), &place, theme.fg(Role::Muted));
+}
+
+/// The time axis in the panel's last row, and over the lanes the range, interventions and phases.
+fn draw_axis(buf: &mut Buffer, inner: Rect, strip_area: Rect, window: strip::Window, cx: &Cx<'_>) {
+    let theme = cx.theme;
     let axis = Rect { y: inner.bottom() - 1, height: 1, ..strip_area };
     // On the heads' row, too: where all lanes are full it is the only one left.
     let marked = Rect { y: inner.y, height: inner.height - 1, ..strip_area };
@@ -97,8 +105,6 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
     for (at_s, glyph, style) in super::range::marks(cx) {
         strip::tick(buf, axis, window, ((at_s * 1e9) as u64, glyph, style));
     }
-    let place = listed_words(offset, rows, lanes.len(), arrivals.is_some());
-    text(buf, inner, (1, inner.height - 1), &place, theme.fg(Role::Muted));
 }
 
 /// Which lanes of how many are on the screen.

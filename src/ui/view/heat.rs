@@ -124,7 +124,9 @@ fn look<'a>(cx: &Cx<'a>, map: Rect) -> Option<Look<'a>> {
     let limits = sla::limits(figure, cx);
     let others = other::of(cx, axis);
     let mut both = shown.clone();
-    others.iter().for_each(|others| others.add_to(&mut both));
+    if let Some(others) = &others {
+        others.add_to(&mut both);
+    }
     let scale = Scale::of(&both, &limits, map.height);
     let selected = cx.ui.latency.cursor_ns.and_then(|at| select(axis, at, &columns));
     Some(Look { axis, columns, scale, limits, shown, selected, others })

@@ -42,7 +42,7 @@ impl Window {
     pub(super) fn columns(self, from_ns: u64, to_ns: u64) -> Option<RangeInclusive<u16>> {
         let last = f64::from(self.width) - 1.0;
         let (from, to) = (self.place(from_ns).max(0.0), self.place(to_ns).min(last));
-        (from <= to).then(|| from as u16..=to as u16)
+        (from <= to).then_some(from as u16..=to as u16)
     }
 }
 

@@ -47,7 +47,9 @@ fn shifted(axis: TimeAxis, by_ns: i64) -> Option<(TimeAxis, u16)> {
 impl Others<'_> {
     /// Adds its values, so that they have room on the scale.
     pub fn add_to(&self, bins: &mut Bins) {
-        self.columns.iter().for_each(|column| bins.add(column));
+        for column in &self.columns {
+            bins.add(column);
+        }
     }
 }
 
