@@ -138,7 +138,6 @@ fn two_recordings_at_once() {
     let ui = UiState { beside: true, ..on(Screen::Clients) };
     check("pair-clients", &sample::pair(), &ui);
     let latency = on(Screen::Latency);
-    check("pair-latency", &sample::pair(), &latency);
     let shown = text(&frame(&sample::pair(), &latency, (120, 40), Depth::None).0);
     assert!(shown.contains("× B's p50 and p99"), "{shown}");
     let crosses = shown.lines().take(33).map(|line| line.matches('×').count()).sum::<usize>();
