@@ -1,3 +1,5 @@
+//! Whatever a shape says is what the JSON says; and what has none.
+
 use proptest::prelude::*;
 
 use super::super::peek::peek;
