@@ -13,6 +13,7 @@ mod player;
 mod range;
 mod seek;
 mod session;
+mod words;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::Sender;
@@ -30,9 +30,16 @@ pub(super) struct Shared {
     pub(super) over: AtomicBool,
     /// Who follows the head, and how far this one is ahead of it.
     follower: OnceLock<(Sender<Action>, i64)>,
+    /// The newest word of the player to whoever pressed a key.
+    said: Mutex<Option<String>>,
 }
 
 impl Shared {
+    /// Has a word for the user.
+    pub(super) fn tell(&self, word: String) {
+        *self.said.lock().unwrap_or_else(PoisonError::into_inner) = Some(word);
+    }
+
     /// Takes the one that follows along.
     pub(super) fn lead(&self, head_ns: u64) {
         if let Some((follower, ahead_ns)) = self.follower.get() {
@@ -82,6 +89,7 @@ impl ReplaySession {
             frozen: AtomicBool::new(false),
             over: AtomicBool::new(false),
             follower: OnceLock::new(),
+            said: Mutex::default(),
         });
         let (commands, receiver) = crossbeam_channel::bounded(COMMANDS);
         let mut player = Player::new(seeker, clock, receiver, Arc::clone(&shared));
@@ -190,6 +198,10 @@ impl Session for ReplaySession {
         }
         // With so many keys waiting, one more would change nothing that a person could tell.
         let _ = self.commands.try_send(action);
+    }
+
+    fn told(&self) -> Option<String> {
+        self.shared.said.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn freeze(&self, frozen: bool) {

@@ -21,7 +21,7 @@ use super::tell;
 use crate::metrics::{Aggregator, Pack};
 use crate::recording::{Boundary, Reader};
 
-pub(super) use places::Places;
+pub(super) use places::{Found, Outlier, Places};
 
 /// Longest checkpoint that is read, bytes uncompressed: tables of requests are bounded at 16 MiB each, lanes by their
 /// number.

@@ -1,5 +1,7 @@
 //! A client's lane: its requests over a window of time, with edges in eighths of a cell.
 
+use std::ops::RangeInclusive;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
@@ -34,6 +36,13 @@ impl Window {
     /// A time's place in cells, maybe outside.
     fn place(self, at_ns: u64) -> f64 {
         (at_ns as f64 - self.from_ns as f64) / self.cell_ns
+    }
+
+    /// The cells of a stretch of time, cut at the edges; `None` if it lies beyond them.
+    pub(super) fn columns(self, from_ns: u64, to_ns: u64) -> Option<RangeInclusive<u16>> {
+        let last = f64::from(self.width) - 1.0;
+        let (from, to) = (self.place(from_ns).max(0.0), self.place(to_ns).min(last));
+        (from <= to).then_some(from as u16..=to as u16)
     }
 }
 
