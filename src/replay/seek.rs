@@ -11,6 +11,8 @@ use crate::recording::{Reader, RecordingError};
 
 /// Events applied in a row before keys are looked after.
 const BATCH: usize = 200_000;
+/// What is played of a recording of unknown length before some of it is indexed.
+const UNKNOWN_NS: u64 = 1_000_000_000;
 /// A checkpoint is worth loading if it saves so much of the recording.
 const WORTH_NS: u64 = 500_000_000;
 
@@ -43,9 +45,14 @@ impl Seeker {
     pub(super) fn of(origin: Origin, limits: Limits) -> Result<Self, RecordingError> {
         let (like, reader) = (origin.open()?, origin.open()?);
         let index = Index::of(&origin, limits);
-        let length_ns = index.places().map_or_else(|| origin.last_ns(&like), |places| places.length_ns);
+        let (start_ns, told_ns) = (origin.start_ns(), index.places().map(|places| places.length_ns));
+        let length_ns = told_ns.unwrap_or_else(|| match origin.last_ns(&like) {
+            // Its end can't be read alone, being in the middle of a large frame: it grows as the index comes along.
+            0 => start_ns.saturating_add(UNKNOWN_NS),
+            last_ns => last_ns,
+        });
         Ok(Self {
-            start_ns: origin.start_ns().min(length_ns),
+            start_ns: start_ns.min(length_ns),
             length_ns,
             aggregator: new_aggregator(like.header()),
             events: Expander::new(reader),
@@ -63,11 +70,12 @@ impl Seeker {
         self.start_ns
     }
 
-    /// The recording's length, nanoseconds: as its end tells until it is indexed.
+    /// The recording's length, nanoseconds: as its end, or how far it is indexed, tells until it is indexed.
     pub fn length_ns(&mut self) -> u64 {
-        if let Some(places) = self.index.places() {
-            self.length_ns = places.length_ns;
-        }
+        self.length_ns = match self.index.places() {
+            Some(places) => places.length_ns,
+            None => self.length_ns.max(self.index.newest_ns()),
+        };
         self.length_ns
     }
 

@@ -134,6 +134,7 @@ impl Builder<'_> {
         let settled_ns = self.expander.settled_ns();
         self.expander.settle(settled_ns, &mut self.aggregator);
         self.inner.done_bytes.store(batch.passed_bytes, Ordering::Relaxed);
+        self.inner.newest_ns.store(settled_ns, Ordering::Relaxed);
         if let Some(next) = batch.next {
             self.begins.push_back((self.expander.read_entries() + 1, next));
             if batch.passed_bytes >= self.due {

@@ -71,6 +71,7 @@ struct Inner {
     draft: Mutex<Option<Draft>>,
     places: OnceLock<Places>,
     done_bytes: AtomicU64,
+    newest_ns: AtomicU64,
     stop: AtomicBool,
 }
 
@@ -194,6 +195,11 @@ impl Index {
         let done = self.inner.done_bytes.load(Ordering::Relaxed);
         let percent = (done.saturating_mul(100) / self.length.max(1)).min(99) as u8;
         self.places().is_none().then_some(percent)
+    }
+
+    /// The newest time that was indexed, about.
+    pub(super) fn newest_ns(&self) -> u64 {
+        self.inner.newest_ns.load(Ordering::Relaxed)
     }
 
     /// The time of the last checkpoint up to a time, and whether a long text must be passed over to go on from there.

@@ -282,6 +282,9 @@ fn a_recording_in_one_frame_has_checkpoints_within_it() {
     let last = seeker.index().find(u64::MAX).unwrap();
     assert!(last.from.offset == 0 && last.from.skip > 16 << 20, "{:?}", last.from);
     drop(seeker);
+    // Before it is indexed its length isn't known, and it is played all the same.
+    let mut unknown = Seeker::of(bytes_of(&bytes), CLOSE).unwrap();
+    assert!(unknown.length_ns() > unknown.start_ns());
     assert!(Seeker::of(origin.clone(), CLOSE).unwrap().index().loaded);
     check(&bytes, origin.clone(), &[0.9, 0.3, 0.97]).unwrap();
     // What follows such a frame is found as ever, and a cut in it costs only what is behind it.
