@@ -130,7 +130,7 @@ mod tests {
     use crate::ui::{Recording, Title, Transport};
 
     /// The rows of the help within its frame, scrolled through from its top to its end.
-    fn read(area: Rect, cx: &mut Cx<'_>, ui: &mut UiState) -> Vec<String> {
+    fn read(area: Rect, cx: &Cx<'_>, ui: &mut UiState) -> Vec<String> {
         let mut rows = Vec::new();
         loop {
             let (mut buf, mut hits) = (Buffer::empty(area), Hits::default());
