@@ -98,7 +98,8 @@ fn benches(c: &mut Criterion) {
     let figures = report(&run);
     group.bench_function("csv, token rows", |b| {
         b.iter(|| {
-            let mut export = csv::Export::create(&dir).expect("the temporary folder can be written");
+            let mut export =
+                csv::Export::create(&dir, csv::Old::Replace).expect("the temporary folder can be written");
             export.add(&run, &figures).expect("the temporary folder has room");
             export.finish().expect("the temporary folder has room")
         });

@@ -157,6 +157,53 @@ fn an_output_that_cannot_be_written_is_told_before_the_run() {
 }
 
 #[test]
+fn tables_are_not_replaced_unasked_and_what_is_written_is_told() {
+    let home = Home::new();
+    let export = ["export", DEMO, "--csv", "new/out"];
+    let said = home.run(&export);
+    assert_eq!(said.status, Some(0), "{}", said.error);
+    for word in ["made the folder new/out", "wrote new/out/requests.csv", "wrote new/out/summary.csv"] {
+        assert!(said.error.contains(word), "{}", said.error);
+    }
+    home.file("new/out/requests.csv", b"mine");
+    home.refuses(&export, 1, &["new/out/requests.csv exists already", "--force"]);
+    assert_eq!(std::fs::read(home.path().join("new/out/requests.csv")).expect("the table"), b"mine");
+    let forced = home.run(&[&export[..], &["--force"]].concat());
+    assert!(forced.status == Some(0) && !forced.error.contains("made the folder"), "{}", forced.error);
+    assert!(std::fs::read(home.path().join("new/out/requests.csv")).expect("the table").starts_with(b"run,"));
+    let recorded = home.run(&[&SIM[..], &["-o", "slip/run.jsonl.zst"]].concat());
+    assert!(recorded.error.contains("made the folder slip\n"), "{}", recorded.error);
+}
+
+#[test]
+fn options_of_a_replay_that_would_have_no_effect_are_refused() {
+    let home = Home::new();
+    let refuses = |args: &[&str], words: &[&str]| home.refuses(&[&["replay", DEMO], args].concat(), 2, words);
+    refuses(&["--headless", "--shot", "1s", "-o", "x.svg"], &["--headless", "--shot"]);
+    refuses(&["--size", "80x24"], &["--shot"]);
+    refuses(&["--plain-every", "1s"], &["goes with --plain"]);
+    home.refuses(&["--plain-every", "1s"], 2, &["goes with --plain"]);
+    refuses(&["--shot", "1s", "-o", "x.png"], &["is an SVG", "x.svg"]);
+    refuses(&["--shot", "2h", "-o", "x.svg"], &["--shot 7200.000 s", "demo.jsonl.zst is only 46.911 s long"]);
+    let left = ["x.svg", "x.png"].map(|name| home.path().join(name).exists());
+    assert_eq!(left, [false, false], "a picture was left behind");
+    let drawn = home.run(&["replay", DEMO, "--shot", "1s", "-o", "x.svg"]);
+    assert_eq!((drawn.status, drawn.error.as_str()), (Some(0), "wrote x.svg\n"));
+}
+
+#[test]
+fn the_profile_of_the_settings_is_checked_where_they_are_shown() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.path().join(".config/fastgen-tui")).expect("a folder");
+    home.file(".config/fastgen-tui/config.toml", b"fps = 9\nprofile = \"demmo\"\n");
+    home.refuses(
+        &["config", "show"],
+        2,
+        &["config.toml:2:11: profile: ", "did you mean `demo`?", "profiles list"],
+    );
+}
+
+#[test]
 #[cfg(unix)]
 fn two_runs_cannot_write_one_file() {
     let home = Home::new();

@@ -120,7 +120,7 @@ pub enum Command {
     /// Run a profile without the dashboard: progress on standard error, the report on standard output
     Record(RecordArgs),
     /// Play a recording back on the same screens, or to its end with --headless
-    Replay(ReplayArgs),
+    Replay(super::replay::ReplayArgs),
     /// Exact figures of recordings
     Report(ReportArgs),
     /// Write recordings as CSV files, or as result files of DeepSpeed-FastGen's benchmark
@@ -161,47 +161,6 @@ pub struct RecordArgs {
     /// The report as JSON instead of text
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct ReplayArgs {
-    /// The recording; `-` is standard input
-    pub file: PathBuf,
-    /// Speed, as a factor of real time: 0.25 to 64
-    #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = speed)]
-    pub speed: f64,
-    /// No screen: play to the end at once and print the report
-    #[arg(long)]
-    pub headless: bool,
-    /// With --headless: the report as JSON
-    #[arg(long, requires = "headless")]
-    pub json: bool,
-    #[command(flatten)]
-    pub screen: ScreenArgs,
-    /// Draw the screen as it was at this time of the run, e.g. 12s, as an SVG picture, and end
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, requires = "output")]
-    pub shot: Option<std::time::Duration>,
-    /// With --shot: the picture's file; `-` is standard output
-    #[arg(short, long, value_name = "FILE", requires = "shot")]
-    pub output: Option<PathBuf>,
-    /// With --shot: columns and rows of the picture
-    #[arg(long, value_name = "COLSxROWS", default_value = "120x40", value_parser = size)]
-    pub size: (u16, u16),
-    /// With --shot: which screen
-    #[arg(long, value_enum, default_value_t = ScreenName::Live)]
-    pub view: ScreenName,
-}
-
-/// The dashboard's screens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ScreenName {
-    Live,
-    Latency,
-    Clients,
-    Requests,
-    Curve,
-    System,
-    Log,
 }
 
 #[derive(Debug, Args)]
@@ -264,9 +223,12 @@ pub struct ExportArgs {
     /// Recordings; `-` is standard input
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
-    /// Folder for requests.csv, tokens.csv, series.csv and summary.csv
+    /// Folder for requests.csv, tokens.csv, series.csv, summary.csv, and segments.csv where somebody intervened
     #[arg(long, value_name = "DIR", required_unless_present = "fastgen")]
     pub csv: Option<PathBuf>,
+    /// With --csv: replace tables that are in the folder already
+    #[arg(long, requires = "csv")]
+    pub force: bool,
     /// Folder for result files that DeepSpeed-FastGen's scripts read: DIR/fastgen/*.json, one a stage
     #[arg(long, value_name = "DIR")]
     pub fastgen: Option<PathBuf>,
@@ -340,19 +302,6 @@ pub(super) fn some_time(text: &str) -> Result<std::time::Duration, String> {
     }
 }
 
-fn speed(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(speed) if (0.25..=64.0).contains(&speed) => Ok(speed),
-        _ => Err("expected a number from 0.25 to 64".into()),
-    }
-}
-
-fn size(text: &str) -> Result<(u16, u16), String> {
-    let parse = |t: &str| t.parse::<u16>().ok().filter(|n| (1..=500).contains(n));
-    let (columns, rows) = text.split_once('x').ok_or("expected COLUMNSxROWS, e.g. 120x40")?;
-    parse(columns).zip(parse(rows)).ok_or_else(|| "columns and rows are whole numbers from 1 to 500".into())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -376,11 +325,10 @@ mod tests {
     #[test]
     fn impossible_values_are_refused() {
         for wrong in [
-            &["fastgen-tui", "replay", "x", "--speed", "100"][..],
-            &["fastgen-tui", "replay", "x", "--json"],
+            &["fastgen-tui", "replay", "x", "--json"][..],
             &["fastgen-tui", "record", "--requests", "0"],
-            &["fastgen-tui", "replay", "x", "--shot", "1s", "-o", "y", "--size", "0x9"],
             &["fastgen-tui", "export", "x"],
+            &["fastgen-tui", "export", "x", "--fastgen", "y", "--force"],
             &["fastgen-tui", "--resume", "x", "--set", "load.clients=2"],
             &["fastgen-tui", "--resume", "x", "--no-record"],
             &["fastgen-tui", "--resume", "x", "--url", "http://x"],

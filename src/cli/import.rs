@@ -28,6 +28,7 @@ fn fastgen(args: &ImportFastgenArgs) -> Outcome {
         return Err(RecordingError::Exists { path: args.output.clone() }.into());
     }
     let origin = Origin { program: prepare::program(), command: std::env::args().collect() };
+    let folder = output::missing_folder(&args.output).filter(|_| !to_stdout);
     let mut tell = |note: &exchange::Note| output::say(&note.to_string());
     let imported = exchange::import(&args.files, &counter, origin, &mut tell, |header| {
         if to_stdout {
@@ -37,6 +38,9 @@ fn fastgen(args: &ImportFastgenArgs) -> Outcome {
         }
     });
     let imported = imported.map_err(Failure::from)?;
+    if let Some(folder) = folder {
+        output::say(&output::made(&folder));
+    }
     let place =
         imported.written.path.as_ref().map_or("standard output".into(), |path| path.display().to_string());
     let stages = if imported.stages == 1 { "1 stage".into() } else { format!("{} stages", imported.stages) };

@@ -1,11 +1,9 @@
-//! Small commands that show what there is: profiles, themes, shapes; and completions and the manual page.
+//! Small commands that show what there is: profiles and themes.
 
 use std::fmt::Write as _;
 
-use clap::CommandFactory;
-
-use super::args::{Cli, ListArgs, ListCommand};
-use super::failure::{Failure, Outcome};
+use super::args::{ListArgs, ListCommand};
+use super::failure::Outcome;
 use super::output;
 use super::prepare::user_themes;
 use crate::profile;
@@ -55,25 +53,4 @@ pub fn themes(args: &ListArgs) -> Outcome {
 fn row(text: &mut String, line: &str) {
     let written = writeln!(text, "{}", line.trim_end());
     debug_assert!(written.is_ok(), "writing to a string can't fail");
-}
-
-/// `completions SHELL`.
-pub fn completions(shell: clap_complete::Shell) -> Outcome {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "fastgen-tui", &mut script);
-    // For bash the generator spells the hyphen of the program's name in two ways; only one is looked up.
-    let script = String::from_utf8_lossy(&script).replace("fastgen__subcmd__tui__", "fastgen__tui__");
-    output::print(&script)
-}
-
-/// `man`: the page of the program, then one a command.
-pub fn man() -> Outcome {
-    let mut program = Cli::command();
-    program.build();
-    let mut pages = Vec::new();
-    clap_mangen::Man::new(program.clone()).render(&mut pages).map_err(Failure::failed)?;
-    for command in program.get_subcommands().filter(|c| c.get_name() != "help" && !c.is_hide_set()) {
-        clap_mangen::Man::new(command.clone()).render(&mut pages).map_err(Failure::failed)?;
-    }
-    output::print(&String::from_utf8_lossy(&pages))
 }

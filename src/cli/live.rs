@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::args::{RunArgs, ScreenArgs};
 use super::failure::{Failure, Outcome};
 use super::prepare::{Prepared, Target, asked, prepare, user_themes};
-use super::screen::{options, plain, show, way};
+use super::screen::{check, options, plain, show, way};
 use super::{config, finish, output, plan, record, signals};
 use crate::collector::RecordingStatus;
 use crate::load::{Controls, Run, StopLevel};
@@ -23,6 +23,7 @@ use crate::ui::{Action, Recording, Session, Title, theme};
 /// Runs live; without a terminal, as `record` does.
 pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) -> Outcome {
     let config = config::load()?;
+    check(screen, &config)?;
     if let Some(name) = &screen.theme {
         theme::source(name, user_themes().as_deref())?;
     }
@@ -67,8 +68,14 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
     if let Err(error) = &shown {
         output::say(&format!("fastgen-tui: {error}"));
     }
-    let end = finish::End { outcome: left, path: path.as_deref(), signalled, shown_failed: shown.is_err() };
-    finish::after_live(&end, hub)
+    let end = finish::End {
+        outcome: left,
+        path: path.as_deref(),
+        kept: None,
+        signalled,
+        shown_failed: shown.is_err(),
+    };
+    finish::after_live(end, hub)
 }
 
 /// The terminal as a descriptor of the dashboard's own, for reading and writing.
@@ -190,7 +197,7 @@ pub(super) fn export_folder(recording: &Path) -> PathBuf {
 
 fn write_csv(path: &Path, folder: &Path) -> Result<(), Failure> {
     let run = report::Run::read(path)?;
-    let mut export = csv::Export::create(folder)?;
+    let mut export = csv::Export::create(folder, csv::Old::Replace)?;
     export.add(&run, &report::report(&run))?;
     export.finish()?;
     Ok(())

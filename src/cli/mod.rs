@@ -9,6 +9,7 @@ mod config;
 mod failure;
 mod finish;
 mod import;
+mod kept;
 mod lists;
 mod live;
 mod model;
@@ -26,6 +27,7 @@ mod resume;
 mod screen;
 #[cfg(feature = "serve")]
 mod serve;
+mod shell;
 mod signals;
 
 use std::process::ExitCode;
@@ -77,7 +79,7 @@ fn dispatch(cli: &Cli, hub: &LogHub) -> Outcome {
         Some(Command::Calibrate(args)) => calibrate::calibrate(args),
         #[cfg(feature = "serve")]
         Some(Command::Serve(command)) => serve::serve(command),
-        Some(Command::Completions { shell }) => lists::completions(*shell),
-        Some(Command::Man) => lists::man(),
+        Some(Command::Completions { shell }) => shell::completions(*shell),
+        Some(Command::Man) => shell::man(),
     }
 }

@@ -112,7 +112,7 @@ impl Exact for Figures {
         }
         let run = self.run(open, range)?;
         let write = || {
-            let mut tables = csv::Export::create(&folder)?;
+            let mut tables = csv::Export::create(&folder, csv::Old::Replace)?;
             tables.add(run, &report::report(run))?;
             tables.finish()
         };

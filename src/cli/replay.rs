@@ -1,14 +1,16 @@
 //! A recording on the same screens, at its end, or as a picture.
 
+mod args;
+
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::args::{ReplayArgs, ScreenName};
+use self::args::ScreenName;
 use super::failure::{Exit, Failure, Outcome};
 use super::prepare::user_themes;
 use super::range::Figures;
-use super::screen::{options, plain, show, way};
+use super::screen::{check, options, plain, show, way};
 use super::{config, finish, output, overlay, report, signals};
 use crate::clock::Clock;
 use crate::logging::{Diversion, LogHub};
@@ -18,15 +20,18 @@ use crate::ui::state::{Screen, UiState};
 use crate::ui::view::Picture;
 use crate::ui::{self, Other, Recording, Transport, theme};
 
+pub use self::args::ReplayArgs;
+
 /// Plays a recording.
 pub fn replay(args: &ReplayArgs, hub: &LogHub) -> Outcome {
     let config = config::load()?;
+    check(&args.screen, &config)?;
     let mut look = Ui::default();
     config.lay_under(&mut look, None);
     let theme_name = args.screen.theme.clone().unwrap_or(look.theme);
     theme::source(&theme_name, user_themes().as_deref())?;
     if let Some(at) = args.shot {
-        return shot(args, at.as_nanos() as u64, &theme_name);
+        return shot(args, u64::try_from(at.as_nanos()).unwrap_or(u64::MAX), &theme_name);
     }
     if args.headless {
         return headless(args);
@@ -68,7 +73,8 @@ fn headless(args: &ReplayArgs) -> Outcome {
     let text = if args.json {
         report.to_json().map_err(Failure::failed)?
     } else {
-        crate::report::text(std::slice::from_ref(&report), crate::report::Show::Both)
+        let columns = output::columns(std::io::stdout());
+        crate::report::text_within(std::slice::from_ref(&report), crate::report::Show::Both, columns)
     };
     output::print(&text)?;
     finish::judge(std::slice::from_ref(&report))
@@ -78,6 +84,9 @@ fn headless(args: &ReplayArgs) -> Outcome {
 fn shot(args: &ReplayArgs, at_ns: u64, theme_name: &str) -> Outcome {
     let theme = theme::load(theme_name, user_themes().as_deref(), theme::Depth::True)?;
     let (snap, header, length_ns) = replay::at(&args.file, at_ns)?;
+    if at_ns > length_ns {
+        return Err(too_late(&args.file, at_ns, length_ns));
+    }
     let ui = UiState {
         screen: match args.view {
             ScreenName::Live => Screen::Live,
@@ -92,31 +101,35 @@ fn shot(args: &ReplayArgs, at_ns: u64, theme_name: &str) -> Outcome {
     };
     let mut title = replay::title(&header);
     title.curves = Arc::new(overlay::curves(&header.profile, &args.screen.with)?);
-    let other =
-        args.screen.with.first().map(|path| other_at(&args.file, path, at_ns.min(length_ns))).transpose()?;
+    let other = args.screen.with.first().map(|path| other_at(&args.file, path, at_ns)).transpose()?;
     let picture = Picture {
         snap: &snap,
         title: &title,
         recording: &Recording::Replay { path: name_of(&args.file) },
-        transport: Some(Transport {
-            at_ns: at_ns.min(length_ns),
-            length_ns,
-            playing: true,
-            speed: args.speed,
-            indexed: None,
-        }),
+        transport: Some(Transport { at_ns, length_ns, playing: true, speed: args.speed, indexed: None }),
         over: false,
         measured: None,
         other: None,
     };
     let picture = picture.beside(other.as_ref(), false);
     let svg = ui::draw_to_svg(&picture, &ui, &theme, args.size);
-    match args.output.as_deref() {
-        Some(path) if path.as_os_str() != "-" => std::fs::write(path, svg)
-            .map_err(|e| Failure::failed(format!("can't write the picture {}: {e}", path.display())))
-            .map(|()| Exit::Done),
-        _ => output::print(&svg),
-    }
+    let Some(path) = args.output.as_deref().filter(|path| path.as_os_str() != "-") else {
+        return output::print(&svg);
+    };
+    std::fs::write(path, svg)
+        .map_err(|e| Failure::failed(format!("can't write the picture {}: {e}", path.display())))?;
+    output::say(&format!("wrote {}", path.display()));
+    Ok(Exit::Done)
+}
+
+fn too_late(file: &Path, at_ns: u64, length_ns: u64) -> Failure {
+    let seconds = |ns: u64| format!("{:.3} s", ns as f64 / 1e9);
+    Failure::usage(format!(
+        "--shot {}: {} is only {} long",
+        seconds(at_ns),
+        name_of(file),
+        seconds(length_ns)
+    ))
 }
 
 /// Another recording at the same time after its beginning.

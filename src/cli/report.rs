@@ -59,11 +59,16 @@ fn made(args: &ReportArgs) -> Result<(String, Vec<Report>), Failure> {
     };
     let reports = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let text = match args.format {
-        Format::Html | Format::Text => report::text(&reports, show),
+        Format::Html | Format::Text => report::text_within(&reports, show, columns(&args.output)),
         Format::Markdown => report::markdown(&reports, show),
         Format::Json => report::to_json(&reports).map_err(Failure::failed)?,
     };
     Ok((text, reports))
+}
+
+/// Columns of a text report: a file is as wide whatever the terminal.
+fn columns(path: &Path) -> usize {
+    if path.as_os_str() == "-" { output::columns(std::io::stdout()) } else { report::COLUMNS }
 }
 
 fn definitions(tool: ToolName) -> Definitions {
@@ -93,11 +98,18 @@ fn warn_of_losses(report: &Report) {
 pub fn export(args: &ExportArgs) -> Outcome {
     args.range.check()?;
     // Folders and the tokenizer are tried before anything is read: reading may take a while.
-    let mut tables = args.csv.as_deref().map(csv::Export::create).transpose()?;
+    let old = if args.force { csv::Old::Replace } else { csv::Old::Keep };
+    let folders = [args.csv.as_deref(), args.fastgen.as_deref()];
+    let mut missing: Vec<&Path> = folders.into_iter().flatten().filter(|dir| !dir.exists()).collect();
+    missing.dedup();
+    let mut tables = args.csv.as_deref().map(|dir| csv::Export::create(dir, old)).transpose()?;
     let counter = args.tokenizer.as_deref().map(exchange::Counter::load).transpose()?;
     let tokenizer = args.tokenizer.clone().zip(counter);
     let create = |dir: &PathBuf| exchange::Export::create(dir, tokenizer);
     let mut results = args.fastgen.as_ref().map(create).transpose()?;
+    for folder in missing {
+        output::say(&output::made(folder));
+    }
     for path in &args.files {
         let run = args.range.read(path)?;
         let report = report::report(&run);

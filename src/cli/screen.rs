@@ -31,6 +31,17 @@ pub fn plain(args: &ScreenArgs, config: &Config) -> Option<Duration> {
     (args.plain || configured || dumb()).then(|| every.unwrap_or(PLAIN_EVERY))
 }
 
+/// What of the arguments would have no effect.
+///
+/// # Errors
+/// An interval of plain lines where nothing asks for these.
+pub fn check(args: &ScreenArgs, config: &Config) -> Result<(), Failure> {
+    if args.plain_every.is_some() && plain(args, config).is_none() {
+        return Err(Failure::usage("--plain-every is the time between plain lines; it goes with --plain"));
+    }
+    Ok(())
+}
+
 /// How to show it, once it is known that there is a terminal or that none is needed.
 ///
 /// # Errors

@@ -54,6 +54,7 @@ impl Profile {
             }
         }
         share_engines(&mut plans);
+        tell_apart(&mut plans);
         Ok(plans)
     }
 
@@ -134,6 +135,18 @@ fn name(sweep: &[(String, Value)]) -> String {
         other => format!("{key}={other}"),
     });
     parts.collect::<Vec<_>>().join(", ")
+}
+
+/// A cell that comes again, to see how far figures vary, has its number behind the name: `clients=8 (2)`.
+fn tell_apart(plans: &mut [StagePlan]) {
+    let mut seen: HashMap<String, u32> = HashMap::new();
+    for plan in plans.iter_mut() {
+        let times = seen.entry(plan.name.clone()).or_default();
+        *times += 1;
+        if *times > 1 {
+            plan.name = format!("{} ({times})", plan.name);
+        }
+    }
 }
 
 /// Numbers the engines by their first cell, and brings the cells of each together.

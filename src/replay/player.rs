@@ -17,6 +17,15 @@ pub(super) const SPEEDS: std::ops::RangeInclusive<f64> = 0.25..=64.0;
 /// Time between looks at the clock while playing, and between snapshots.
 const FRAME: Duration = Duration::from_millis(50);
 
+/// A time between two looks at the clock counts up to this, nanoseconds: in a longer one the process was stopped
+/// (Ctrl-Z), and nobody looked on.
+const LONGEST_NS: u64 = 1_000_000_000;
+
+/// By how much a time that went by moves the head.
+fn played_ns(passed_ns: u64, speed: f64) -> u64 {
+    (passed_ns.min(LONGEST_NS) as f64 * speed) as u64
+}
+
 /// The player, on its own thread.
 pub(super) struct Player {
     seeker: Seeker,
@@ -134,7 +143,7 @@ impl Player {
         if !self.playing {
             return;
         }
-        self.head_ns = self.head_ns.saturating_add((passed_ns as f64 * self.speed) as u64);
+        self.head_ns = self.head_ns.saturating_add(played_ns(passed_ns, self.speed));
         let length_ns = self.seeker.length_ns();
         if self.head_ns >= length_ns {
             self.head_ns = length_ns;
@@ -168,5 +177,16 @@ impl Player {
         if !self.shared.frozen.load(Ordering::Relaxed) && !self.seeker.is_seeking() {
             self.shared.snapshot.store(Arc::new(self.seeker.snapshot(self.head_ns)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_by_while_the_process_was_stopped_is_not_played() {
+        assert_eq!((played_ns(50_000_000, 4.0), played_ns(LONGEST_NS, 0.5)), (200_000_000, LONGEST_NS / 2));
+        assert_eq!(played_ns(3_600_000_000_000, 1.0), LONGEST_NS, "but for a moment");
     }
 }

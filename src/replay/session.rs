@@ -16,7 +16,7 @@ use super::seek::Seeker;
 use crate::clock::Clock;
 use crate::metrics::Snapshot;
 use crate::metrics::fastgen::Curve;
-use crate::recording::{Calibration, Header, Reader, RecordingError};
+use crate::recording::{Header, Reader, RecordingError};
 use crate::ui::{Action, Measured, Other, Recording, Session, Title, Transport};
 
 /// Keys that may wait for the player; it looks after them many times a second.
@@ -147,7 +147,7 @@ pub fn title(header: &Header) -> Title {
         backend: header.engine.kind.clone(),
         model: model.unwrap_or_default().to_owned(),
         curves: Arc::default(),
-        client: header.calibration.filter(Calibration::is_sane).map(|c| c.limit()),
+        client: header.client_limit(),
     }
 }
 

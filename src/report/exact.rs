@@ -18,7 +18,7 @@ use super::stats::{Pool, Stats};
 use super::system;
 use super::verdict;
 use super::window::{self, Span};
-use crate::event::{Ended, Outcome, StageOutcome};
+use crate::event::{BackendInfo, Ended, Outcome, StageOutcome};
 use crate::metrics::{ErrorCount, ErrorKind, Errors, RequestRecord, count_error};
 
 /// Computes the report of a recording.
@@ -52,6 +52,7 @@ pub fn report_with(run: &Run, skips: Skips) -> Report {
         client,
         seed: run.header.seed,
         engine: run.info.clone(),
+        engines: engines(run),
         host: run.header.host.clone(),
         program: run.header.program.clone(),
         range: RangePart::of(run),
@@ -71,7 +72,7 @@ fn stage_report(run: &Run, stage: &Stage, sla: &Sla, skips: Skips) -> StageRepor
     let steady = whole.and_then(|span| window::steady(stage, &run.controls, span));
     // Most of the time goes into sorting the gaps, once a window and once for the SLA: a thread for each part, that
     // no core waits for the longest.
-    let (windows, segments, sla, fastgen) = std::thread::scope(|scope| {
+    let (mut windows, mut segments, sla, fastgen) = std::thread::scope(|scope| {
         let fastgen = scope.spawn(move || fastgen::analyse(run, stage, skips));
         let steady = steady.map(|span| scope.spawn(move || figures(stage, Bounds::within(span), tick_ns)));
         let bounds =
@@ -83,6 +84,10 @@ fn stage_report(run: &Run, stage: &Stage, sla: &Sla, skips: Skips) -> StageRepor
         let sla = if judged { sla.judge(stage, tick_ns) } else { None };
         (Windows { measured, steady: steady.map(finished) }, finished(segments), sla, finished(fastgen))
     });
+    if !run.knows_schedule(stage) {
+        let all = [&mut windows.measured, &mut windows.steady].into_iter().flatten();
+        all.chain(segments.iter_mut().map(|segment| &mut segment.figures)).for_each(forget_schedule);
+    }
     let system = measured.and_then(|span| system::system(&run.samples, span, output_tokens(&windows)));
     if let (Some(_), Some(window)) = (stage.range, &windows.measured) {
         requests = window.requests;
@@ -103,6 +108,26 @@ fn stage_report(run: &Run, stage: &Stage, sla: &Sla, skips: Skips) -> StageRepor
         sla,
         fastgen,
         system,
+    }
+}
+
+/// What served the run's stages. The same engine that was loaded again differs in how long that took.
+fn engines(run: &Run) -> Vec<BackendInfo> {
+    let same = |a: &BackendInfo, b: &BackendInfo| *a == BackendInfo { load_s: a.load_s, ..b.clone() };
+    let mut all: Vec<BackendInfo> = Vec::new();
+    for info in run.stages.iter().filter_map(|stage| stage.info.as_ref()) {
+        if !all.iter().any(|known| same(known, info)) {
+            all.push(info.clone());
+        }
+    }
+    all
+}
+
+/// Where it isn't known when requests were meant to be sent, nothing is that counts from then.
+fn forget_schedule(window: &mut Window) {
+    let latency = &mut window.latency;
+    for stats in [&mut latency.ttft_corrected_s, &mut latency.e2e_corrected_s, &mut latency.send_lag_s] {
+        *stats = Stats::default();
     }
 }
 

@@ -56,8 +56,10 @@ pub struct RecordingPart {
     /// How near the client was to its own limit.
     pub client: ClientReport,
     pub seed: u64,
-    /// What the backend said of itself; `null` if it was never ready.
+    /// What the backend said of itself, the last one of several; `null` if none was ever ready.
     pub engine: Option<BackendInfo>,
+    /// All that served a stage, each once, in the order of their first stage.
+    pub engines: Vec<BackendInfo>,
     pub host: Host,
     pub program: Program,
     /// The part of the recording that the figures are of; `null` for all of it.

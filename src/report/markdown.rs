@@ -6,6 +6,7 @@ use super::Show;
 use super::fastgen;
 use super::figures::{Report, StageReport};
 use super::segments;
+use super::system_table;
 use super::table::{self, Table};
 
 /// All recordings one after another, under a table to compare them where there is more than one stage in all.
@@ -30,19 +31,19 @@ fn push_report(out: &mut String, report: &Report, show: Show) {
     out.push('\n');
     let sweep = report.stages.len() > 1;
     if sweep {
-        push_fastgen(out, report);
+        push_overall(out, report);
     }
     for stage in &report.stages {
         push_stage(out, report, stage, show);
     }
     if !sweep {
-        push_fastgen(out, report);
+        push_overall(out, report);
     }
 }
 
-/// Over the stages of a sweep, which it compares; under a single one.
-fn push_fastgen(out: &mut String, report: &Report) {
-    for table in fastgen::tables(report) {
+/// FastGen's figures and the readings: over the stages of a sweep, which they compare; under a single one.
+fn push_overall(out: &mut String, report: &Report) {
+    for table in fastgen::tables(report).into_iter().chain(system_table::table(report)) {
         push_table(out, &table);
     }
 }

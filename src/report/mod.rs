@@ -14,6 +14,7 @@ mod figures;
 #[cfg(test)]
 mod fixture;
 pub mod html;
+mod layout;
 mod markdown;
 mod open;
 mod radix;
@@ -26,6 +27,7 @@ mod segments;
 mod sla;
 mod stats;
 mod system;
+mod system_table;
 mod table;
 mod text;
 mod verdict;
@@ -42,7 +44,7 @@ pub use run::{Run, Stage};
 pub use segments::SegmentReport;
 pub use stats::{Pool, Sorted, Stats};
 pub use system::{EngineReport, GpuReport, Spread, SystemReport};
-pub use text::text;
+pub use text::{COLUMNS, text, text_within};
 pub use window::{STEADY_DIP_NS, STEADY_SHARE, Span};
 
 /// Which windows a report for people shows. Files always hold both.

@@ -7,6 +7,7 @@
 use serde::Serialize;
 
 use super::run::Run;
+use super::table::at_most;
 use super::window::{self, Span};
 
 /// The range that figures are of, seconds since the run's start, both ends in it.
@@ -46,9 +47,11 @@ impl RangePart {
     /// It in a line, with what belongs to it.
     pub fn words(&self) -> String {
         format!(
-            "only {} s to {} s of {:.3} s: counts and tokens by their instant, a latency and a request judged as a whole \
+            "only {} s to {} s of {} s: counts and tokens by their instant, a latency and a request judged as a whole \
              if all of it lies inside",
-            self.from_s, self.to_s, self.recording_s
+            at_most(self.from_s, 3),
+            at_most(self.to_s, 3),
+            at_most(self.recording_s, 3)
         )
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Report, fixture, redefine, report};
+use super::{Report, fixture, redefine, report, to_json};
 use crate::event::{BackendInfo, GpuSample, Sample};
 use crate::metrics::Definitions;
 
@@ -108,7 +108,22 @@ fn check(report: &Report) -> Vec<String> {
         close(defs);
     }
     let value = serde_json::from_str(&report.to_json().unwrap()).unwrap();
-    faults(&schema, &schema, &value, "")
+    let found = faults(&schema, &schema["$defs"]["report"], &value, "");
+    // The whole schema says no more than that: one report, or several.
+    assert_eq!(found.is_empty(), faults(&schema, &schema, &value, "").is_empty());
+    found
+}
+
+#[test]
+fn several_reports_are_an_array_that_fits() {
+    let reports = [report(&fixture::run()), report(&fixture::closed_loop(2, 5))];
+    let mut value: Value = serde_json::from_str(&to_json(&reports).unwrap()).unwrap();
+    let schema = schema();
+    assert_eq!(value.as_array().map(Vec::len), Some(2));
+    assert_eq!(faults(&schema, &schema, &value, ""), [""; 0]);
+    value[1]["recording"]["ended"] = "somehow".into();
+    assert_eq!(faults(&schema, &schema, &value, "").len(), 1);
+    assert!(!faults(&schema, &schema, &"report".into(), "").is_empty());
 }
 
 #[test]
@@ -175,5 +190,5 @@ fn the_checker_sees_faults() {
     value["stages"][0]["windows"]["measured"]["latency"]["itl_s"]["p99"] = "fast".into();
     value["stages"][0]["requests"].as_object_mut().unwrap().remove("failed");
     value["stages"][0]["fastgen"]["good_requests"]["ema16"]["4"] = 0.5.into();
-    assert_eq!(faults(&schema, &schema, &value, "").len(), 4);
+    assert_eq!(faults(&schema, &schema["$defs"]["report"], &value, "").len(), 4);
 }

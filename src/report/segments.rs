@@ -48,14 +48,19 @@ pub fn parts(run: &Run, stage: &Stage, measured: Span) -> Vec<(Cut, Span)> {
     }
     hand.begin_stage(&stage.start);
     let opened_ns = stage.phases.iter().find(|(_, phase)| *phase == Phase::Measuring).map(|(at, _)| *at);
-    let mut begun = false;
+    let opened_ns = opened_ns.unwrap_or(measured.start_ns);
+    let (mut measuring, mut begun) = (false, false);
     let mut cuts: Vec<Cut> = Vec::new();
     for (at_ns, control) in run.controls.iter().skip_while(|(at, _)| *at < stage.start.at_ns) {
         if *at_ns >= end_ns {
             break;
         }
+        if !measuring && *at_ns > opened_ns {
+            hand.begin_measuring(opened_ns);
+            measuring = true;
+        }
         if !begun && *at_ns > measured.start_ns {
-            hand.begin_measuring(opened_ns.unwrap_or(measured.start_ns));
+            hand.look_from_here();
             cuts.push(hand.cut(measured.start_ns, Began::Start));
             begun = true;
         }
@@ -102,7 +107,17 @@ pub fn tables(stage: &StageReport) -> Vec<Table> {
         "in flight",
     ];
     let mut rates = Table::new(heads);
-    let heads = ["latency, ms", "TTFT p50", "p99", "ITL p50", "p99", "TPOT p50", "p99", "E2E p50", "p99"];
+    let heads = [
+        "latency, ms",
+        "TTFT p50",
+        "TTFT p99",
+        "ITL p50",
+        "ITL p99",
+        "TPOT p50",
+        "TPOT p99",
+        "E2E p50",
+        "E2E p99",
+    ];
     let mut latencies = Table::new(heads);
     for (i, part) in stage.segments.iter().enumerate() {
         let name = format!("{}. {}", i + 1, short(&harmless(&part.words)));
@@ -156,7 +171,7 @@ mod tests {
     use super::*;
     use crate::event::Control;
     use crate::report::fixture::{self, MS};
-    use crate::report::{report, text};
+    use crate::report::{report, text, text_within};
 
     /// One client, a request every 100 ms with chunks 20, 40 and 100 ms after it was sent; measured from 0 to 2 s.
     fn run(controls: Vec<(u64, Control)>) -> Run {
@@ -287,8 +302,14 @@ mod tests {
     fn tables_show_every_part_within_the_text_s_width() {
         let note = "a note that is a good deal longer than any table has room for";
         let controls = vec![(530 * MS, set(2)), (900 * MS, Control::Mark { note: note.into() })];
-        let told = text(&[report(&run(controls))], crate::report::Show::Both);
-        assert!(told.contains("before and after") && told.contains("2. 1 to 2 clients"), "{told}");
-        assert!(told.contains("TPOT p50") && told.lines().all(|l| l.chars().count() <= 100), "{told}");
+        let made = [report(&run(controls))];
+        let wide = text_within(&made, crate::report::Show::Both, 160);
+        assert!(wide.contains("before and after") && wide.contains("2. 1 to 2 clients"), "{wide}");
+        assert!(wide.contains("TPOT p50") && wide.contains("3. a note that is a good deal"), "{wide}");
+        let told = text(&made, crate::report::Show::Both);
+        assert!(
+            told.contains("2. 1 to 2 clients") && told.lines().all(|l| l.chars().count() <= 80),
+            "{told}"
+        );
     }
 }

@@ -4,6 +4,7 @@ use super::definitions::RedefinedLatency;
 use super::figures::{Latency, Report, SlaReport, StageReport, Throughput};
 use super::stats::Stats;
 use super::{Show, Window};
+use crate::event::BackendInfo;
 
 /// What stands for a value that isn't known.
 pub const UNKNOWN: &str = "-";
@@ -52,12 +53,13 @@ pub fn number(value: Option<f64>, decimals: usize) -> String {
     }
 }
 
-/// Five significant digits, or the whole number where that has more.
+/// Four significant digits, or the whole number where that has more: runs differ by more than that, and the exact
+/// value stands in files.
 fn figure(value: f64) -> String {
     let decimals = match value {
-        v if v < 100.0 => 3,
-        v if v < 1_000.0 => 2,
-        v if v < 10_000.0 => 1,
+        v if v < 9.999_5 => 3,
+        v if v < 99.995 => 2,
+        v if v < 999.95 => 1,
         _ => 0,
     };
     format!("{value:.decimals$}")
@@ -243,14 +245,17 @@ pub fn offered(stage: &StageReport) -> Option<String> {
 pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let r = &report.recording;
     let mut facts = vec![("profile", r.profile.clone())];
-    match &r.engine {
-        Some(e) => {
-            // An imported recording tells neither version nor device, nor its host.
-            let device = if e.device.is_empty() { String::new() } else { format!(" on {}", e.device) };
-            facts.push(("backend", format!("{} {}{device}", e.kind, e.version)));
-            facts.push(("model", format!("{} {}", e.model, e.quantization)));
-        }
-        None => facts.push(("backend", r.backend.clone())),
+    // A run that never got to a stage has an engine at most.
+    let served: Vec<&BackendInfo> =
+        if r.engines.is_empty() { r.engine.iter().collect() } else { r.engines.iter().collect() };
+    if served.is_empty() {
+        facts.push(("backend", r.backend.clone()));
+    } else {
+        // An imported recording tells neither version nor device, nor its host.
+        let device =
+            |e: &BackendInfo| if e.device.is_empty() { String::new() } else { format!(" on {}", e.device) };
+        facts.push(("backend", each(&served, |e| format!("{} {}{}", e.kind, e.version, device(e)))));
+        facts.push(("model", each(&served, |e| format!("{} {}", e.model, e.quantization))));
     }
     if r.host.cores > 0 {
         facts.push(("host", format!("{}, {}, {} cores", r.host.name, r.host.cpu, r.host.cores)));
@@ -264,8 +269,31 @@ pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
     if let Some(range) = &r.range {
         facts.push(("range", range.words()));
     }
-    facts.push(("started", format!("{}, seed {}", r.started_at, r.seed)));
+    facts.push(("started", format!("{}, seed {}", whole_second(&r.started_at), r.seed)));
     facts.into_iter().map(|(name, value)| (name, harmless(value.trim()))).collect()
+}
+
+/// What is said of each of several engines, each once.
+fn each(served: &[&BackendInfo], say: impl Fn(&BackendInfo) -> String) -> String {
+    let mut all: Vec<String> = Vec::new();
+    for words in served.iter().map(|engine| say(engine).trim().to_owned()) {
+        if !all.contains(&words) {
+            all.push(words);
+        }
+    }
+    all.join("; ")
+}
+
+/// `2026-01-02T03:04:05.678Z` without the part of a second.
+fn whole_second(time: &str) -> String {
+    let Some((whole, part)) = time.split_once('.') else { return time.to_owned() };
+    whole.to_owned() + part.trim_start_matches(|c: char| c.is_ascii_digit())
+}
+
+/// A number with so many decimals at most.
+pub fn at_most(value: f64, decimals: usize) -> String {
+    let text = number(Some(value), decimals);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 /// The verdict in one line.
@@ -279,4 +307,58 @@ pub fn verdict_line(report: &Report) -> String {
 /// Text from a recording without control characters, so that it can't command a terminal.
 pub fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+mod tests {
+    use super::*;
+    use crate::report::{fixture, report};
+
+    #[test]
+    fn all_engines_of_a_sweep_are_named_once() {
+        let mut run = fixture::sweep(&[("tiny", 1), ("tiny", 2), ("tiny", 4)]);
+        let engine = |kind: &str, load_s| BackendInfo {
+            kind: kind.into(),
+            version: "1".into(),
+            model: "tiny".into(),
+            load_s,
+            ..BackendInfo::default()
+        };
+        let engines = [engine("sim", 0.5), engine("openai", 1.0), engine("sim", 0.7)];
+        for (stage, engine) in run.stages.iter_mut().zip(&engines) {
+            stage.info = Some(engine.clone());
+        }
+        run.info = Some(engines[2].clone());
+        let report = report(&run);
+        assert_eq!(report.recording.engines.len(), 2);
+        let told = facts(&report);
+        let of = |name| told.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str()).unwrap();
+        assert_eq!((of("backend"), of("model")), ("sim 1; openai 1", "tiny"));
+    }
+
+    #[test]
+    fn numbers_have_the_digits_that_tell() {
+        assert_eq!(whole_second("2026-01-02T03:04:05.678901234Z"), "2026-01-02T03:04:05Z");
+        assert_eq!(whole_second("2026-01-02T03:04:05Z"), "2026-01-02T03:04:05Z");
+        assert_eq!(whole_second("2026-01-02T03:04:05.6+02:00"), "2026-01-02T03:04:05+02:00");
+        assert_eq!([0.1 + 0.2, 8.0, 1.0 / 3.0, 100.0].map(|v| at_most(v, 3)), ["0.3", "8", "0.333", "100"]);
+        assert_eq!(
+            [0.001, 9.9999, 99.994, 776.09, 1002.4].map(figure),
+            ["0.001", "10.00", "99.99", "776.1", "1002"]
+        );
+    }
+
+    #[test]
+    fn what_an_import_cant_tell_is_not_told() {
+        let mut run = fixture::closed_loop(2, 4);
+        run.header.profile["backend"] = serde_json::json!({ "kind": "imported" });
+        let of = |run: &crate::report::Run| report(run).stages[0].windows.measured.clone().unwrap().latency;
+        let lag = latency_row("send lag", &of(&run).send_lag_s);
+        assert_eq!(lag[1..], [[UNKNOWN; 8].as_slice(), &["0"]].concat());
+        assert_eq!((of(&run).ttft_corrected_s.count, of(&run).ttft_s.count), (0, 8));
+        // Files of this program tell it.
+        run.stages[0].requests[3].scheduled_ns -= 5_000;
+        assert_eq!(of(&run).send_lag_s.count, 8);
+    }
 }

@@ -1,184 +1,148 @@
-//! The report for a terminal: at most 100 columns, no colour, so that it can be piped and kept.
-
-use std::fmt::Write as _;
-
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+//! The report for a terminal or a pipe: as wide as is asked for, no colour, so that it can be kept.
 
 use super::Show;
 use super::fastgen;
 use super::figures::{Report, StageReport, Window};
+use super::layout;
 use super::segments;
+use super::system_table;
 use super::table::{self, Table};
 
-const COLUMNS: usize = 100;
+/// Columns of a report that goes to no terminal.
+pub const COLUMNS: usize = 80;
+/// Narrower than this no report is, whatever the terminal…
+const LEAST_COLUMNS: usize = 40;
+/// …and its words, unlike its tables, are not wider: longer lines are hard to read.
+const MOST_WORDS: usize = 120;
 
-/// All recordings one after another, under a table to compare them where there is more than one stage in all.
+/// [`text_within`] the columns of a report that goes to no terminal.
 pub fn text(reports: &[Report], show: Show) -> String {
-    let mut out = String::new();
+    text_within(reports, show, COLUMNS)
+}
+
+/// All recordings one after another, under a table to compare them where there is more than one stage in all. No line of
+/// a table is longer than `columns`.
+pub fn text_within(reports: &[Report], show: Show, columns: usize) -> String {
+    let mut page = Page { out: String::new(), columns: columns.max(LEAST_COLUMNS) };
     if reports.iter().map(|r| r.stages.len()).sum::<usize>() > 1 {
-        push_table(&mut out, &table::summary(reports, show));
-        out.push('\n');
+        page.table(&table::summary(reports, show));
+        page.blank();
     }
     for (i, report) in reports.iter().enumerate() {
         if i > 0 {
-            out.push('\n');
+            page.blank();
         }
-        push_report(&mut out, report, show);
+        push_report(&mut page, report, show);
     }
-    out
+    page.out
 }
 
-fn push_report(out: &mut String, report: &Report, show: Show) {
-    line(out, &format!("{}: {}", table::harmless(&report.recording.name), table::verdict_line(report)));
+/// The text so far.
+struct Page {
+    out: String,
+    columns: usize,
+}
+
+impl Page {
+    fn table(&mut self, table: &Table) {
+        layout::push_table(&mut self.out, table, self.columns);
+    }
+
+    fn blank(&mut self) {
+        self.out.push('\n');
+    }
+
+    fn line(&mut self, text: &str) {
+        layout::words(&mut self.out, text, self.columns.min(MOST_WORDS));
+    }
+}
+
+fn push_report(page: &mut Page, report: &Report, show: Show) {
+    page.line(&format!("{}: {}", table::harmless(&report.recording.name), table::verdict_line(report)));
     for (name, value) in table::facts(report) {
-        line(out, &format!("  {name:<8} {value}"));
+        page.line(&format!("  {name:<8} {value}"));
     }
     let sweep = report.stages.len() > 1;
     if sweep {
-        push_fastgen(out, report);
+        push_overall(page, report);
     }
     for stage in &report.stages {
-        push_stage(out, report, stage, show);
+        push_stage(page, report, stage, show);
     }
     if !sweep {
-        push_fastgen(out, report);
+        push_overall(page, report);
     }
     if report.stages.is_empty() {
-        line(out, "  nothing was measured");
+        page.line("  nothing was measured");
     }
 }
 
-/// Over the stages of a sweep, which it compares; under a single one.
-fn push_fastgen(out: &mut String, report: &Report) {
-    for table in fastgen::tables(report) {
-        out.push('\n');
-        push_table(out, &table);
+/// FastGen's figures and the readings: over the stages of a sweep, which they compare; under a single one.
+fn push_overall(page: &mut Page, report: &Report) {
+    for table in fastgen::tables(report).into_iter().chain(system_table::table(report)) {
+        page.blank();
+        page.table(&table);
     }
 }
 
-fn push_stage(out: &mut String, report: &Report, stage: &StageReport, show: Show) {
+fn push_stage(page: &mut Page, report: &Report, stage: &StageReport, show: Show) {
     let load = stage.load().map_or_else(String::new, |load| format!(", {}", table::harmless(&load)));
     let r = &stage.requests;
     let again = if r.retries > 0 { format!(", {} sent again", r.retries) } else { String::new() };
-    out.push('\n');
-    line(
-        out,
-        &format!(
-            "stage {}{load}: {}, {} more to warm up{again}",
-            table::harmless(&stage.name),
-            table::completed(report, stage),
-            stage.warmup_requests
-        ),
-    );
+    page.blank();
+    page.line(&format!(
+        "stage {}{load}: {}, {} more to warm up{again}",
+        table::harmless(&stage.name),
+        table::completed(report, stage),
+        stage.warmup_requests
+    ));
     if let Some(fate) = table::fate(stage) {
-        line(out, &format!("  {fate}"));
+        page.line(&format!("  {fate}"));
     }
     if stage.windows.measured.is_none() && stage.ended_reason.is_some() {
         return;
     }
     if let Some(offered) = table::offered(stage) {
-        line(out, &format!("  {offered}"));
+        page.line(&format!("  {offered}"));
     }
     let windows = show.of(&stage.windows);
-    push_table(out, &table::rates(&windows));
+    page.table(&table::rates(&windows));
     for table in segments::tables(stage) {
-        out.push('\n');
-        push_table(out, &table);
+        page.blank();
+        page.table(&table);
     }
     for (name, window) in windows {
         let Some(window) = window else { continue };
         let latencies = table::latencies(name, window);
-        out.push('\n');
-        push_table(out, &latencies);
+        page.blank();
+        page.table(&latencies);
         if !window.errors.is_empty() {
-            push_errors(out, window);
+            push_errors(page, window);
         }
     }
-    push_sla(out, stage);
+    push_sla(page, stage);
 }
 
-fn push_errors(out: &mut String, window: &Window) {
+fn push_errors(page: &mut Page, window: &Window) {
     let kinds: Vec<_> = window.errors.iter().map(|(kind, n)| format!("{} {n}", kind.name())).collect();
-    line(out, &format!("  errors: {}", kinds.join(", ")));
+    page.line(&format!("  errors: {}", kinds.join(", ")));
     for kind in &window.error_kinds {
         let first = kind.first.as_deref().unwrap_or("nothing was said");
-        line(out, &format!("    {} {}, first: {}", kind.name(), kind.requests, table::harmless(first)));
+        page.line(&format!("    {} {}, first: {}", kind.name(), kind.requests, table::harmless(first)));
     }
 }
 
-fn push_sla(out: &mut String, stage: &StageReport) {
+fn push_sla(page: &mut Page, stage: &StageReport) {
     let Some(sla) = &stage.sla else { return };
     let limits = table::thresholds(sla, ["SLA", ""], "MISSED");
-    out.push('\n');
-    push_table(out, &limits);
-}
-
-/// Columns as wide as their widest cell; the first one gives way where all don't fit.
-fn push_table(out: &mut String, table: &Table) {
-    let lines = || std::iter::once(&table.header).chain(&table.rows);
-    let mut widths: Vec<usize> = (0..table.header.len())
-        .map(|column| lines().filter_map(|cells| cells.get(column)).map(|c| c.width()).max().unwrap_or(0))
-        .collect();
-    let others: usize = widths.iter().skip(1).map(|w| w + 2).sum();
-    if let Some(first) = widths.first_mut() {
-        *first = (*first).min(COLUMNS.saturating_sub(others + 2)).max(8);
-    }
-    for cells in lines() {
-        let mut text = String::from("  ");
-        for (i, (cell, width)) in cells.iter().zip(&widths).enumerate() {
-            if i == 0 {
-                let name = cut(&table::harmless(cell), *width);
-                let pad = width.saturating_sub(name.width());
-                let _ = write!(text, "{name}{:pad$}", "");
-            } else {
-                let _ = write!(text, "  {cell:>width$}");
-            }
-        }
-        out.push_str(text.trim_end());
-        out.push('\n');
-    }
-}
-
-/// The end of a name tells more than its beginning.
-fn cut(name: &str, columns: usize) -> String {
-    if name.width() <= columns {
-        return name.to_owned();
-    }
-    let mut kept = Vec::new();
-    let mut used = 2;
-    for c in name.chars().rev() {
-        used += c.width().unwrap_or(0);
-        if used > columns {
-            break;
-        }
-        kept.push(c);
-    }
-    "..".chars().chain(kept.into_iter().rev()).collect()
-}
-
-/// A line of words, broken at spaces where it is too long.
-fn line(out: &mut String, text: &str) {
-    let indent = text.len() - text.trim_start().len();
-    let mut used = 0;
-    for (i, word) in text.trim_start().split(' ').enumerate() {
-        if i == 0 {
-            let _ = write!(out, "{:indent$}", "");
-            used = indent;
-        } else if used + 1 + word.width() > COLUMNS {
-            let _ = write!(out, "\n{:pad$}", "", pad = indent + 4);
-            used = indent + 4;
-        } else {
-            out.push(' ');
-            used += 1;
-        }
-        out.push_str(word);
-        used += word.width();
-    }
-    out.push('\n');
+    page.blank();
+    page.table(&limits);
 }
 
 #[cfg(test)]
 mod tests {
+    use unicode_width::UnicodeWidthStr;
+
     use super::*;
     use crate::report::{fixture, report};
 
@@ -201,19 +165,59 @@ mod tests {
             assert!(text.contains(said), "`{said}` is missing in\n{text}");
         }
         assert!(text.lines().all(|l| l.width() <= COLUMNS), "{text}");
+        assert!(
+            !text.lines().any(|l| l.trim_start().starts_with("TTFT") && l.split_whitespace().count() < 9)
+        );
     }
 
     #[test]
     fn several_are_compared_on_top() {
         let mut other = fixture::closed_loop(4, 6);
         other.name = format!("{}.jsonl.zst", "very-long-".repeat(12));
-        let text = text(&[report(&fixture::run()), report(&other)], Show::Steady);
+        let text = text_within(&[report(&fixture::run()), report(&other)], Show::Steady, 100);
         let mut lines = text.lines();
-        assert!(lines.next().unwrap().contains("steady window"));
+        assert!(lines.next().unwrap().starts_with("  steady"));
+        assert!(lines.next().unwrap().starts_with("  window, ms"));
         assert!(lines.next().unwrap().trim_start().starts_with("hand "));
-        assert!(lines.next().unwrap().trim_start().starts_with(".."));
-        assert!(text.lines().all(|l| l.width() <= COLUMNS || l.starts_with("very-long")), "{text}");
+        assert!(lines.next().unwrap().trim_start().starts_with("very-long-very-lo"));
+        assert!(text.lines().all(|l| l.width() <= 100 || l.trim_start().starts_with("very-long")), "{text}");
         assert!(!text.contains("measured window"), "{text}");
+    }
+
+    /// Stages of several backends whose names are long and alike at their ends.
+    fn sweep() -> Report {
+        let cells: Vec<_> = [1, 2, 4, 8, 16, 32].map(|clients| ("tiny", clients)).into();
+        let mut run = fixture::sweep(&cells);
+        for (i, stage) in run.stages.iter_mut().enumerate() {
+            let backend = ["a-server-of-mine", "b-server-of-mine", "sim"][i % 3];
+            stage.start.name =
+                format!("backend={backend}, prompt_tokens=2600, output_tokens=60, clients={i}");
+        }
+        report(&run)
+    }
+
+    #[test]
+    fn no_width_is_exceeded_and_no_stage_lost() {
+        let mut intervened = fixture::closed_loop(4, 40);
+        let mark = crate::event::Control::Mark { note: "a note of some length, for the table".into() };
+        intervened.controls = vec![(500_000_000, mark)];
+        intervened.header.profile["sla"] = serde_json::json!({ "ttft_p99": "2s" });
+        let reports = [sweep(), report(&intervened)];
+        for columns in [40, 60, 80, 100, 120, 160] {
+            for show in [Show::Both, Show::Steady] {
+                let text = text_within(&reports, show, columns);
+                let long = text.lines().find(|l| l.width() > columns && l.trim().contains(' '));
+                assert_eq!(long, None, "at {columns}");
+                let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                for stage in &reports[0].stages {
+                    assert!(
+                        flat.contains(&format!("stage {},", stage.name)),
+                        "at {columns}: {}\n{text}",
+                        stage.name
+                    );
+                }
+            }
+        }
     }
 
     #[test]

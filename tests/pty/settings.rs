@@ -135,6 +135,12 @@ fn a_replay_is_told_in_lines_to_its_end() {
     assert!(text.contains("measuring begins") && text.contains("done, "), "{text}");
     let last = text.lines().last().unwrap_or_default();
     assert!(last.contains("requests done") && last.contains("ITL p50"), "{text}");
+    // The rate of the whole measured window, which the report tells with a decimal more.
+    let report = home.command(&["report", "--format", "json", &demo()]).output().expect("a report");
+    let report: serde_json::Value = serde_json::from_slice(&report.stdout).expect("JSON");
+    let rate = &report["stages"][0]["windows"]["measured"]["throughput"]["output_tokens_per_s"];
+    let rate = format!("{:.0} tokens/s on the average", rate.as_f64().expect("a rate"));
+    assert!(last.contains(&rate), "{last}: {rate}");
 }
 
 #[test]
@@ -147,6 +153,32 @@ fn ctrl_c_ends_plain_lines_gracefully() {
     let (status, bytes, _) = terminal.ended();
     assert_eq!(status.exit_code(), 130, "{}", String::from_utf8_lossy(&bytes));
     assert!(String::from_utf8_lossy(&bytes).contains("the run was asked to end"));
+}
+
+#[test]
+fn ctrl_c_in_a_replays_plain_lines_is_an_interruption_and_q_is_none() {
+    let home = Home::new();
+    for (keys, code) in [("\x03", 130), ("q\r", 0)] {
+        let mut terminal = Terminal::start(&home, &["replay", &demo(), "--plain"], 200, 60);
+        terminal.wait_for("measuring begins");
+        terminal.keys(keys);
+        let (status, bytes, _) = terminal.ended();
+        assert_eq!(status.exit_code(), code, "{}", String::from_utf8_lossy(&bytes));
+    }
+}
+
+#[test]
+fn a_report_is_as_wide_as_its_terminal() {
+    let home = Home::new();
+    let widest = |columns: u16| {
+        let terminal = Terminal::start(&home, &["report", &demo()], columns, 200);
+        let (_, bytes, _) = terminal.ended();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        text.lines().map(|line| line.trim_end().chars().count()).max().unwrap_or(0)
+    };
+    let (narrow, wide) = (widest(60), widest(120));
+    assert!(narrow <= 60, "{narrow}");
+    assert!((81..=120).contains(&wide), "{wide}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{At, Config, PLAIN_EVERY, load, path, position};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::output;
 use crate::cli::prepare::DEFAULT_PROFILE;
-use crate::profile::Ui;
+use crate::profile::{Ui, resolve};
 use crate::ui::{ByteUnits, TimeUnits};
 
 /// `config [show|path]`
@@ -35,8 +35,20 @@ pub fn config(args: &ConfigArgs) -> Outcome {
                 "there is no configuration folder: neither XDG_CONFIG_HOME nor HOME is set",
             )),
         },
-        None | Some(ConfigCommand::Show) => output::print(&text(&load()?)),
+        None | Some(ConfigCommand::Show) => {
+            let config = load()?;
+            check_profile(&config)?;
+            output::print(&text(&config))
+        }
     }
+}
+
+/// Commands that run the profile find out by themselves; here it is told before one does.
+fn check_profile(config: &Config) -> Result<(), Failure> {
+    let Some(named) = &config.profile else { return Ok(()) };
+    let checked =
+        resolve(&named.value, &[]).and_then(|r| r.profile.check_runnable().map_err(|error| r.locate(error)));
+    checked.map_err(|error| config.fault(named.byte, &format!("profile: {error}")))
 }
 
 /// One `key = value` with where it was said.
@@ -93,6 +105,31 @@ fn text(config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_profile_that_cant_run_is_told_with_both_places() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("mine.toml");
+        std::fs::write(&file, "[profile]\nname = \"mine\"\n[load]\nclint = 4\n").unwrap();
+        let said = |profile: &str| {
+            let text = format!("fps = 9\nprofile = {}\n", quoted(profile));
+            let mut config = super::super::read::parse(&text).unwrap();
+            (config.path, config.text) = (Some("config.toml".into()), Some(text));
+            check_profile(&config).map_err(|failure| failure.message)
+        };
+        assert_eq!(said("sim"), Ok(()));
+        let unknown = said("demmo").unwrap_err();
+        assert!(
+            unknown.starts_with("config.toml:2:11: profile: ") && unknown.contains("`demo`"),
+            "{unknown}"
+        );
+        let wrong = said(&file.display().to_string()).unwrap_err();
+        assert!(wrong.starts_with("config.toml:2:11: profile: "), "{wrong}");
+        assert!(wrong.contains("mine.toml:4:1") && wrong.contains("did you mean `clients`"), "{wrong}");
+        std::fs::write(&file, "[backend]\nkind = \"sim\"\n[load]\nkind = \"trace\"\n").unwrap();
+        let cant = said(&file.display().to_string()).unwrap_err();
+        assert!(cant.contains("mine.toml:4:8"), "{cant}");
+    }
 
     #[test]
     fn what_is_shown_can_be_read_back_but_for_the_keys_that_all_have() {

@@ -45,6 +45,17 @@ fn equal_engines_are_loaded_once_wherever_their_cells_stand() {
 }
 
 #[test]
+fn cells_that_come_again_are_told_apart() {
+    let names = |list: &[&str]| stages("sim", list).into_iter().map(|p| p.name).collect::<Vec<_>>();
+    assert_eq!(
+        names(&["sweep.clients=[1, 2, 1, 1]"]),
+        ["clients=1", "clients=2", "clients=1 (2)", "clients=1 (3)"]
+    );
+    // They may be written differently.
+    assert_eq!(names(&["sweep.clients=[4, \"4*replicas\"]"]), ["clients=4", "clients=4 (2)"]);
+}
+
+#[test]
 fn weights_are_named_as_the_profile_does_or_by_a_table() {
     let models =
         "sweep.model=[\"tiny\", {dummy=\"smollm2-135m\", quantization=\"q4_0\"}, {path=\"/x.gguf\"}]";

@@ -1,10 +1,12 @@
-//! Recordings as tables for other programs: `requests.csv`, `tokens.csv`, `series.csv`, `summary.csv`.
+//! Recordings as tables for other programs: `requests.csv`, `tokens.csv`, `series.csv`, `summary.csv`, and where somebody
+//! intervened `segments.csv`.
 //!
 //! Columns and their order are a contract with users' scripts; `docs/measurement.md` says what is in them.
 //! Files are written beside their place and moved there at the end, so that a half one is never taken for whole.
 
 mod cell;
 mod fastgen;
+mod segments;
 mod series;
 mod summary;
 
@@ -21,16 +23,27 @@ use crate::metrics::RequestRecord;
 const REQUESTS: &str = "run,stage,request,client,scheduled_s,sent_s,first_token_s,last_token_s,finished_s,\
     outcome,error,prompt_tokens,output_tokens,send_lag_s,ttft_s,ttft_corrected_s,tpot_s,e2e_s,e2e_corrected_s,\
     sla_ok,counted_by";
+/// The files.
+const TABLES: [&str; 5] = ["requests.csv", "tokens.csv", "series.csv", "summary.csv", "segments.csv"];
 const TOKENS: &str = "run,stage,request,token,at_s,gap_s,tokens_in_chunk";
 /// Rows are handed to the file in pieces of this size, bytes.
 const PIECE: usize = 1 << 18;
 
 /// Why tables could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("can't write {}: {source}", path.display())]
-pub struct ExportError {
-    pub path: PathBuf,
-    pub source: io::Error,
+pub enum ExportError {
+    #[error("can't write {}: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("{} exists already; --force replaces such tables, or choose another folder for --csv", path.display())]
+    Exists { path: PathBuf },
+}
+
+/// What becomes of tables that are in the folder already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Old {
+    /// They stay, and nothing is exported.
+    Keep,
+    Replace,
 }
 
 /// A file under its temporary name.
@@ -45,7 +58,7 @@ struct Output {
 impl Output {
     fn create(dir: &Path, name: &str) -> Result<Self, ExportError> {
         let path = dir.join(name);
-        let error = |source| ExportError { path: path.clone(), source };
+        let error = |source| ExportError::Write { path: path.clone(), source };
         if path.is_dir() {
             return Err(error(io::Error::from(io::ErrorKind::IsADirectory)));
         }
@@ -80,8 +93,16 @@ impl Output {
         Ok(self.path.clone())
     }
 
+    /// Removes what an earlier export left at its place.
+    fn remove_old(&self) -> Result<(), ExportError> {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.error(error)),
+            _ => Ok(()),
+        }
+    }
+
     fn error(&self, source: io::Error) -> ExportError {
-        ExportError { path: self.path.clone(), source }
+        ExportError::Write { path: self.path.clone(), source }
     }
 }
 
@@ -94,32 +115,43 @@ impl Drop for Output {
     }
 }
 
-/// The four tables of one export, open.
+/// The tables of one export, open.
 pub struct Export {
     requests: Output,
     tokens: Output,
     series: Output,
     summary: Output,
+    segments: Output,
     rows: summary::Rows,
+    segment_rows: usize,
 }
 
 impl Export {
     /// Opens the tables in `dir`, which is made if it isn't there: what can't be written is told before any work.
     ///
     /// # Errors
-    /// The path that can't be written, and why.
-    pub fn create(dir: &Path) -> Result<Self, ExportError> {
-        std::fs::create_dir_all(dir).map_err(|source| ExportError { path: dir.to_owned(), source })?;
+    /// The path that can't be written, and why; with [`Old::Keep`] a table that is there already.
+    pub fn create(dir: &Path, old: Old) -> Result<Self, ExportError> {
+        if old == Old::Keep {
+            let mut there = TABLES.iter().map(|name| dir.join(name)).filter(|path| path.exists());
+            if let Some(path) = there.next() {
+                return Err(ExportError::Exists { path });
+            }
+        }
+        std::fs::create_dir_all(dir).map_err(|source| ExportError::Write { path: dir.to_owned(), source })?;
         let mut export = Self {
-            requests: Output::create(dir, "requests.csv")?,
-            tokens: Output::create(dir, "tokens.csv")?,
-            series: Output::create(dir, "series.csv")?,
-            summary: Output::create(dir, "summary.csv")?,
+            requests: Output::create(dir, TABLES[0])?,
+            tokens: Output::create(dir, TABLES[1])?,
+            series: Output::create(dir, TABLES[2])?,
+            summary: Output::create(dir, TABLES[3])?,
+            segments: Output::create(dir, TABLES[4])?,
             rows: summary::Rows::default(),
+            segment_rows: 0,
         };
         export.requests.header(REQUESTS)?;
         export.tokens.header(TOKENS)?;
         export.series.header(series::HEADER)?;
+        segments::header(&mut export.segments)?;
         Ok(export)
     }
 
@@ -131,6 +163,7 @@ impl Export {
     pub fn add(&mut self, run: &Run, report: &Report) -> Result<(), ExportError> {
         let sla = Sla::of(run);
         for stage in &run.stages {
+            let timed = run.knows_schedule(stage);
             let mut names = Row::default();
             names.text(&run.name);
             names.text(&stage.start.name);
@@ -139,32 +172,40 @@ impl Export {
                     .is_none_or(|range| r.finished_ns >= range.start_ns && r.scheduled_ns <= range.end_ns)
             };
             for r in stage.measured().filter(touched) {
-                request_row(&mut self.requests.row, &names, r, sla.keeps(r));
+                request_row(&mut self.requests.row, &names, r, (sla.keeps(r), timed));
                 self.requests.end_row()?;
             }
             write_tokens(&mut self.tokens, &names, stage)?;
         }
         series::write(&mut self.series, run)?;
         self.rows.add(report);
+        self.segment_rows += segments::write(&mut self.segments, report)?;
         Ok(())
     }
 
-    /// Writes what is left and moves the files to their places; gives their paths.
+    /// Writes what is left and moves the files to their places; gives their paths. There is no `segments.csv` without a
+    /// row: one of an earlier export goes.
     ///
     /// # Errors
     /// The file that can't be written, and why.
     pub fn finish(mut self) -> Result<Vec<PathBuf>, ExportError> {
         self.rows.write(&mut self.summary)?;
-        let files = [&mut self.requests, &mut self.tokens, &mut self.series, &mut self.summary];
+        let mut files = vec![&mut self.requests, &mut self.tokens, &mut self.series, &mut self.summary];
+        if self.segment_rows > 0 {
+            files.push(&mut self.segments);
+        } else {
+            self.segments.remove_old()?;
+        }
         files.into_iter().map(Output::finish).collect()
     }
 }
 
-fn request_row(row: &mut Row, names: &Row, r: &RequestRecord, sla_ok: Option<bool>) {
+/// `timed`: it is known when requests were meant to be sent.
+fn request_row(row: &mut Row, names: &Row, r: &RequestRecord, (sla_ok, timed): (Option<bool>, bool)) {
     row.cells(names);
     row.whole(r.request);
     row.whole(u64::from(r.client));
-    row.seconds(r.scheduled_ns);
+    row.seconds_or_empty(Some(r.scheduled_ns).filter(|_| timed));
     row.seconds(r.sent_ns);
     row.seconds_or_empty(r.chunk_at_ns.first().copied());
     row.seconds_or_empty(r.chunk_at_ns.last().copied());
@@ -173,12 +214,12 @@ fn request_row(row: &mut Row, names: &Row, r: &RequestRecord, sla_ok: Option<boo
     row.text(r.error.as_deref().unwrap_or(""));
     row.whole(u64::from(r.prompt_tokens));
     row.whole(u64::from(r.output_tokens));
-    row.seconds(r.send_lag_ns());
+    row.seconds_or_empty(Some(r.send_lag_ns()).filter(|_| timed));
     row.seconds_or_empty(r.ttft_ns());
-    row.seconds_or_empty(r.ttft_corrected_ns());
+    row.seconds_or_empty(r.ttft_corrected_ns().filter(|_| timed));
     row.float(r.tpot_ns().map(|ns| ns / 1e9));
     row.seconds_or_empty(r.e2e_ns());
-    row.seconds_or_empty(r.e2e_corrected_ns());
+    row.seconds_or_empty(r.e2e_corrected_ns().filter(|_| timed));
     match sla_ok {
         Some(ok) => row.text(if ok { "true" } else { "false" }),
         None => row.empty(),

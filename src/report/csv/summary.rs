@@ -72,7 +72,8 @@ fn header(row: &mut Row, sweep: &[&str], rates: &[f64]) {
     }
 }
 
-fn put(row: &mut Row, cell: Cell) {
+/// Puts a cell into a row.
+pub fn put(row: &mut Row, cell: Cell) {
     match cell {
         Cell::Empty => row.empty(),
         Cell::Text(text) => row.text(&text),
@@ -117,8 +118,8 @@ fn stage_cells(cells: &mut Cells, stage: Option<&StageReport>) {
     let sla = stage.and_then(|s| s.sla.as_ref());
     cells.push(("sla_met".into(), sla.map_or(Cell::Empty, |sla| Cell::Text(sla.met.to_string()))));
     cells.push(("warmup_requests".into(), stage.map_or(Cell::Empty, |s| Cell::Whole(s.warmup_requests))));
-    window_cells(cells, "measured", stage.and_then(|s| s.windows.measured.as_ref()));
-    window_cells(cells, "steady", stage.and_then(|s| s.windows.steady.as_ref()));
+    cells.extend(window_cells("measured_", stage.and_then(|s| s.windows.measured.as_ref())));
+    cells.extend(window_cells("steady_", stage.and_then(|s| s.windows.steady.as_ref())));
 }
 
 /// The load of an open loop; empty for a closed one.
@@ -138,12 +139,14 @@ fn open_cells(cells: &mut Cells, open: Option<&OpenLoopReport>) {
     put("keeps_up", open.and_then(|open| open.keeps_up).map(|yes| Cell::Text(yes.to_string())));
 }
 
-fn window_cells(cells: &mut Cells, prefix: &str, window: Option<&Window>) {
+/// Every figure of a window; empty ones without it. The names are the same either way.
+pub fn window_cells(prefix: &str, window: Option<&Window>) -> Cells {
+    let mut cells = Cells::new();
     let nothing = Window::default();
     let w = window.unwrap_or(&nothing);
     let mut put = |name: &str, cell: Cell| {
         let cell = if window.is_some() { cell } else { Cell::Empty };
-        cells.push((format!("{prefix}_{name}"), cell));
+        cells.push((format!("{prefix}{name}"), cell));
     };
     put("start_s", Cell::Number(Some(w.start_s)));
     put("end_s", Cell::Number(Some(w.end_s)));
@@ -170,6 +173,7 @@ fn window_cells(cells: &mut Cells, prefix: &str, window: Option<&Window>) {
     for kind in ERRORS {
         put(&format!("errors_{}", kind.name()), Cell::Whole(w.errors.get(&kind).copied().unwrap_or(0)));
     }
+    cells
 }
 
 fn stats_cells(figure: &str, s: &Stats) -> Cells {

@@ -1,7 +1,7 @@
 //! The tables against the report: same recording, same totals.
 
 use super::*;
-use crate::event::{EngineSample, GpuSample, Sample};
+use crate::event::{Control, EngineSample, GpuSample, Sample};
 use crate::report::{fixture, report};
 
 struct Written {
@@ -11,11 +11,12 @@ struct Written {
 impl Written {
     fn of(runs: &[Run]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut export = Export::create(&dir.path().join("new/folder")).unwrap();
+        let mut export = Export::create(&dir.path().join("new/folder"), Old::Keep).unwrap();
         for run in runs {
             export.add(run, &report(run)).unwrap();
         }
-        assert_eq!(export.finish().unwrap().len(), 4);
+        let segments = runs.iter().any(|run| !run.controls.is_empty());
+        assert_eq!(export.finish().unwrap().len(), if segments { 5 } else { 4 });
         Self { dir }
     }
 
@@ -162,13 +163,13 @@ fn a_place_that_cannot_be_written_is_told_before_the_work() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     std::fs::write(&file, "x").unwrap();
-    let error = Export::create(&file).err().unwrap().to_string();
+    let error = Export::create(&file, Old::Replace).err().unwrap().to_string();
     assert!(error.starts_with(&format!("can't write {}", file.display())), "{error}");
     std::fs::create_dir(dir.path().join("tokens.csv")).unwrap();
-    assert!(Export::create(dir.path()).is_err());
+    assert!(Export::create(dir.path(), Old::Replace).is_err());
     // Nothing half-made stays behind, then or when an export is given up.
     std::fs::remove_dir(dir.path().join("tokens.csv")).unwrap();
-    drop(Export::create(dir.path()).unwrap());
+    drop(Export::create(dir.path(), Old::Keep).unwrap());
     let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|f| f.unwrap().file_name()).collect();
     assert_eq!(left, ["file"]);
 }
@@ -187,4 +188,62 @@ fn fastgens_columns_have_the_rates_of_all_recordings() {
     assert_eq!(column("fastgen_query_throughput_rps")[1].parse::<f64>().unwrap().round().to_string(), "40");
     assert_eq!(column("fastgen_token_latency_p50_s")[1], "0.01");
     assert_eq!(column("fastgen_replicas"), ["1", "1"]);
+}
+
+fn intervened() -> Run {
+    let mut run = fixture::closed_loop(2, 20);
+    let mark = Control::Mark { note: "=half, \"way\"".into() };
+    run.controls = vec![(400_000_000, Control::Clients { clients: 3 }), (900_000_000, mark)];
+    run
+}
+
+#[test]
+fn segments_are_the_reports_parts_with_every_figure() {
+    let run = intervened();
+    let written = Written::of(&[run.clone(), fixture::run()]);
+    let text = written.text("segments.csv");
+    assert!(
+        text.starts_with(
+            "run,stage,segment,began,words,clients,rate,paused,start_s,end_s,seconds,requests_scheduled,\
+             requests_completed,"
+        ),
+        "{text}"
+    );
+    let column = |name: &str| written.column("segments.csv", name);
+    assert_eq!(column("began"), ["start", "clients", "mark"]);
+    assert_eq!(column("segment"), ["1", "2", "3"]);
+    assert_eq!(
+        (column("clients"), column("rate")),
+        (vec!["2".into(), "3".into(), "3".into()], vec![String::new(); 3])
+    );
+    assert!(column("words")[2].starts_with("'=half"), "{:?}", column("words"));
+    let report = report(&run);
+    let whole = report.stages[0].windows.measured.as_ref().unwrap();
+    let sum = |name: &str| written.sum("segments.csv", name).round() as u64;
+    assert_eq!(sum("requests_completed"), whole.requests.completed);
+    assert_eq!(sum("tokens_output"), whole.tokens.output);
+    assert_eq!(
+        column("ttft_p50_s")[0],
+        report.stages[0].segments[0].figures.latency.ttft_s.p50.unwrap().to_string()
+    );
+    assert_eq!(column("end_s")[0], column("start_s")[1]);
+}
+
+#[test]
+fn tables_are_replaced_only_when_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let export = |run: &Run, old| {
+        let mut export = Export::create(dir.path(), old)?;
+        export.add(run, &report(run))?;
+        export.finish()
+    };
+    export(&intervened(), Old::Keep).unwrap();
+    let error = export(&fixture::run(), Old::Keep).unwrap_err();
+    assert!(matches!(&error, ExportError::Exists { path } if path.ends_with("requests.csv")), "{error}");
+    assert!(error.to_string().contains("--force"), "{error}");
+    let rows = |name: &str| std::fs::read_to_string(dir.path().join(name)).map(|text| text.lines().count());
+    assert_eq!(rows("requests.csv").unwrap(), 41);
+    // The segments of the other recording would be taken for this one's.
+    export(&fixture::run(), Old::Replace).unwrap();
+    assert_eq!((rows("requests.csv").unwrap(), rows("segments.csv").is_err()), (6, true));
 }

@@ -4,7 +4,7 @@ use super::figures::FastgenReport;
 use super::{Scaling, TpSize, Validator, replica_scale, tp_sizes};
 use crate::metrics::interventions;
 use crate::report::figures::{Report, StageReport};
-use crate::report::table::{Table, UNKNOWN, number};
+use crate::report::table::{Table, UNKNOWN, at_most, number};
 
 /// Most rates side by side, so that a terminal holds them.
 const RATES: usize = 6;
@@ -69,7 +69,7 @@ fn token_latency(stages: &[&StageReport]) -> Table {
 }
 
 fn rate_names(rates: &[f64]) -> impl Iterator<Item = String> {
-    rates.iter().map(|rate| format!("{rate} t/s"))
+    rates.iter().map(|rate| format!("{} t/s", at_most(*rate, 3)))
 }
 
 fn effective(stages: &[&StageReport], validator: Validator, rates: &[f64]) -> Table {
@@ -82,7 +82,7 @@ fn effective(stages: &[&StageReport], validator: Validator, rates: &[f64]) -> Ta
         let mut cells = vec![
             stage.name.clone(),
             if open {
-                stage.rate().map_or_else(|| UNKNOWN.into(), |r| r.to_string())
+                stage.rate().map_or_else(|| UNKNOWN.into(), |r| at_most(r, 3))
             } else {
                 whole(stage.clients)
             },

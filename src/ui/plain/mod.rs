@@ -36,7 +36,7 @@ pub struct Options {
     pub every: Duration,
     /// The user's own keys.
     pub keys: Arc<Keys>,
-    /// Set by SIGINT and SIGTERM; taken back when it was heeded.
+    /// Set by SIGINT and SIGTERM; taken back when it was heeded, unless that ended it all.
     pub stop: Arc<AtomicBool>,
 }
 
@@ -95,6 +95,10 @@ pub fn run(
         };
         if options.stop.swap(false, Ordering::Relaxed) {
             left |= plain.carry_out(&Command::Interrupt)?;
+            if left {
+                // That it was left this way, and not by `q`, is told by the flag.
+                options.stop.store(true, Ordering::Relaxed);
+            }
         }
         if left {
             return Ok(());
@@ -128,7 +132,7 @@ impl Plain<'_> {
 
     /// The last figures.
     fn last(&mut self, over: bool) -> Result<(), UiError> {
-        self.picture(over, |_, picture, ui, theme| vec![teller::figures(picture, ui, theme)])
+        self.picture(over, |_, picture, ui, theme| vec![teller::last(picture, ui, theme)])
     }
 
     fn picture(

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::event::{Control, Ended, Level, Phase};
-use crate::metrics::{Snapshot, Summary};
+use crate::metrics::fastgen::Validator;
+use crate::metrics::{Snapshot, StagePoint, Summary};
 use crate::ui::format::{UNKNOWN, clock, count, seconds};
 use crate::ui::keymap::names::{Name, Run};
 use crate::ui::keymap::remap::Keys;
@@ -87,8 +88,9 @@ impl Teller {
     fn stages(&mut self, snap: &Snapshot, out: &mut Vec<String>) {
         let over = &snap.curve.over;
         for point in over.iter().skip(self.stages_over) {
-            let rate = point.throughput_rps().map_or_else(String::new, |r| format!(", {r:.2} requests/s"));
-            let sla = sla(snap, point).unwrap_or_default();
+            let rate =
+                point.measured_rps().map_or_else(String::new, |r| format!(", measured {r:.3} requests/s"));
+            let sla = sla(snap, point);
             let requests = count(point.requests);
             out.push(format!(
                 "{} stage {} is over: {requests} requests{rate}{sla}",
@@ -172,15 +174,18 @@ pub fn begin(title: &Title, recording: &Recording) -> String {
     )
 }
 
-/// How many of a stage's requests kept the SLA, by the rate that is judged.
-fn sla(snap: &Snapshot, point: &crate::metrics::StagePoint) -> Option<String> {
-    use crate::metrics::fastgen::Validator;
-    let rates = &snap.curve.sla.rates;
-    // The one that the dashboard begins with.
-    let at = rates.len() / 2;
-    let share = point.good_share(at, Validator::Cumulative)?;
-    let missed = if share < 1.0 { "SLA missed" } else { "SLA kept" };
-    Some(format!(", {missed}: {:.0} % of requests keep {} tokens/s", share * 100.0, rates.get(at)?))
+/// How many of a stage's requests were as fast as FastGen's SLA asks, at each of the profile's rates. Whether its thresholds
+/// were kept only the report can tell, which is exact.
+fn sla(snap: &Snapshot, point: &StagePoint) -> String {
+    let told = |(at, rate): (usize, &f64)| {
+        let share = point.good_share(at, Validator::Cumulative)?;
+        Some(format!("{:.0} % at {rate}", share * 100.0))
+    };
+    let told: Vec<String> = snap.curve.sla.rates.iter().enumerate().filter_map(told).collect();
+    if told.is_empty() {
+        return String::new();
+    }
+    format!(", within FastGen's SLA, by tokens/s: {}", told.join(", "))
 }
 
 fn phase(name: &'static str) -> &'static str {
@@ -217,8 +222,23 @@ fn percentiles(name: &str, summary: &Summary) -> String {
     format!("{name} p50 {} p99 {}", shown(summary.p50), shown(summary.p99))
 }
 
-/// One line of figures.
+/// One line of figures; rates are those of the last seconds.
 pub fn figures(pic: &Picture<'_>, ui: &UiState, theme: &Theme) -> String {
+    let rate = pic.snap.output_rate;
+    let (now, window) = if rate.s10.is_some() { (rate.s10, 10) } else { (rate.s1, 1) };
+    line(pic, ui, theme, &format!("{} tokens/s over {window} s, mean {}", whole(now), whole(rate.mean)))
+}
+
+/// The last line of figures; rates are those of the measured window, as in the report.
+pub fn last(pic: &Picture<'_>, ui: &UiState, theme: &Theme) -> String {
+    line(pic, ui, theme, &format!("{} tokens/s on the average", whole(pic.snap.output_rate.mean)))
+}
+
+fn whole(rate: Option<f64>) -> String {
+    rate.map_or_else(|| UNKNOWN.to_owned(), |r| count(r.round().max(0.0) as u64))
+}
+
+fn line(pic: &Picture<'_>, ui: &UiState, theme: &Theme, rates: &str) -> String {
     let snap = pic.snap;
     let words = view::words(pic, ui, theme);
     let mut parts = vec![format!("{} {}", clock(snap.at_ns), words.phase)];
@@ -230,12 +250,10 @@ pub fn figures(pic: &Picture<'_>, ui: &UiState, theme: &Theme) -> String {
     }
     if snap.phase.is_some_and(|phase| phase > Phase::Loading) {
         let counts = &snap.counts;
-        let rate = snap.output_rate.s10.or(snap.output_rate.s1);
-        let rate = rate.map_or_else(|| UNKNOWN.to_owned(), |r| count(r.round().max(0.0) as u64));
         parts.push(format!("{} requests done", count(counts.completed)));
         parts.push(format!("{} failed", count(counts.failed + counts.timed_out)));
         parts.push(format!("{} in flight", snap.in_flight.total));
-        parts.push(format!("{rate} tokens/s"));
+        parts.push(rates.to_owned());
         parts.push(percentiles("TTFT", &snap.latency.ttft));
         parts.push(percentiles("ITL", &snap.latency.itl));
     }
@@ -281,67 +299,4 @@ pub fn help(keys: &Keys, replay: bool) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::event::LogLine;
-    use crate::ui::theme::{Depth, load};
-
-    const SECOND: u64 = 1_000_000_000;
-
-    fn tell(teller: &mut Teller, snap: &Snapshot, now_ns: u64) -> Vec<String> {
-        let (title, recording) = (Title::default(), Recording::Off);
-        let pic = Picture {
-            snap,
-            title: &title,
-            recording: &recording,
-            transport: None,
-            over: false,
-            measured: None,
-            other: None,
-        };
-        teller.tell(&pic, &UiState::default(), &load("dusk", None, Depth::None).unwrap(), now_ns)
-    }
-
-    #[test]
-    fn events_have_lines_of_their_own_and_figures_their_interval() {
-        let mut teller = Teller::new(Duration::from_secs(5));
-        let mut snap = Snapshot { phase: Some(Phase::Warmup), ..Snapshot::default() };
-        assert_eq!(tell(&mut teller, &snap, 0), ["0:00 warming up"]);
-        assert!(tell(&mut teller, &snap, SECOND).is_empty());
-        snap.phase = Some(Phase::Measuring);
-        snap.at_ns = 2 * SECOND;
-        assert_eq!(tell(&mut teller, &snap, 2 * SECOND), ["0:02 measuring begins"]);
-        snap.controls = Arc::new(vec![(3 * SECOND, Control::Mark { note: "here".into() })]);
-        snap.counts.failed = 2;
-        snap.log = Arc::new(vec![LogLine {
-            at_ns: 3 * SECOND,
-            level: Level::Warn,
-            source: "fastgen".into(),
-            message: "slow".into(),
-        }]);
-        let lines = tell(&mut teller, &snap, 3 * SECOND);
-        assert_eq!(lines, ["0:03 mark: here", "0:02 2 more requests failed, 2 in all", "0:03 warning: slow"]);
-        assert!(tell(&mut teller, &snap, 4 * SECOND).is_empty(), "each is said once");
-        snap.lost_events = 4;
-        let lines = tell(&mut teller, &snap, 7 * SECOND);
-        assert_eq!(lines[0], "0:02 attention, TAINTED: 4 events lost: the figures are incomplete");
-        assert!(
-            lines[1].starts_with("0:02 measuring, 0 requests done, 2 failed, 0 in flight"),
-            "{}",
-            lines[1]
-        );
-        assert!(lines[1].ends_with("TTFT p50 – p99 –, ITL p50 – p99 –, TAINTED"), "{}", lines[1]);
-        snap.ended = Some(Ended::Failed { reason: "no engine".into() });
-        assert!(tell(&mut teller, &snap, 8 * SECOND).contains(&"0:02 the run failed: no engine".to_owned()));
-    }
-
-    #[test]
-    fn help_names_what_works_without_a_screen() {
-        let live = help(&Keys::default(), false).join("\n");
-        assert!(live.contains("  pause (space): pause") && live.contains("mark [TEXT] (m):"), "{live}");
-        assert!(!live.contains("seek") && !live.contains("theme"), "{live}");
-        assert!(help(&Keys::default(), true).join("\n").contains("seek TIME:"));
-    }
-}
+mod tests;

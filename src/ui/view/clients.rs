@@ -127,7 +127,7 @@ const CELLS_A_REQUEST: f64 = 9.0;
 fn readable_span_s(lanes: &[std::sync::Arc<Lane>], width: u16) -> f64 {
     let last: Vec<f64> = lanes
         .iter()
-        .filter_map(|l| l.spans.last())
+        .filter_map(|l| l.spans.back())
         .map(|s| s.finished_ns.saturating_sub(s.sent_ns) as f64 / 1e9)
         .collect();
     if last.is_empty() {

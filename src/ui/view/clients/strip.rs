@@ -70,7 +70,7 @@ pub(super) fn draw(buf: &mut Buffer, row: Rect, lane: &Lane, window: Window, the
     }
     if lane.spans.len() >= LANE_SPANS {
         // What came before is not kept.
-        let known = lane.spans.first().map_or(0.0, |span| window.place(span.sent_ns));
+        let known = lane.spans.front().map_or(0.0, |span| window.place(span.sent_ns));
         for x in 0..known.clamp(0.0, f64::from(row.width)) as u16 {
             text(buf, row, (x, 0), "·", theme.fg(Role::Muted));
         }
