@@ -25,7 +25,7 @@ const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 const DEPTHS: [(&str, Depth); 3] = [("true", Depth::True), ("16", Depth::Ansi16), ("none", Depth::None)];
 
 fn picture(s: &Sampled) -> Picture<'_> {
-    Picture {
+    let first = Picture {
         snap: &s.snap,
         title: &s.title,
         recording: &s.recording,
@@ -33,7 +33,13 @@ fn picture(s: &Sampled) -> Picture<'_> {
         over: s.over,
         measured: None,
         other: None,
-    }
+    };
+    first.beside(s.other.as_ref(), false)
+}
+
+#[test]
+fn the_other_recordings_lines_are_crosses() {
+    check("latency-pair", &sample::pair(), &UiState { screen: Screen::Latency, ..UiState::default() });
 }
 
 fn frame(s: &Sampled, ui: &UiState, size: (u16, u16), depth: Depth) -> (Buffer, Hits) {

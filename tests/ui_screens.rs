@@ -21,7 +21,7 @@ use fastgen_tui::ui::{Recording, draw_to_svg};
 use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::{Modifier, Style};
+use ratatui::style::{Color, Modifier, Style};
 use sample::Sampled;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
@@ -137,6 +137,11 @@ fn two_recordings_at_once() {
     check("pair-switched", &sample::pair(), &UiState { beside: true, ..on(Screen::Live) });
     let ui = UiState { beside: true, ..on(Screen::Clients) };
     check("pair-clients", &sample::pair(), &ui);
+    let latency = on(Screen::Latency);
+    let shown = text(&frame(&sample::pair(), &latency, (120, 40), Depth::None).0);
+    assert!(shown.contains("× B's p50 and p99"), "{shown}");
+    let crosses = shown.lines().take(33).map(|line| line.matches('×').count()).sum::<usize>();
+    assert!(crosses >= 10, "{crosses} crosses\n{shown}");
 }
 
 #[test]
@@ -169,6 +174,20 @@ fn a_range_is_seen_on_every_axis_of_time_and_its_figures_over_the_screen() {
         assert!(bar.contains("[═") && bar.contains(']'), "{bar}");
         let body: String = shown.lines().skip(3).take(35).collect();
         assert!(body.contains('[') && body.contains(']'), "{screen:?}\n{shown}");
+        // What lies between the ends is on another ground, with and without colours.
+        let ground = |style: Style, depth| match depth {
+            Depth::None => style.add_modifier.contains(Modifier::REVERSED),
+            _ => style.bg == Some(Color::Rgb(0x23, 0x29, 0x38)),
+        };
+        for (depth, least) in [(Depth::True, 300), (Depth::None, 12)] {
+            let lit = |ui: &UiState| {
+                let (buffer, _) = frame(&sample::ranged(), ui, (120, 40), depth);
+                buffer.content().iter().filter(|cell| ground(cell.style(), depth)).count()
+            };
+            let bare = UiState { range: fastgen_tui::ui::RangeState::default(), ..hidden.clone() };
+            let more = lit(&hidden) - lit(&bare);
+            assert!(more >= least, "{screen:?} {depth:?}: {more} cells");
+        }
     }
     let mut s = sample::ranged();
     s.measured = None;

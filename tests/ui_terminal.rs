@@ -171,6 +171,8 @@ fn keys_are_heard_and_the_terminal_is_given_back() {
     s.session.over.store(true, Ordering::Relaxed);
     s.sees("q quits");
     s.key(b"\x1b");
+    s.sees("the run is over: q leaves");
+    s.key(b"q");
     s.until("its end", |s| s.ui.is_finished());
     s.restored();
     s.ui.join().unwrap().unwrap();

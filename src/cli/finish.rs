@@ -1,5 +1,6 @@
 //! After a run: its report, and the exit status that sums it up.
 
+use std::io::Cursor;
 use std::path::Path;
 
 use super::failure::{Exit, Failure, Outcome};
@@ -7,6 +8,7 @@ use super::output;
 use crate::event::{Ended, Level, LogLine};
 use crate::load::RunOutcome;
 use crate::logging::LogHub;
+use crate::recording;
 use crate::report::{self, Report, Run, Show, VerdictKind};
 
 /// Warnings that are shown again at the end.
@@ -16,6 +18,8 @@ const MOST_WARNINGS: usize = 5;
 pub struct End<'a> {
     pub outcome: RunOutcome,
     pub path: Option<&'a Path>,
+    /// The recording, if it went to a stream.
+    pub kept: Option<Vec<u8>>,
     /// Ended by a signal or by Ctrl-C.
     pub signalled: bool,
     /// The dashboard lost its terminal.
@@ -23,8 +27,8 @@ pub struct End<'a> {
 }
 
 /// After the dashboard: a few lines on the terminal, where the recording is and what it says.
-pub fn after_live(end: &End<'_>, hub: &LogHub) -> Outcome {
-    let report = read(end);
+pub fn after_live(mut end: End<'_>, hub: &LogHub) -> Outcome {
+    let report = read(&mut end);
     if let Some(report) = &report {
         let columns = output::columns(std::io::stdout());
         output::print(&report::text_within(std::slice::from_ref(report), Show::Measured, columns))?;
@@ -33,12 +37,12 @@ pub fn after_live(end: &End<'_>, hub: &LogHub) -> Outcome {
         output::say(&format!("\nrecorded: {}", path.display()));
         output::say(&format!("see it again: fastgen-tui replay {}", path.display()));
     }
-    conclude(end, report.as_ref(), hub)
+    conclude(&end, report.as_ref(), hub)
 }
 
 /// After `record`: the report on standard output, or on standard error where that holds the recording.
-pub fn after_record(end: &End<'_>, json: bool, to_stdout: bool, hub: &LogHub) -> Outcome {
-    let report = read(end);
+pub fn after_record(mut end: End<'_>, json: bool, to_stdout: bool, hub: &LogHub) -> Outcome {
+    let report = read(&mut end);
     if let Some(report) = &report {
         let text = if json {
             report.to_json().map_err(Failure::failed)?
@@ -59,13 +63,20 @@ pub fn after_record(end: &End<'_>, json: bool, to_stdout: bool, hub: &LogHub) ->
     if let Some(path) = end.path {
         output::say(&format!("recorded: {}", path.display()));
     }
-    conclude(end, report.as_ref(), hub)
+    conclude(&end, report.as_ref(), hub)
 }
 
-/// The exact figures come from the file: what can't be read back was not measured.
-fn read(end: &End<'_>) -> Option<Report> {
-    let path = end.path?;
-    match Run::read(path) {
+/// The exact figures come from the recording: what can't be read back was not measured.
+fn read(end: &mut End<'_>) -> Option<Report> {
+    let run = match (end.path, end.kept.take()) {
+        (Some(path), _) => Run::read(path),
+        (None, Some(bytes)) => {
+            let opened = recording::from_reader(Box::new(Cursor::new(bytes)), "standard output".into());
+            opened.map(|reader| Run::from_reader("stdout", reader))
+        }
+        (None, None) => return None,
+    };
+    match run {
         Ok(run) => Some(report::report(&run)),
         Err(error) => {
             output::say(&format!("no report: {error}"));
@@ -100,7 +111,9 @@ fn conclude(end: &End<'_>, report: Option<&Report>, hub: &LogHub) -> Outcome {
     Ok(match report {
         _ if tainted || end.shown_failed => Exit::Tainted,
         Some(report) => verdict(report),
-        None => Exit::Done,
+        // Nothing was recorded; what is known is the last stage's.
+        None if end.outcome.collected.snapshot.degraded.is_empty() => Exit::Done,
+        None => Exit::Tainted,
     })
 }
 
@@ -140,7 +153,9 @@ pub fn judge(reports: &[Report]) -> Outcome {
     if reports.iter().any(|r| r.is(VerdictKind::Failed)) {
         return Ok(Exit::Failed);
     }
-    Ok(reports.iter().map(verdict).find(|exit| *exit != Exit::Done).unwrap_or(Exit::Done))
+    let exits: Vec<Exit> = reports.iter().map(verdict).collect();
+    let gravest = [Exit::Tainted, Exit::SlaMissed].into_iter().find(|exit| exits.contains(exit));
+    Ok(gravest.unwrap_or(Exit::Done))
 }
 
 /// The exit status that a report's verdicts amount to. An interrupted run is whole; a cut or damaged recording

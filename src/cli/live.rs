@@ -68,8 +68,14 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
     if let Err(error) = &shown {
         output::say(&format!("fastgen-tui: {error}"));
     }
-    let end = finish::End { outcome: left, path: path.as_deref(), signalled, shown_failed: shown.is_err() };
-    finish::after_live(&end, hub)
+    let end = finish::End {
+        outcome: left,
+        path: path.as_deref(),
+        kept: None,
+        signalled,
+        shown_failed: shown.is_err(),
+    };
+    finish::after_live(end, hub)
 }
 
 /// The terminal as a descriptor of the dashboard's own, for reading and writing.

@@ -9,6 +9,7 @@ mod config;
 mod failure;
 mod finish;
 mod import;
+mod kept;
 mod lists;
 mod live;
 mod model;

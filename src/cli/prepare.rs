@@ -2,13 +2,13 @@
 //! is found here, before anything is loaded.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::args::RunArgs;
 use super::calibrate::recorded;
 use super::config::{self, Config};
 use super::failure::Failure;
+use super::kept::Kept;
 use super::resume::{self, Interrupted};
 use super::{output, plan};
 use crate::backend;
@@ -34,7 +34,7 @@ pub enum Target {
     /// As the arguments and the profile say.
     File,
     /// Into this stream.
-    Stream(File),
+    Stream(Kept),
 }
 
 /// A run that can start.
@@ -167,13 +167,13 @@ pub fn prepare(args: &RunArgs, asked: Asked, target: Target, headless: bool) -> 
     let first = stages.first().map_or(&profile, |stage| &stage.profile);
     let host = telemetry::host();
     let (calibration, note) = recorded(first.backend.kind, &host);
-    let client = calibration.map(|c| c.limit());
     let header = header(&profile, backend::announced(first), clock, host, calibration)?;
+    let client = header.client_limit();
     let folder =
         args.output.as_deref().filter(|_| matches!(target, Target::File)).and_then(output::missing_folder);
     let (writer, path) = match target {
         Target::None => (None, None),
-        Target::Stream(file) => (Some(Writer::to(Box::new(file), &header, profile.record.text)?), None),
+        Target::Stream(kept) => (Some(Writer::to(Box::new(kept), &header, profile.record.text)?), None),
         Target::File => {
             let (writer, path) = create(args.output.as_deref(), &profile, &header)?;
             (Some(writer), Some(path))

@@ -107,9 +107,8 @@ impl Exact for Figures {
         let mut folder = export_folder(&self.path);
         if let Some(range) = range {
             let name = folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            let seconds = |ns: u64| format!("{:.3}s", ns as f64 / 1e9);
             let stem = name.trim_end_matches("-csv");
-            folder.set_file_name(format!("{stem}-{}-{}-csv", seconds(range.from_ns), seconds(range.to_ns)));
+            folder.set_file_name(format!("{stem}-{}-csv", range.file_words()));
         }
         let run = self.run(open, range)?;
         let write = || {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::args::RunArgs;
 use super::failure::{Failure, Outcome};
+use super::kept::Kept;
 use super::prepare::{Prepared, Target, asked, prepare};
 use super::{finish, plan, signals};
 use crate::backend::is_worker;
@@ -35,7 +36,7 @@ pub fn run(args: &RunArgs, json: bool, no_record: bool, hub: &LogHub) -> Outcome
     let stop = Arc::new(AtomicBool::new(false));
     let signals = signals::watch(&stop)?;
     let diversion = Diversion::begin(hub).map_err(Failure::failed)?;
-    let target = target(no_record, to_stdout, &diversion)?;
+    let (target, kept) = target(no_record, to_stdout, &diversion)?;
     let Prepared { launch, path, note, .. } = prepare(args, asked, target, true)?;
     let clock = launch.clock;
     let run = Run::start(launch).map_err(|e| Failure::failed(format!("no threads for the run: {e}")))?;
@@ -58,17 +59,29 @@ pub fn run(args: &RunArgs, json: bool, no_record: bool, hub: &LogHub) -> Outcome
     hub.detach();
     drop(diversion);
     drop(signals);
-    let end =
-        finish::End { outcome: left, path: path.as_deref(), signalled: presses > 0, shown_failed: false };
-    finish::after_record(&end, json, to_stdout, hub)
+    let end = finish::End {
+        outcome: left,
+        path: path.as_deref(),
+        kept: kept.map(|kept| kept.take()),
+        signalled: presses > 0,
+        shown_failed: false,
+    };
+    finish::after_record(end, json, to_stdout, hub)
 }
 
-/// Where the recording goes.
-fn target(no_record: bool, to_stdout: bool, diversion: &Diversion) -> Result<Target, Failure> {
+/// Where the recording goes, and where a stream's is to be had.
+fn target(
+    no_record: bool,
+    to_stdout: bool,
+    diversion: &Diversion,
+) -> Result<(Target, Option<Kept>), Failure> {
     Ok(match (no_record, to_stdout) {
-        (true, _) => Target::None,
-        (false, true) => Target::Stream(diversion.stdout().map_err(Failure::failed)?),
-        (false, false) => Target::File,
+        (true, _) => (Target::None, None),
+        (false, true) => {
+            let kept = Kept::new(diversion.stdout().map_err(Failure::failed)?);
+            (Target::Stream(kept.clone()), Some(kept))
+        }
+        (false, false) => (Target::File, None),
     })
 }
 

@@ -81,7 +81,7 @@ impl Interrupted {
             headless,
             resume: Some((earlier, resumed)),
         };
-        let client = header.calibration.map(|c| c.limit());
+        let client = header.client_limit();
         Ok(Prepared { launch, path: Some(path), profile, note: None, client })
     }
 }

@@ -173,6 +173,9 @@ impl Collector {
         loop {
             let open = self.take_batch(&receiver);
             self.note_losses();
+            if let Some(end) = self.source.take_end() {
+                self.take(end);
+            }
             let now_ns = self.clock.now_ns();
             self.tend_recorder(now_ns);
             if !open || (self.ended && receiver.is_empty()) {

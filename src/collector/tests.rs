@@ -65,6 +65,26 @@ fn a_disk_that_fails_is_told_loudly_and_the_figures_go_on() {
 }
 
 #[test]
+fn the_end_is_seen_however_long_there_was_no_room_for_it() {
+    let (sink, source) = channel(10);
+    for at_ns in 0..12 {
+        sink.send(Event::Prefill { at_ns, request: 0 });
+    }
+    // As behind a disk that hangs: nobody takes anything meanwhile.
+    sink.send(Event::Ended { at_ns: 100, how: Ended::Complete });
+    let handle = Collector::start(source, Clock::start(), options(None)).unwrap();
+    for _ in 0..200 {
+        if handle.is_finished() {
+            let left = handle.join();
+            assert_eq!((left.snapshot.ended.clone(), left.snapshot.lost_events), (Some(Ended::Complete), 2));
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("it waits for an end that is gone");
+}
+
+#[test]
 fn it_ends_when_all_sinks_are_gone() {
     let (sink, source) = channel(10);
     let handle = Collector::start(source, Clock::start(), options(None)).unwrap();

@@ -6,14 +6,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::follow::TEXT_LIMIT;
+use super::follow::CUT;
 use crate::collector::Amend;
 use crate::event::{CountedBy, Event, Finished};
 use crate::model::TextTokenizer;
 use crate::profile::{BackendKind, StagePlan};
-
-/// A text that is nearly as long as what is kept may have been cut; bytes of the longest character less one.
-const CUT: usize = TEXT_LIMIT - 3;
 
 /// Counts for a run of these stages; `None` if none has a tokenizer.
 pub(super) fn counting(stages: &[StagePlan]) -> Option<Amend> {
@@ -124,7 +121,7 @@ mod tests {
         );
         assert_eq!(count(CountedBy::Chunks, 4, "a b c"), (4, CountedBy::Chunks));
         assert_eq!(count(CountedBy::Usage, 9, "a b c"), (9, CountedBy::Usage));
-        let long = "a ".repeat(TEXT_LIMIT / 2);
+        let long = "a ".repeat(CUT / 2 + 1);
         assert_eq!(count(CountedBy::Chunks, 1, &long), (1, CountedBy::Chunks), "it may have been cut");
     }
 }

@@ -206,7 +206,11 @@ impl Running {
             let woke = self.wait(deadline).await;
             self.announce_draining();
             match woke {
-                Woke::BarrierReached => deadline = self.open_barrier(),
+                Woke::BarrierReached => {
+                    deadline = self.open_barrier();
+                    // More may have been wished for during warm-up.
+                    self.more_clients();
+                }
                 Woke::TimeUp => {
                     deadline = None;
                     self.close(self.stop.drain);
@@ -314,15 +318,19 @@ impl Running {
             StopLevel::Abort => self.close(Drain::Cancel),
             StopLevel::Drain => self.close(self.stop.drain),
             StopLevel::Run if wish.left == Some(self.stage.number) => self.close(self.stop.drain),
-            StopLevel::Run => {
-                let closed_loop = !self.stage.load.kind.is_open();
-                let open = matches!(*self.stage.turns.gate().borrow(), Gate::Open { .. });
-                while closed_loop && open && self.spawned < wish.clients.unwrap_or(0) {
-                    self.spawn(true);
-                }
-            }
+            StopLevel::Run => self.more_clients(),
         }
         wish.stop > StopLevel::Run
+    }
+
+    /// Brings in the clients of a closed loop that are wished for beyond those that are there, once it is measured.
+    fn more_clients(&mut self) {
+        let wished = self.wish.borrow().clients.unwrap_or(0);
+        let closed_loop = !self.stage.load.kind.is_open();
+        let open = matches!(*self.stage.turns.gate().borrow(), Gate::Open { .. });
+        while closed_loop && open && self.spawned < wished {
+            self.spawn(true);
+        }
     }
 
     async fn cancel_all(&mut self) {
@@ -335,3 +343,6 @@ impl Running {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,9 @@ use crate::backend::{End, GenerateRequest, Generation, Item, Refusal};
 use crate::event::{CountedBy, Event, Outcome, RequestId};
 
 /// Most bytes of generated text kept of one request.
-pub(super) const TEXT_LIMIT: usize = 64 * 1024;
+const TEXT_LIMIT: usize = 64 * 1024;
+/// A text of this length may have been cut; bytes of the longest character less one.
+pub(super) const CUT: usize = TEXT_LIMIT - 3;
 /// The wait before a request is sent again where the server names none: this, doubled each time…
 const AGAIN: Duration = Duration::from_millis(100);
 /// …up to this.
@@ -130,12 +132,10 @@ impl Seen<'_> {
             Item::Chunk { at_ns, tokens, text } => {
                 let at_ns = at_ns.unwrap_or_else(|| stage.clock.now_ns());
                 stage.sink.send(Event::Token { at_ns, request, tokens });
-                self.output_tokens += tokens;
+                self.output_tokens = self.output_tokens.saturating_add(tokens);
                 alarm.token(at_ns);
-                if let Some(piece) = text
-                    && self.text.len() + piece.len() <= TEXT_LIMIT
-                {
-                    self.text.push_str(&piece);
+                if let Some(piece) = text {
+                    keep(&mut self.text, &piece);
                 }
                 None
             }
@@ -159,14 +159,21 @@ impl Seen<'_> {
     }
 }
 
+/// Adds a piece to what is kept of a text. Behind a cut comes nothing more: it would hide the gap.
+fn keep(text: &mut String, piece: &str) {
+    if text.len() < CUT {
+        text.push_str(&piece[..piece.floor_char_boundary(TEXT_LIMIT - text.len())]);
+    }
+}
+
 fn told(end: End, mut text: String, generation: &mut dyn Generation) -> Told {
     let rest = generation.take_text();
     if text.is_empty() {
         text = rest;
+        text.truncate(text.floor_char_boundary(TEXT_LIMIT));
     } else {
-        text.push_str(&rest);
+        keep(&mut text, &rest);
     }
-    text.truncate(text.floor_char_boundary(TEXT_LIMIT));
     Told { end, text, refusal: generation.refusal(), retries: 0 }
 }
 
@@ -242,5 +249,24 @@ impl<'a> Alarm<'a> {
             self.fresh = false;
         }
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_text_is_its_beginning_and_shows_that_it_was_cut() {
+        let mut text = String::new();
+        keep(&mut text, &"a".repeat(TEXT_LIMIT / 2));
+        // Cut within it, at a character's beginning.
+        keep(&mut text, &"\u{1F600}".repeat(TEXT_LIMIT / 4));
+        assert_eq!(text.len(), TEXT_LIMIT);
+        let mut text = "b".repeat(TEXT_LIMIT - 5);
+        keep(&mut text, "\u{1F600}\u{1F600}");
+        assert!(text.len() >= CUT && text.ends_with('\u{1F600}'), "{}", text.len());
+        keep(&mut text, "c");
+        assert!(!text.ends_with('c'), "a gap within");
     }
 }

@@ -38,11 +38,12 @@ impl Telemetry {
             let mut counters = Counters::default();
             let mut due = clock.now_ns();
             while !stop.load(Ordering::Relaxed) {
-                if clock.now_ns() < due {
+                let now_ns = clock.now_ns();
+                if now_ns < due {
                     std::thread::sleep(SAMPLE_STEP);
                     continue;
                 }
-                due += SAMPLE_EVERY.as_nanos() as u64;
+                due = next_due(due, now_ns);
                 let mut sample = sampler.sample(clock.now_ns());
                 let told = told(&watched);
                 place(&mut sample, told.as_ref().map(|told| (told.place, &*told.device)));
@@ -76,6 +77,13 @@ impl Telemetry {
         // A lock that a panic left behind holds a value all the same.
         *self.engine.lock().unwrap_or_else(PoisonError::into_inner) = engine;
     }
+}
+
+/// When readings are due next. Those that were missed, as while the process was stopped, are not made up for: many at
+/// once would each be of no time at all.
+fn next_due(due_ns: u64, now_ns: u64) -> u64 {
+    let every = SAMPLE_EVERY.as_nanos() as u64;
+    due_ns + (now_ns.saturating_sub(due_ns) / every + 1) * every
 }
 
 /// What an engine told.
@@ -210,6 +218,13 @@ mod tests {
         let third = counters.read(4_000_000_000, &gauges(10, 10, 30));
         assert_eq!((third.prefix_cache_queries, third.prefix_cache_hit_rate), (Some(110), Some(1.0)));
         assert_eq!(third.tokens_per_s, Some(30.0));
+    }
+
+    #[test]
+    fn readings_that_were_missed_are_not_made_up_for() {
+        let s = 1_000_000_000;
+        assert_eq!((next_due(5 * s, 5 * s), next_due(5 * s, 5 * s + 900)), (6 * s, 6 * s));
+        assert_eq!(next_due(5 * s, 605 * s + 7), 606 * s);
     }
 
     #[test]

@@ -158,36 +158,6 @@ impl Aggregator {
         None
     }
 
-    /// Takes a finished request as a whole, in place of its `Prefill`, `Token` and `Finished` events: the
-    /// figures come out the same. Its `Sent` event may have been applied before, and should have.
-    pub fn apply_record(&mut self, record: &Arc<RequestRecord>) {
-        self.move_to(record.finished_ns);
-        if self.tracker.take(record.request).is_none() && self.counts_in(record.stage, record.warmup) {
-            self.stage.counts.sent += 1;
-        }
-        if self.counts_in(record.stage, record.warmup) {
-            if let Some(first) = record.chunk_at_ns.first() {
-                self.count_input(*first, record.prompt_tokens);
-            }
-            for (i, at_ns) in record.chunk_at_ns.iter().enumerate() {
-                let tokens = record.tokens_in(i);
-                self.stage.counts.output_tokens += u64::from(tokens);
-                self.seconds.add_output(*at_ns, tokens);
-            }
-            self.count_whole(record);
-        }
-        self.close(record);
-    }
-
-    /// The tokens of an answer that came whole stand at its end.
-    fn count_whole(&mut self, record: &RequestRecord) {
-        if record.chunk_at_ns.is_empty() && record.output_tokens > 0 {
-            self.count_input(record.finished_ns, record.prompt_tokens);
-            self.stage.counts.output_tokens += u64::from(record.output_tokens);
-            self.seconds.add_output(record.finished_ns, record.output_tokens);
-        }
-    }
-
     #[inline]
     fn move_to(&mut self, at_ns: u64) {
         if at_ns > self.newest_ns || self.newest_ns == 0 {
@@ -392,3 +362,4 @@ impl Aggregator {
 mod packed;
 #[cfg(test)]
 mod tests;
+mod whole;

@@ -1,27 +1,8 @@
 //! One latency figure: a histogram for percentiles, and the exact count, mean and extremes.
 
-use hdrhistogram::Histogram;
-
-use super::pack::{Pack, pack};
-use super::{MINI_BUCKETS, Summary};
-
-/// Lowest value a histogram tells from others: one tick of the clock.
-const LOWEST_NS: u64 = 1_000;
-/// Highest value: longer latencies are counted as this in percentiles (mean and max stay exact).
-const HIGHEST_NS: u64 = 3_600_000_000_000;
-/// Significant decimal digits of percentiles.
-const DIGITS: u8 = 3;
-
-/// An empty histogram with the bounds all latencies share.
-pub(super) fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, DIGITS)
-        .expect("the bounds are constants that hdrhistogram accepts: low ≥ 1, high ≥ 2·low, digits ≤ 5")
-}
-
-/// The percentile `q` (0..=1) of a histogram in seconds; `None` while it is empty.
-pub(super) fn quantile_s(histogram: &Histogram<u64>, q: f64) -> Option<f64> {
-    (!histogram.is_empty()).then(|| seconds(histogram.value_at_quantile(q)))
-}
+use super::pack::pack;
+use super::steps::Steps;
+use super::{MINI_BUCKETS, RequestRecord, Summary};
 
 fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
@@ -30,7 +11,7 @@ fn seconds(ns: u64) -> f64 {
 /// A latency's distribution. Values are nanoseconds.
 #[derive(Clone)]
 pub(super) struct Distribution {
-    histogram: Histogram<u64>,
+    histogram: Steps,
     count: u64,
     sum_ns: u128,
     min_ns: u64,
@@ -43,7 +24,7 @@ pub(super) struct Distribution {
 impl Distribution {
     pub(super) fn new() -> Self {
         Self {
-            histogram: histogram(),
+            histogram: Steps::default(),
             count: 0,
             sum_ns: 0,
             min_ns: u64::MAX,
@@ -63,7 +44,7 @@ impl Distribution {
         if n == 0 {
             return;
         }
-        self.histogram.saturating_record_n(value_ns, u64::from(n));
+        self.histogram.add(value_ns, u64::from(n));
         self.count += u64::from(n);
         self.sum_ns += u128::from(total_ns);
         self.min_ns = self.min_ns.min(value_ns);
@@ -80,9 +61,29 @@ impl Distribution {
     /// Counts a gap that ended with a chunk of so many tokens as so many equal ones; gives one of them.
     pub(super) fn record_gap(&mut self, gap_ns: u64, tokens: u32) -> u64 {
         let n = u64::from(tokens.max(1));
-        let each = if n == 1 { gap_ns } else { (gap_ns + n / 2) / n };
+        let each = if n == 1 { gap_ns } else { gap_ns.saturating_add(n / 2) / n };
         self.record_n(each, tokens, gap_ns);
         each
+    }
+
+    /// Counts the gaps between chunks as [`Distribution::record_gap`] does, and hands each of its values on.
+    pub(super) fn record_gaps(&mut self, record: &RequestRecord, mut each: impl FnMut(u64, u32)) {
+        let gaps = record.chunk_at_ns.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
+        if !record.chunk_tokens.is_empty() {
+            for (i, gap_ns) in gaps.enumerate() {
+                let n = record.tokens_in(i + 1);
+                each(self.record_gap(gap_ns, n), n);
+            }
+            return;
+        }
+        self.count += gaps.len() as u64;
+        for gap_ns in gaps {
+            self.histogram.add(gap_ns, 1);
+            self.sum_ns += u128::from(gap_ns);
+            self.min_ns = self.min_ns.min(gap_ns);
+            self.max_ns = self.max_ns.max(gap_ns);
+            each(gap_ns, 1);
+        }
     }
 
     /// How many values were counted.
@@ -97,24 +98,23 @@ impl Distribution {
         rest.summarised = 0;
         rest.summary = Summary::default();
         // It can't fail for values that are in both; else all of them stay.
-        if rest.histogram.subtract(&other.histogram).is_err() {
+        if !rest.histogram.subtract(&other.histogram) {
             return rest;
         }
         rest.count = self.count.saturating_sub(other.count);
         rest.sum_ns = self.sum_ns.saturating_sub(other.sum_ns);
-        if rest.count > 0 {
-            // The steps' lower ends, since what is left of tokens that came at once is zero; they may lie below the
-            // true extremes.
-            let most = rest.histogram.lowest_equivalent(rest.histogram.max());
-            rest.min_ns = rest.histogram.min().clamp(self.min_ns, self.max_ns);
-            rest.max_ns = if rest.histogram.equivalent(most, self.max_ns) { self.max_ns } else { most };
-            rest.max_ns = rest.max_ns.clamp(rest.min_ns, self.max_ns);
-        }
+        let ends = (rest.histogram.counted().next(), rest.histogram.counted().next_back());
+        let (Some(first), Some(last)) = ends else { return rest };
+        // The steps' lower ends, since what is left of tokens that came at once is zero; they may lie below the
+        // true extremes.
+        rest.min_ns = first.least_ns.clamp(self.min_ns, self.max_ns);
+        rest.max_ns = if Steps::same(last.least_ns, self.max_ns) { self.max_ns } else { last.least_ns };
+        rest.max_ns = rest.max_ns.clamp(rest.min_ns, self.max_ns);
         rest
     }
 
     pub(super) fn clear(&mut self) {
-        self.histogram.reset();
+        self.histogram.clear();
         self.count = 0;
         self.sum_ns = 0;
         self.min_ns = u64::MAX;
@@ -137,12 +137,11 @@ impl Distribution {
         let mut ranks = Ranks::new(self.count);
         let mut buckets = Buckets::new(self.min_ns, self.max_ns);
         let mut below = 0;
-        for entry in self.histogram.iter_recorded() {
-            let value = self.histogram.median_equivalent(entry.value_iterated_to());
-            let value = value.clamp(self.min_ns, self.max_ns);
-            below += entry.count_at_value();
+        for step in self.histogram.counted() {
+            let value = step.middle_ns.clamp(self.min_ns, self.max_ns);
+            below += step.count;
             ranks.reach(below, value);
-            buckets.add(value, entry.count_at_value());
+            buckets.add(value, step.count);
         }
         let [p50, p90, p95, p99, p999] = ranks.values.map(Some);
         Summary {
@@ -211,35 +210,12 @@ impl Buckets {
 
 pack!(Distribution { histogram, count, sum_ns, min_ns, max_ns; summary: Summary::default(); summarised: 0 });
 
-/// The steps that counted something: how far each is from the one before, and its count.
-impl Pack for Histogram<u64> {
-    fn pack(&self, out: &mut Vec<u8>) {
-        let recorded = self.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value()));
-        let mut before = 0;
-        for (value, count) in recorded {
-            // Values lie at the steps' upper ends, so the differences are never 0 behind the first.
-            (count, value - before).pack(out);
-            before = value;
-        }
-        0_u64.pack(out);
-    }
-
-    fn unpack(from: &mut &[u8]) -> Option<Self> {
-        let (mut histogram, mut value) = (histogram(), 0_u64);
-        loop {
-            let count = u64::unpack(from)?;
-            if count == 0 {
-                return Some(histogram);
-            }
-            value = value.checked_add(u64::unpack(from)?)?;
-            histogram.record_n(value, count).ok()?;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The highest latency that percentiles tell from longer ones.
+    const HIGHEST_NS: u64 = 3_600_000_000_000;
 
     #[test]
     fn percentiles_are_within_three_digits_and_the_mean_is_exact() {
@@ -278,6 +254,12 @@ mod tests {
         assert_eq!(s.max, Some(7200.0));
         assert_eq!(s.min, Some(0.0));
         assert_eq!(s.mean, Some(3600.0));
+    }
+
+    #[test]
+    fn the_longest_gap_there_can_be_is_parted() {
+        let mut d = Distribution::new();
+        assert_eq!(d.record_gap(u64::MAX, 2), u64::MAX / 2);
     }
 
     #[test]

@@ -121,19 +121,44 @@ impl Heat {
         let times = &record.chunk_at_ns;
         let mut i = 1;
         while i < times.len() {
-            // Gaps that end in one column are many: it is looked for once.
-            let column = self.column(times[i]);
+            let (tier, place) = self.place(times[i]);
+            i = self.record_row(record, i, (tier, place));
+        }
+    }
+
+    /// Counts gaps from the `i`th on, the first of them in the column at a place, and gives the first one that does not
+    /// end there or in one of the columns right behind it: to look for each column would cost more than to count.
+    fn record_row(&mut self, record: &RequestRecord, mut i: usize, at: (usize, usize)) -> usize {
+        let (tier, mut place) = at;
+        let times = &record.chunk_at_ns;
+        let begin = |columns: &Arc<Vec<Arc<HeatColumn>>>| columns.first().map(|c| c.start_ns);
+        // What comes later than that belongs to a finer tier.
+        let finer_ns = self.tiers[..tier].iter().filter_map(begin).min().unwrap_or(u64::MAX);
+        let columns = Arc::make_mut(&mut self.tiers[tier]);
+        loop {
+            let column = Arc::make_mut(&mut columns[place]);
             let end_ns = column.end_ns();
             while i < times.len() && (times[i] < end_ns || end_ns == u64::MAX) {
                 let (gap, n) = (times[i].saturating_sub(times[i - 1]), record.tokens_in(i));
-                column.add(bucket_of(gap / u64::from(n.max(1))), n);
+                column.add(bucket_of(if n == 1 { gap } else { gap / u64::from(n.max(1)) }), n);
                 i += 1;
+            }
+            let Some(next_ns) = times.get(i).copied().filter(|at_ns| *at_ns < finer_ns) else { return i };
+            place += 1;
+            if !columns.get(place).is_some_and(|c| c.holds(next_ns)) {
+                return i;
             }
         }
     }
 
     /// The column of a time, made if there is none.
     fn column(&mut self, at_ns: u64) -> &mut HeatColumn {
+        let (tier, place) = self.place(at_ns);
+        Arc::make_mut(&mut Arc::make_mut(&mut self.tiers[tier])[place])
+    }
+
+    /// Tier and place of the column of a time, which is made if there is none.
+    fn place(&mut self, at_ns: u64) -> (usize, usize) {
         let mut found = self.find(at_ns);
         if found.1.is_err() {
             // Whose place it is may change with the room that is made.
@@ -150,7 +175,7 @@ impl Heat {
             Arc::make_mut(&mut self.tiers[tier]).insert(place, Arc::new(column));
             place
         });
-        Arc::make_mut(&mut Arc::make_mut(&mut self.tiers[tier])[place])
+        (tier, place)
     }
 
     /// The tier of a time, and its column's place there, or the place where it would be.
@@ -161,9 +186,12 @@ impl Heat {
         let oldest = self.tiers.iter().rposition(|columns| !columns.is_empty()).unwrap_or(0);
         let tier = self.tiers.iter().position(begun).unwrap_or(oldest);
         let Some(columns) = self.tiers.get(tier) else { return (0, Err(0)) };
+        let holds = |place: &usize| columns.get(*place).is_some_and(|c| c.holds(at_ns));
+        if let Some(place) = guess(columns, at_ns).filter(holds) {
+            return (tier, Ok(place));
+        }
         let after = columns.partition_point(|column| column.start_ns <= at_ns);
-        let before = after.checked_sub(1).filter(|before| at_ns < columns[*before].end_ns());
-        (tier, before.ok_or(after))
+        (tier, after.checked_sub(1).filter(holds).ok_or(after))
     }
 
     /// Where a tier is full, its oldest column goes into one of twice the width.
@@ -198,6 +226,13 @@ impl Heat {
             Arc::make_mut(tier).retain(|column| column.start_ns < at_ns);
         }
     }
+}
+
+/// Where a time's column is in a tier in which none is missing since.
+fn guess(columns: &[Arc<HeatColumn>], at_ns: u64) -> Option<usize> {
+    let last = columns.last()?;
+    let back = last.start_ns.saturating_sub(at_ns).div_ceil(last.width_ns.max(1));
+    (columns.len() - 1).checked_sub(usize::try_from(back).ok()?)
 }
 
 pack!(HeatMaps { figures, prompt_tokens });
@@ -270,6 +305,54 @@ mod tests {
         assert_eq!((total(&shown), total(&heat)), (300, 305));
         let same = shown.columns().zip(heat.columns()).filter(|(a, b)| std::ptr::eq(*a, *b)).count();
         assert_eq!(same, heat.columns().count() - 1, "only what changed is copied");
+    }
+
+    /// A request with chunks at these times.
+    fn request(chunk_at_ns: Vec<u64>, chunk_tokens: Vec<u32>) -> RequestRecord {
+        RequestRecord { chunk_at_ns, chunk_tokens, ..crate::metrics::definitions::tests::chunky() }
+    }
+
+    #[test]
+    fn gaps_in_a_row_are_counted_where_each_would_be() {
+        let (mut rows, mut single) = (Heat::default(), Heat::default());
+        let mut random = 7_u64;
+        let mut below = |n: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % n
+        };
+        for i in 0..3000_u64 {
+            // Long and short gaps, times far back, and now and then some that stand still or run backwards.
+            let mut at = (i * 400_000_000).saturating_sub(below(5) * below(200) * S);
+            let slow = [1, 40, 900][below(3) as usize];
+            let times: Vec<u64> = (0..below(80))
+                .map(|_| {
+                    at = (at + below(30_000_000) * slow).saturating_sub(if below(90) == 0 {
+                        3 * S
+                    } else {
+                        0
+                    });
+                    at
+                })
+                .collect();
+            let tokens =
+                if below(2) == 0 { Vec::new() } else { times.iter().map(|_| 1 + below(3) as u32).collect() };
+            let record = request(times, tokens);
+            rows.record_gaps(&record);
+            for i in 1..record.chunk_at_ns.len() {
+                let (before, at) = (record.chunk_at_ns[i - 1], record.chunk_at_ns[i]);
+                let n = record.tokens_in(i);
+                // What runs backwards is counted with what stands before it.
+                let column_of = record.chunk_at_ns[1..=i].iter().copied().max().unwrap();
+                single.column(column_of).add(bucket_of(at.saturating_sub(before) / u64::from(n)), n);
+            }
+        }
+        assert!(rows.tiers.len() > 3);
+        for at_ns in (0..1_300 * S).step_by(77_000_001) {
+            let (tier, place) = rows.find(at_ns);
+            let with = rows.tiers[tier].iter().position(|c| c.holds(at_ns));
+            assert_eq!(place.ok(), with, "the column of {at_ns} in tier {tier}");
+        }
+        assert!(rows.columns().eq(single.columns()));
     }
 
     #[test]

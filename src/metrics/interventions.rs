@@ -54,7 +54,7 @@ pub struct Asked {
 pack_enum!(Began { Start, Clients, Rate, Paused, Resumed, Mark, Cancel, Drain });
 pack!(Asked { clients, rate, paused });
 pack!(Cut { at_ns, began, words, asked });
-pack!(Interventions { clients, rate, paused, open, measuring_ns, last });
+pack!(Interventions { clients, rate, paused, open, measuring_ns, rested_ns, rests_since, last });
 
 /// A span begins.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -93,6 +93,10 @@ pub struct Interventions {
     paused: bool,
     open: Option<OpenLoop>,
     measuring_ns: Option<u64>,
+    /// How long the load has rested since then, but for the pause under way…
+    rested_ns: u64,
+    /// …and since when that lasts.
+    rests_since: Option<u64>,
     /// The last change of clients or rate: when, what, and what held before the first of those that are joined.
     last: Option<(u64, Began, Asked)>,
 }
@@ -107,17 +111,30 @@ impl Interventions {
     /// Its measured window begins.
     pub fn begin_measuring(&mut self, at_ns: u64) {
         self.measuring_ns = Some(at_ns);
+        (self.rested_ns, self.rests_since) = (0, self.paused.then_some(at_ns));
         self.last = None;
+    }
+
+    /// Is looked at from here on: nothing from before is joined to what comes.
+    pub fn look_from_here(&mut self) {
+        self.last = None;
+    }
+
+    /// How long the load has rested since measuring began, nanoseconds. A timetable stood still meanwhile.
+    pub fn rested_ns(&self, at_ns: u64) -> u64 {
+        self.rested_ns + self.rests_since.map_or(0, |since| at_ns.saturating_sub(since))
     }
 
     /// An interrupted run goes on: nobody has paused it yet.
     pub fn resume(&mut self) {
         self.paused = false;
+        self.rests_since = None;
     }
 
     /// What is asked for at a time.
     pub fn asked(&self, at_ns: u64) -> Asked {
         let since_ns = at_ns.saturating_sub(self.measuring_ns.unwrap_or(at_ns));
+        let since_ns = since_ns.saturating_sub(self.rested_ns(at_ns));
         let rate = self.rate.or_else(|| self.open.as_ref().map(|open| open.rate_at(since_ns)));
         Asked { clients: self.clients, rate, paused: self.paused }
     }
@@ -139,8 +156,17 @@ impl Interventions {
                 self.rate = Some(*rate);
                 (self.open.is_some() && before.rate != self.rate).then_some(Began::Rate)?
             }
-            Control::Paused => (!std::mem::replace(&mut self.paused, true)).then_some(Began::Paused)?,
-            Control::Resumed => std::mem::take(&mut self.paused).then_some(Began::Resumed)?,
+            Control::Paused => {
+                (!std::mem::replace(&mut self.paused, true)).then_some(())?;
+                self.rests_since = self.measuring_ns.map(|_| at_ns);
+                Began::Paused
+            }
+            Control::Resumed => {
+                std::mem::take(&mut self.paused).then_some(())?;
+                self.rested_ns = self.rested_ns(at_ns);
+                self.rests_since = None;
+                Began::Resumed
+            }
             Control::Mark { .. } => Began::Mark,
             Control::Cancel { .. } => Began::Cancel,
             Control::NextStage { .. } | Control::Stop | Control::Abort => return None,
@@ -235,6 +261,21 @@ mod tests {
         assert_eq!(told(hand.take(6 * s, &Control::Mark { note: "x".into() })), "x");
         assert_eq!(told(hand.take(6 * s, &set(2))), "1 to 2 clients", "a mark parts them");
         assert_eq!(hand.asked(0).clients, Some(2));
+    }
+
+    #[test]
+    fn a_ramp_stands_still_in_a_pause() {
+        let mut hand = Interventions::default();
+        hand.begin_stage(&start(None, Some(8.0)));
+        assert_eq!(told(hand.take(900, &Control::Paused)), "paused");
+        hand.begin_measuring(1000);
+        assert_eq!(hand.asked(1040).rate, Some(0.0), "it has not begun");
+        assert_eq!(told(hand.take(1040, &Control::Resumed)), "resumed");
+        assert_eq!(hand.asked(1090).rate, Some(4.0));
+        assert_eq!(told(hand.take(1090, &Control::Paused)), "paused");
+        assert_eq!((hand.asked(9000).rate, hand.rested_ns(1100)), (Some(4.0), 50));
+        assert_eq!(told(hand.take(2000, &Control::Resumed)), "resumed");
+        assert_eq!(hand.asked(2025).rate, Some(6.0));
     }
 
     #[test]

@@ -50,17 +50,17 @@ impl Lanes {
             lane.current = None;
         }
         if lane.spans.len() == LANE_SPANS {
-            lane.spans.remove(0);
+            lane.spans.pop_front();
         }
-        lane.spans.push(span(record));
+        lane.spans.push_back(span(record));
         if record.warmup {
             return;
         }
         if record.outcome == Outcome::Completed {
             lane.completed += 1;
             if let Some(e2e_ns) = record.e2e_ns() {
-                totals.0 += u64::from(record.output_tokens);
-                totals.1 += e2e_ns;
+                totals.0 = totals.0.saturating_add(record.output_tokens.into());
+                totals.1 = totals.1.saturating_add(e2e_ns);
             }
             lane.tokens_per_s = (totals.1 > 0).then(|| totals.0 as f64 / (totals.1 as f64 / 1e9));
         } else if record.outcome != Outcome::Cancelled {

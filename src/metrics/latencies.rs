@@ -71,12 +71,7 @@ impl Distributions {
         if let Some(ns) = record.e2e_corrected_ns() {
             self.e2e_corrected.record(ns);
         }
-        for (i, pair) in record.chunk_at_ns.windows(2).enumerate() {
-            let gap = pair[1].saturating_sub(pair[0]);
-            let n = record.tokens_in(i + 1);
-            let each = self.itl.record_gap(gap, n);
-            seconds.record_itl(each, n);
-        }
+        self.itl.record_gaps(record, |each_ns, n| seconds.record_itl(each_ns, n));
     }
 
     pub(super) fn summaries(&mut self) -> Latencies {

@@ -22,6 +22,17 @@ pub struct ClientLimit {
 }
 
 impl ClientLimit {
+    /// That of so many threads, each of which does nothing else: so many times as much.
+    #[must_use]
+    pub fn of_threads(self, threads: u32) -> Self {
+        let n = f64::from(threads.max(1));
+        Self {
+            seen_tokens_per_s: self.seen_tokens_per_s * n,
+            token_cpu_us: self.token_cpu_us / n,
+            request_cpu_us: self.request_cpu_us / n,
+        }
+    }
+
     /// The most tokens/s that one thread can measure if every token comes alone and a request has `tokens` of them:
     /// the thread does nothing else then. Never more than was seen.
     pub fn tokens_per_s(&self, tokens: f64) -> f64 {

@@ -7,7 +7,7 @@
 //! | file | what it keeps |
 //! |---|---|
 //! | `tracker` | requests in flight, until they become a [`RequestRecord`] |
-//! | `distribution` | one latency figure: histogram, exact mean and extremes |
+//! | `distribution`, `steps` | one latency figure: histogram, exact mean and extremes |
 //! | `seconds` | the last whole seconds: series, rates, peaks |
 //! | `errors` | what went wrong, by kind |
 //! | `fates` | how stages ended |
@@ -42,6 +42,7 @@ mod record;
 mod seconds;
 mod snapshot;
 mod spans;
+mod steps;
 mod tables;
 mod tracker;
 mod view;

@@ -7,10 +7,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hdrhistogram::Histogram;
-
-use super::distribution::{histogram, quantile_s};
 use super::pack::Pack;
+use super::steps::Steps;
 use super::{Rate, SERIES_SECONDS, SeriesPoint};
 use crate::event::{Phase, Sample};
 
@@ -38,8 +36,8 @@ pub(super) struct Seconds {
     /// Consecutive; the last one is under way.
     points: VecDeque<SeriesPoint>,
     /// TTFT and ITL of what ended in the second under way.
-    ttft: Histogram<u64>,
-    itl: Histogram<u64>,
+    ttft: Steps,
+    itl: Steps,
     /// Highest counts among seconds no longer kept, since the stage began.
     forgotten_peaks: [u64; 3],
     /// First second of the present stage's whole measured seconds.
@@ -55,8 +53,8 @@ impl Seconds {
     pub(super) fn new() -> Self {
         Self {
             points: VecDeque::new(),
-            ttft: histogram(),
-            itl: histogram(),
+            ttft: Steps::default(),
+            itl: Steps::default(),
             forgotten_peaks: [0; 3],
             peaks_from: u64::MAX,
             peaks: (0, [0; 3]),
@@ -95,12 +93,10 @@ impl Seconds {
         if let Some(last) = self.points.back_mut() {
             last.in_flight = in_flight;
             last.phase = phase;
-            last.ttft_p50_s = quantile_s(&self.ttft, 0.5);
-            last.ttft_p99_s = quantile_s(&self.ttft, 0.99);
-            last.itl_p50_s = quantile_s(&self.itl, 0.5);
-            last.itl_p99_s = quantile_s(&self.itl, 0.99);
-            self.ttft.reset();
-            self.itl.reset();
+            [last.ttft_p50_s, last.ttft_p99_s] = self.ttft.quantiles_s([0.5, 0.99]);
+            [last.itl_p50_s, last.itl_p99_s] = self.itl.quantiles_s([0.5, 0.99]);
+            self.ttft.clear();
+            self.itl.clear();
         }
         let next = self.points.back().map_or(second, |last| last.second + 1);
         // A leap beyond all that is kept leaves nothing of it to show.
@@ -148,8 +144,14 @@ impl Seconds {
 
     #[inline]
     pub(super) fn add_output(&mut self, at_ns: u64, tokens: u32) {
+        self.add_outputs(at_ns, u64::from(tokens));
+    }
+
+    /// Counts tokens that all came in the second of a time.
+    #[inline]
+    pub(super) fn add_outputs(&mut self, at_ns: u64, tokens: u64) {
         if let Some(point) = self.point(at_ns) {
-            point.output_tokens += u64::from(tokens);
+            point.output_tokens += tokens;
         }
     }
 
@@ -186,12 +188,12 @@ impl Seconds {
 
     /// A latency of a request that ended in the second under way.
     pub(super) fn record_ttft(&mut self, ns: u64) {
-        self.ttft.saturating_record(ns);
+        self.ttft.add(ns, 1);
     }
 
     #[inline]
     pub(super) fn record_itl(&mut self, ns: u64, n: u32) {
-        self.itl.saturating_record_n(ns, u64::from(n));
+        self.itl.add(ns, u64::from(n));
     }
 
     pub(super) fn sample(&mut self, sample: &Arc<Sample>) {

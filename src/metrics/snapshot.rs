@@ -1,5 +1,6 @@
 //! What a screen can know at one moment: everything is bounded, so a copy costs the same all run long.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::curve::CurveView;
@@ -81,6 +82,8 @@ pub struct Snapshot {
     pub clients_set: Option<u32>,
     /// Requests/s of an open loop, where somebody set them since its stage began.
     pub rate_set: Option<f64>,
+    /// How long the load has rested since measuring began: a timetable stood still meanwhile.
+    pub rested_ns: u64,
     /// As many requests were in flight as the stage's open loop may have, and others were sent late for it.
     pub at_limit: bool,
 }
@@ -100,6 +103,7 @@ impl Snapshot {
     pub fn rate(&self) -> Option<f64> {
         let open = self.stage.as_ref()?.open.as_ref()?;
         let since_ns = self.measuring_at_ns.map_or(0, |begin| self.at_ns.saturating_sub(begin));
+        let since_ns = since_ns.saturating_sub(self.rested_ns);
         Some(self.rate_set.unwrap_or_else(|| open.rate_at(since_ns)))
     }
 }
@@ -271,7 +275,7 @@ pub struct Summary {
 pub struct Lane {
     pub client: u32,
     /// Finished spans, oldest first, at most [`LANE_SPANS`].
-    pub spans: Vec<Span>,
+    pub spans: VecDeque<Span>,
     /// The request in flight.
     pub current: Option<Open>,
     pub completed: u64,

@@ -18,7 +18,7 @@ use crate::event::{Control, Phase, StageStart};
 #[derive(Default)]
 pub(super) struct Spans {
     hand: Interventions,
-    /// The first span's beginning, once measuring began; `None` again when the stage is done.
+    /// The first span's beginning, once measuring began; `None` again from the drain on, where no other span begins.
     first: Option<Cut>,
     over: VecDeque<Arc<SpanView>>,
     /// None before the first intervention.
@@ -88,6 +88,11 @@ impl Spans {
         self.hand.resume();
     }
 
+    /// How long the load has rested since measuring began, nanoseconds.
+    pub(super) fn rested_ns(&self, at_ns: u64) -> u64 {
+        self.hand.rested_ns(at_ns)
+    }
+
     /// A measured request completed.
     pub(super) fn record(&mut self, record: &RequestRecord) {
         if let Some(now) = &mut self.now {
@@ -147,12 +152,12 @@ impl Aggregator {
         self.journal.control(at_ns, control);
         match self.spans.hand.take(at_ns, control) {
             Some(Step::Begins(cut)) => self.begin_span(cut),
-            Some(Step::GoesOn(cut)) => {
+            Some(Step::GoesOn(cut)) if self.spans.first.is_some() => {
                 if let Some(now) = &mut self.spans.now {
                     now.cut.goes_on(cut);
                 }
             }
-            None => {}
+            Some(Step::GoesOn(_)) | None => {}
         }
     }
 
@@ -163,10 +168,13 @@ impl Aggregator {
                 self.spans.hand.begin_measuring(at_ns);
                 self.spans.first = Some(self.spans.hand.cut(at_ns, Began::Start));
             }
-            Phase::Draining if self.spans.now.is_some() => {
-                self.begin_span(self.spans.hand.cut(at_ns, Began::Drain));
+            Phase::Draining => {
+                if self.spans.now.is_some() {
+                    self.begin_span(self.spans.hand.cut(at_ns, Began::Drain));
+                }
+                // The drain is one span, whatever is done in it.
+                self.spans.first = None;
             }
-            Phase::Draining => self.spans.first = None,
             Phase::Done => {
                 let end_ns = self.stage.last_end_ns.unwrap_or(at_ns);
                 self.spans.close(end_ns, &self.stage.counts);
@@ -278,6 +286,20 @@ mod tests {
         assert_eq!(to.snapshot(0).spans.last().and_then(|s| s.end_ns), Some(290 * MS));
         to.apply(&start());
         assert_eq!(told(&mut to), []);
+    }
+
+    #[test]
+    fn the_drain_is_one_span_whatever_is_done_in_it() {
+        let mut to = Aggregator::new();
+        to.apply(&start());
+        phase(&mut to, 10, Phase::Measuring);
+        clients(&mut to, 100, 3);
+        phase(&mut to, 200, Phase::Draining);
+        clients(&mut to, 210, 4);
+        let cancel = Control::Cancel { request: 7 };
+        to.apply(&Event::Control { at_ns: 220 * MS, control: cancel });
+        let words: Vec<_> = told(&mut to).into_iter().map(|t| t.0).collect();
+        assert_eq!(words, ["start", "1 to 3 clients", "drain"]);
     }
 
     #[test]

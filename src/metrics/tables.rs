@@ -24,10 +24,10 @@ pub(crate) fn shorten(text: &mut String, bytes: usize) {
     }
 }
 
-/// Bytes on the heap that a record holds.
+/// Bytes on the heap that a record needs. Room beyond it depends on where it comes from, and what is kept must not.
 fn weight(record: &RequestRecord) -> usize {
-    record.chunk_at_ns.capacity() * 8
-        + record.chunk_tokens.capacity() * 4
+    record.chunk_at_ns.len() * 8
+        + record.chunk_tokens.len() * 4
         + record.error.as_ref().map_or(0, |e| e.len())
         + record.text.as_ref().map_or(0, |t| t.len())
 }

@@ -44,6 +44,7 @@ impl Aggregator {
             degraded,
             clients_set: self.stage.clients_set,
             rate_set: self.stage.rate_set,
+            rested_ns: self.spans.rested_ns(at_ns),
             at_limit: self.stage.at_limit,
         }
     }

@@ -5,6 +5,7 @@
 
 use std::io::{self, Read};
 
+use memchr::memchr;
 use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
 
 /// The first bytes of a zstd frame.
@@ -23,6 +24,15 @@ pub(super) struct FrameLosses {
     pub(super) damaged_frames: u64,
     pub(super) overlong_lines: u64,
     pub(super) skipped_bytes: u64,
+}
+
+/// Where reading can begin in the middle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Boundary {
+    /// Bytes of the file before it.
+    pub offset: u64,
+    /// Bytes of text to be passed over from there on: only within a frame too big to be handed out as a whole.
+    pub skip: u64,
 }
 
 /// How far a step came.
@@ -62,6 +72,11 @@ pub(super) struct Frames {
     passed_bytes: u64,
     /// Bytes of the source up to the end of the last whole frame.
     whole_bytes: u64,
+    /// Bytes of the source before the frame under way, and those of text that it has given so far.
+    frame_at: u64,
+    frame_text: u64,
+    /// Bytes of text of the first frame that are not wanted.
+    skip: u64,
 }
 
 impl Frames {
@@ -84,6 +99,9 @@ impl Frames {
             losses: FrameLosses::default(),
             passed_bytes: 0,
             whole_bytes: 0,
+            frame_at: 0,
+            frame_text: 0,
+            skip: 0,
         })
     }
 
@@ -96,19 +114,31 @@ impl Frames {
         self.decoder.is_some().then_some(self.whole_bytes)
     }
 
-    /// Where a frame begins behind all that was handed out, in bytes of the source; of uncompressed lines, where the
-    /// next one begins. `None` within a frame.
-    pub(super) fn boundary(&self) -> Option<u64> {
+    /// Where reading can begin that goes on behind all that was handed out; `None` within a frame that was found whole
+    /// before its lines were handed out.
+    pub(super) fn boundary(&self) -> Option<Boundary> {
+        let left = (self.text.len() - self.given) as u64;
         if self.decoder.is_none() {
-            return Some(self.passed_bytes - (self.text.len() - self.given) as u64);
+            return Some(Boundary { offset: self.passed_bytes - left, skip: 0 });
         }
-        (!self.in_frame && self.given == self.text.len()).then_some(self.passed_bytes)
+        if self.in_frame && self.unchecked {
+            // What is left may reach back into the frame before.
+            let skip = self.frame_text.checked_sub(left)?;
+            return Some(Boundary { offset: self.frame_at, skip });
+        }
+        (!self.in_frame && left == 0).then_some(Boundary { offset: self.passed_bytes, skip: 0 })
     }
 
-    /// Lines of a source from its middle on, where a frame or a line begins.
-    pub(super) fn from_middle(source: Box<dyn Read + Send>, compressed: bool) -> io::Result<Self> {
+    /// Bytes of the source that have been dealt with.
+    pub(super) fn passed_bytes(&self) -> u64 {
+        self.passed_bytes
+    }
+
+    /// Lines of a source from its middle on, where a frame or a line begins, without the first `skip` bytes of text.
+    pub(super) fn from_middle(source: Box<dyn Read + Send>, compressed: bool, skip: u64) -> io::Result<Self> {
         let mut frames = Self::new(source, Vec::new())?;
         frames.decoder = if compressed { Some(Decoder::new()?) } else { None };
+        frames.skip = skip;
         Ok(frames)
     }
 
@@ -127,7 +157,7 @@ impl Frames {
     /// is uncompressed.
     pub(super) fn next_line(&mut self) -> io::Result<Option<&[u8]>> {
         loop {
-            if let Some(length) = find(b'\n', &self.text[self.given..self.ready]) {
+            if let Some(length) = memchr(b'\n', &self.text[self.given..self.ready]) {
                 let start = self.given;
                 self.given += length + 1;
                 return Ok(Some(&self.text[start..start + length]));
@@ -202,7 +232,11 @@ impl Frames {
         if !self.in_frame && !self.find_frame(0)? {
             return Ok(());
         }
-        match self.step()? {
+        let step = self.step()?;
+        if !matches!(step, Step::Going) {
+            self.skip = 0;
+        }
+        match step {
             Step::Going => self.release_unchecked(),
             Step::FrameEnd => {
                 self.pass(self.taken);
@@ -249,8 +283,10 @@ impl Frames {
 
     fn restart_decoder(&mut self) -> io::Result<()> {
         self.taken = 0;
-        self.unchecked = false;
+        // The beginning of a frame whose text is not wanted need not be kept either.
+        self.unchecked = self.skip > 0;
         self.more_text = false;
+        (self.frame_at, self.frame_text) = (self.passed_bytes, 0);
         if let Some(decoder) = &mut self.decoder {
             decoder.reinit()?;
         }
@@ -271,6 +307,10 @@ impl Frames {
         let (read, written) = (from.pos(), to.pos());
         self.taken += read;
         self.text.truncate(before + written);
+        self.frame_text += written as u64;
+        let unwanted = self.skip.min(written as u64);
+        self.skip -= unwanted;
+        self.text.drain(before..before + unwanted as usize);
         self.more_text = written == CHUNK && outcome.as_ref().is_ok_and(|hint| *hint > 0);
         Ok(match outcome {
             Ok(0) => Step::FrameEnd,
@@ -318,10 +358,6 @@ impl Frames {
         self.taken = 0;
         Ok(())
     }
-}
-
-fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|b| *b == byte)
 }
 
 fn find_magic(bytes: &[u8]) -> Option<usize> {

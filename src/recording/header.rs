@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Calibration;
+use crate::metrics::ClientLimit;
 
 /// The format's major version: a reader refuses what is newer.
 pub const MAJOR: u32 = 1;
@@ -41,6 +42,20 @@ pub struct Header {
     /// [`CALIBRATED_SINCE`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+}
+
+impl Header {
+    /// Threads of clients that the profile asks for.
+    pub fn client_threads(&self) -> u32 {
+        let asked = self.profile.pointer("/backend/client_threads").and_then(serde_json::Value::as_u64);
+        asked.and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1)
+    }
+
+    /// What the client can measure there with these threads, if anybody had found out.
+    pub fn client_limit(&self) -> Option<ClientLimit> {
+        let calibration = self.calibration.filter(Calibration::is_sane)?;
+        Some(calibration.limit().of_threads(self.client_threads()))
+    }
 }
 
 /// Where it ran.

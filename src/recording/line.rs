@@ -3,7 +3,11 @@
 //! Times are whole ticks of the header's `tick_ns`. The two kinds that make up nearly all of a file, `sent`
 //! and `req`, have short keys and leave out what is as usual.
 
+mod scan;
+
 use serde::{Deserialize, Serialize};
+
+pub(super) use self::scan::Scanner;
 
 use super::sample;
 use super::scrub::scrub;

@@ -28,6 +28,7 @@ mod writer;
 pub use append::Reopened;
 pub use calibration::Calibration;
 pub use error::RecordingError;
+pub use frames::Boundary;
 pub use header::*;
 pub use reader::{Entry, Losses, Reader, from_reader, open};
 pub use writer::{Writer, Written};

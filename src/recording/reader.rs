@@ -7,8 +7,8 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::error::{RecordingError, display_name};
-use super::frames::{Frames, MAGIC};
-use super::line::{Line, Meaning};
+use super::frames::{Boundary, Frames, MAGIC};
+use super::line::{Line, Meaning, Scanner};
 use super::{Header, MAJOR, Version};
 use crate::event::{Event, RequestId};
 use crate::metrics::{IdHasher, RequestRecord};
@@ -64,6 +64,7 @@ pub struct Reader {
     name: String,
     header: Header,
     frames: Frames,
+    scanner: Scanner,
     losses: Losses,
     open: HashSet<RequestId, BuildHasherDefault<IdHasher>>,
     ended: bool,
@@ -124,7 +125,7 @@ pub fn from_reader(mut source: Box<dyn Read + Send>, name: String) -> Result<Rea
         Err(error) => return Err(error),
     };
     let (losses, open) = (Losses::default(), HashSet::default());
-    Ok(Reader { name, header, frames, losses, open, ended: false, done: false })
+    Ok(Reader { name, header, frames, scanner: Scanner::default(), losses, open, ended: false, done: false })
 }
 
 /// The first four bytes, fewer only if there are no more.
@@ -193,22 +194,29 @@ impl Reader {
         self.frames.whole_bytes()
     }
 
-    /// Where a frame begins behind all entries so far, in bytes of the file: a reader that is [moved](Self::moved)
-    /// there goes on with the next entry. `None` within a frame. Lines without frames may be gone on with anywhere.
-    pub fn boundary(&self) -> Option<u64> {
+    /// Where a reader that is [moved](Self::moved) there goes on with the next entry: where a frame begins behind all
+    /// entries so far, or, in a frame so big that it is not read as a whole, a place in its text. `None` within any
+    /// other frame. Lines without frames may be gone on with anywhere.
+    pub fn boundary(&self) -> Option<Boundary> {
         self.frames.boundary()
     }
 
-    /// A reader of the same recording that goes on at a [boundary](Self::boundary), where `source` stands. Of losses
-    /// it knows only those from there on.
+    /// Bytes of the file that have been dealt with.
+    pub fn passed_bytes(&self) -> u64 {
+        self.frames.passed_bytes()
+    }
+
+    /// A reader of the same recording that goes on at a [boundary](Self::boundary): `source` stands at its offset. Of
+    /// losses it knows only those from there on. All text that is to be skipped is decompressed with the first entry.
     ///
     /// # Errors
     /// If there is no memory for a decoder.
-    pub fn moved(&self, source: Box<dyn Read + Send>) -> io::Result<Self> {
+    pub fn moved(&self, source: Box<dyn Read + Send>, skip: u64) -> io::Result<Self> {
         Ok(Self {
             name: self.name.clone(),
             header: self.header.clone(),
-            frames: Frames::from_middle(source, self.frames.compressed())?,
+            frames: Frames::from_middle(source, self.frames.compressed(), skip)?,
+            scanner: Scanner::default(),
             losses: Losses::default(),
             open: HashSet::default(),
             ended: false,
@@ -264,7 +272,10 @@ impl Iterator for Reader {
         while !self.done {
             let line = match self.frames.next_line() {
                 Ok(Some([])) => continue,
-                Ok(Some(line)) => serde_json::from_slice(line).map_err(|_| is_unknown_kind(line)),
+                Ok(Some(line)) => match self.scanner.line(line) {
+                    Some(line) => Ok(line),
+                    None => serde_json::from_slice(line).map_err(|_| is_unknown_kind(line)),
+                },
                 // A disk that can't be read further is a cut like any other.
                 Ok(None) | Err(_) => {
                     self.done = true;

@@ -7,12 +7,13 @@
 mod whole;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, btree_map};
+use std::hash::BuildHasherDefault;
 
 pub(super) use whole::Standing;
 
 use crate::event::{Event, Finished, RequestId, Sent};
-use crate::metrics::RequestRecord;
+use crate::metrics::{IdHasher, RequestRecord};
 use crate::recording::Entry;
 
 /// Events of different threads may stand in a recording this much out of order, nanoseconds.
@@ -94,9 +95,10 @@ impl Cursor {
     }
 }
 
+/// Requests are large and few events are: boxed, they are moved about at the same small price.
 enum Held {
     Event(Event),
-    Request(Cursor),
+    Request(Box<Cursor>),
 }
 
 /// An iterator over a recording's events, in the order of time.
@@ -104,12 +106,12 @@ pub struct Expander<I> {
     entries: I,
     /// Time and place in the file of what is held back; the place finds it in `held`.
     queue: BinaryHeap<Reverse<(u64, u64)>>,
-    held: HashMap<u64, Held>,
+    held: BTreeMap<u64, Held>,
     held_chunks: usize,
     /// Requests sent and not ended, by time of sending.
     open: BTreeSet<(u64, RequestId)>,
     /// When they were sent, and with how many prompt tokens.
-    sent: HashMap<RequestId, (u64, u32)>,
+    sent: HashMap<RequestId, (u64, u32), BuildHasherDefault<IdHasher>>,
     place: u64,
     newest_ns: u64,
     read_all: bool,
@@ -120,10 +122,10 @@ impl<I: Iterator<Item = Entry>> Expander<I> {
         Self {
             entries,
             queue: BinaryHeap::new(),
-            held: HashMap::new(),
+            held: BTreeMap::new(),
             held_chunks: 0,
             open: BTreeSet::new(),
-            sent: HashMap::new(),
+            sent: HashMap::default(),
             place: 0,
             newest_ns: 0,
             read_all: false,
@@ -190,7 +192,7 @@ impl<I: Iterator<Item = Entry>> Expander<I> {
         while self.held_chunks > HELD_CHUNKS && self.open.pop_first().is_some() {}
         let prefill_due = record.prefill_ns.is_some();
         let sent_with = sent.map(|(_, tokens)| tokens).filter(|tokens| *tokens != record.prompt_tokens);
-        Held::Request(Cursor { sent_due: sent.is_none(), prefill_due, chunk: 0, sent_with, record })
+        Held::Request(Box::new(Cursor { sent_due: sent.is_none(), prefill_due, chunk: 0, sent_with, record }))
     }
 }
 
@@ -200,18 +202,17 @@ impl<I: Iterator<Item = Entry>> Iterator for Expander<I> {
     fn next(&mut self) -> Option<Event> {
         self.peek_ns()?;
         let Reverse((_, place)) = self.queue.pop()?;
-        match self.held.remove(&place)? {
-            Held::Event(event) => Some(event),
-            Held::Request(mut cursor) => {
-                let (event, last) = cursor.next();
-                if last {
-                    self.held_chunks -= cursor.record.chunk_at_ns.len();
-                } else {
-                    self.queue.push(Reverse((cursor.at_ns(), place)));
-                    self.held.insert(place, Held::Request(cursor));
-                }
-                Some(event)
-            }
+        let btree_map::Entry::Occupied(mut held) = self.held.entry(place) else { return None };
+        let Held::Request(cursor) = held.get_mut() else {
+            return if let Held::Event(event) = held.remove() { Some(event) } else { None };
+        };
+        let (event, last) = cursor.next();
+        if last {
+            self.held_chunks -= cursor.record.chunk_at_ns.len();
+            held.remove();
+        } else {
+            self.queue.push(Reverse((cursor.at_ns(), place)));
         }
+        Some(event)
     }
 }

@@ -4,6 +4,7 @@
 //! player expands them into their events again, in the order of time ([`Expander`]), and paces them. An index with
 //! checkpoints of the figures makes any place of a recording cheap to go to.
 
+mod ahead;
 mod expand;
 mod index;
 mod origin;
@@ -12,6 +13,7 @@ mod player;
 mod range;
 mod seek;
 mod session;
+mod words;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -47,12 +49,10 @@ pub fn play_to_end(path: &Path) -> Result<Played, RecordingError> {
 /// Plays what is left of an open recording to its end.
 pub fn play_reader(mut reader: Reader) -> Played {
     let mut aggregator = new_aggregator(reader.header());
-    for entry in reader.by_ref() {
-        match entry {
-            Entry::Event(event) => _ = aggregator.apply(&event),
-            Entry::Request(record) => aggregator.apply_record(&Arc::new(record)),
-        }
-    }
+    ahead::each(&mut reader, |entry| match entry {
+        Entry::Event(event) => _ = aggregator.apply(&event),
+        Entry::Request(record) => aggregator.apply_record(&Arc::new(record)),
+    });
     let snapshot = aggregator.snapshot(aggregator.newest_ns());
     Played { header: reader.header().clone(), snapshot, losses: reader.losses() }
 }

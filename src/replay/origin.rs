@@ -109,7 +109,7 @@ impl Origin {
         let Some(offset) = self.length().checked_sub(TAIL) else {
             return self.open().map_or(0, |reader| reader.map(|e| e.at_ns()).max().unwrap_or(0));
         };
-        let tail = self.source(offset).and_then(|source| like.moved(source));
+        let tail = self.source(offset).and_then(|source| like.moved(source, 0));
         tail.map_or(0, |reader| reader.map(|entry| entry.at_ns()).max().unwrap_or(0))
     }
 

@@ -65,7 +65,9 @@ pub fn ahead_ns(first: &Path, other: &Path) -> Result<i64, RecordingError> {
 
 fn ahead(first: Reader, other: Reader) -> i64 {
     let began = measuring_ns(first).zip(measuring_ns(other));
-    began.map_or(0, |(first, other)| first.cast_signed() - other.cast_signed())
+    // No difference of two that are 0 or more is beyond what there is.
+    let signed = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
+    began.map_or(0, |(first, other)| signed(first) - signed(other))
 }
 
 /// When measuring began, in the first stage that did.
@@ -123,6 +125,19 @@ mod tests {
         session.act(Action::Stop);
         wait_for(&session, Session::over);
         wait_for(&session, |s| s.follower.as_ref().is_some_and(|follower| follower.session.over()));
+    }
+
+    #[test]
+    fn no_time_is_too_late_to_be_compared() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["a", "b"].map(|name| folder.path().join(name));
+        for (path, at_ns) in paths.iter().zip([u64::MAX, 7000]) {
+            let events = [Event::Phase { at_ns, stage: 0, phase: Phase::Measuring }];
+            std::fs::write(path, record(&events).0).unwrap();
+        }
+        let ahead = ahead_ns(&paths[0], &paths[1]).unwrap();
+        assert!(ahead > 1 << 62, "{ahead}");
+        assert_eq!(ahead_ns(&paths[1], &paths[0]).unwrap(), -ahead);
     }
 
     #[test]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use super::index::Places;
 use super::seek::Seeker;
 use super::session::Shared;
+use super::words;
 use crate::clock::Clock;
 use crate::ui::{Action, Transport};
 
@@ -16,6 +16,15 @@ use crate::ui::{Action, Transport};
 pub(super) const SPEEDS: std::ops::RangeInclusive<f64> = 0.25..=64.0;
 /// Time between looks at the clock while playing, and between snapshots.
 const FRAME: Duration = Duration::from_millis(50);
+
+/// A time between two looks at the clock counts up to this, nanoseconds: in a longer one the process was stopped
+/// (Ctrl-Z), and nobody looked on.
+const LONGEST_NS: u64 = 1_000_000_000;
+
+/// By how much a time that went by moves the head.
+fn played_ns(passed_ns: u64, speed: f64) -> u64 {
+    (passed_ns.min(LONGEST_NS) as f64 * speed) as u64
+}
 
 /// The player, on its own thread.
 pub(super) struct Player {
@@ -87,21 +96,14 @@ impl Player {
                 self.playing = !self.playing;
             }
             Action::Speed(speed) => self.set_speed(speed),
-            Action::Seek(at_ns) => self.seek(at_ns),
-            Action::SeekBy(by_ns) => self.seek(self.head_ns.saturating_add_signed(by_ns)),
-            Action::Step(forward) => {
-                self.playing = false;
-                self.go(|places, head_ns| places.step(head_ns, forward));
+            Action::Seek(at_ns) => self.seek_within(at_ns),
+            Action::SeekBy(by_ns) => {
+                if by_ns < 0 && self.head_ns == 0 {
+                    self.shared.tell("the head is at the beginning".into());
+                }
+                self.seek_within(self.head_ns.saturating_add_signed(by_ns));
             }
-            Action::Jump(forward) => self.go(|places, head_ns| places.jump(head_ns, forward)),
-            Action::Outlier(forward) => {
-                self.playing = false;
-                self.go(|places, head_ns| places.outlier(head_ns, forward));
-            }
-            Action::ToSlowest => {
-                self.playing = false;
-                self.go(|places, _| places.slowest_ns);
-            }
+            Action::Step(_) | Action::Jump(_) | Action::Outlier(_) | Action::ToSlowest => self.go(action),
             // They change a load, and a replay has none; or the session sees to them.
             Action::AddLoad(_)
             | Action::SetClients(_)
@@ -117,10 +119,20 @@ impl Player {
         true
     }
 
-    /// Goes to one of the places that the index knows. Until it is whole it knows none.
-    fn go(&mut self, find: impl Fn(&Places, u64) -> Option<u64>) {
-        if let Some(at_ns) = self.seeker.places().and_then(|places| find(places, self.head_ns)) {
-            self.seek(at_ns);
+    /// Goes to one of the places that the index knows, and tells what is there, or why it went nowhere.
+    fn go(&mut self, action: &Action) {
+        self.playing &= matches!(action, Action::Jump(_));
+        let Some(places) = self.seeker.places() else {
+            return self.shared.tell(words::indexing(self.seeker.indexed()));
+        };
+        match words::place(places, action, self.head_ns) {
+            Ok((at_ns, said)) => {
+                self.seek(at_ns);
+                if let Some(said) = said {
+                    self.shared.tell(said);
+                }
+            }
+            Err(why) => self.shared.tell(why),
         }
     }
 
@@ -131,12 +143,21 @@ impl Player {
         if !self.playing {
             return;
         }
-        self.head_ns = self.head_ns.saturating_add((passed_ns as f64 * self.speed) as u64);
+        self.head_ns = self.head_ns.saturating_add(played_ns(passed_ns, self.speed));
         let length_ns = self.seeker.length_ns();
         if self.head_ns >= length_ns {
             self.head_ns = length_ns;
             self.playing = false;
         }
+    }
+
+    /// Goes to a time that was asked for; to one past the end by going to the end, and telling so.
+    fn seek_within(&mut self, at_ns: u64) {
+        let length_ns = self.seeker.length_ns();
+        if at_ns > length_ns {
+            self.shared.tell(words::end(length_ns));
+        }
+        self.seek(at_ns);
     }
 
     fn seek(&mut self, at_ns: u64) {
@@ -156,5 +177,16 @@ impl Player {
         if !self.shared.frozen.load(Ordering::Relaxed) && !self.seeker.is_seeking() {
             self.shared.snapshot.store(Arc::new(self.seeker.snapshot(self.head_ns)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_by_while_the_process_was_stopped_is_not_played() {
+        assert_eq!((played_ns(50_000_000, 4.0), played_ns(LONGEST_NS, 0.5)), (200_000_000, LONGEST_NS / 2));
+        assert_eq!(played_ns(3_600_000_000_000, 1.0), LONGEST_NS, "but for a moment");
     }
 }

@@ -88,8 +88,12 @@ impl Seeker {
     /// Goes somewhere; [`Seeker::advance`] does the work. A file that has gone since leaves the figures as they are.
     pub fn seek(&mut self, at_ns: u64) {
         let back = at_ns < self.applied_ns;
-        let nearer = self.index.before(at_ns).filter(|from| back || *from > self.applied_ns + WORTH_NS);
-        if nearer.is_some() {
+        // To pass over text takes about a quarter of the time that applying it would.
+        let saves = |(from_ns, skips): &(u64, bool)| {
+            let price_ns = if *skips { *from_ns / 4 } else { 0 };
+            back || *from_ns > self.applied_ns.saturating_add(WORTH_NS + price_ns)
+        };
+        if self.index.before(at_ns).as_ref().is_some_and(saves) {
             if let Some((events, aggregator)) = self.index.restore(at_ns, &self.origin, &self.like) {
                 (self.events, self.aggregator) = (events, aggregator);
                 (self.target_ns, self.applied_ns) = (Some(at_ns), at_ns);

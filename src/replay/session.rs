@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::Sender;
@@ -16,7 +16,7 @@ use super::seek::Seeker;
 use crate::clock::Clock;
 use crate::metrics::Snapshot;
 use crate::metrics::fastgen::Curve;
-use crate::recording::{Calibration, Header, Reader, RecordingError};
+use crate::recording::{Header, Reader, RecordingError};
 use crate::ui::{Action, Measured, Other, Recording, Session, Title, Transport};
 
 /// Keys that may wait for the player; it looks after them many times a second.
@@ -30,9 +30,16 @@ pub(super) struct Shared {
     pub(super) over: AtomicBool,
     /// Who follows the head, and how far this one is ahead of it.
     follower: OnceLock<(Sender<Action>, i64)>,
+    /// The newest word of the player to whoever pressed a key.
+    said: Mutex<Option<String>>,
 }
 
 impl Shared {
+    /// Has a word for the user.
+    pub(super) fn tell(&self, word: String) {
+        *self.said.lock().unwrap_or_else(PoisonError::into_inner) = Some(word);
+    }
+
     /// Takes the one that follows along.
     pub(super) fn lead(&self, head_ns: u64) {
         if let Some((follower, ahead_ns)) = self.follower.get() {
@@ -82,6 +89,7 @@ impl ReplaySession {
             frozen: AtomicBool::new(false),
             over: AtomicBool::new(false),
             follower: OnceLock::new(),
+            said: Mutex::default(),
         });
         let (commands, receiver) = crossbeam_channel::bounded(COMMANDS);
         let mut player = Player::new(seeker, clock, receiver, Arc::clone(&shared));
@@ -139,7 +147,7 @@ pub fn title(header: &Header) -> Title {
         backend: header.engine.kind.clone(),
         model: model.unwrap_or_default().to_owned(),
         curves: Arc::default(),
-        client: header.calibration.filter(Calibration::is_sane).map(|c| c.limit()),
+        client: header.client_limit(),
     }
 }
 
@@ -190,6 +198,10 @@ impl Session for ReplaySession {
         }
         // With so many keys waiting, one more would change nothing that a person could tell.
         let _ = self.commands.try_send(action);
+    }
+
+    fn told(&self) -> Option<String> {
+        self.shared.said.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn freeze(&self, frozen: bool) {

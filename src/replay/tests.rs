@@ -133,3 +133,40 @@ fn the_player_obeys_the_transport() {
     session.act(Action::Stop);
     wait_for(&session, Session::over);
 }
+
+#[test]
+fn what_was_found_is_told_and_what_is_not_there_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.jsonl.zst");
+    let (bytes, live) = record(&run(21, 400));
+    std::fs::write(&path, bytes).unwrap();
+    let session = ReplaySession::start(&path, Clock::start(), 1.0).unwrap();
+    session.act(Action::TogglePause);
+    wait_for(&session, |s| s.transport().unwrap().indexed.is_none());
+    let said = |action: Action| {
+        session.act(action);
+        for _ in 0..400 {
+            if let Some(said) = session.told() {
+                return said;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("nothing was said");
+    };
+    let end = crate::ui::clock_ms(live.at_ns);
+    assert_eq!(said(Action::Seek(u64::MAX)), format!("the recording ends at {end}: the head is there"));
+    assert_eq!(said(Action::Outlier(true)), format!("no more outliers after {end}"));
+    assert_eq!(said(Action::Step(true)), format!("no request ends after {end}"));
+    assert!(said(Action::Jump(true)).starts_with("no more marks, phases or interventions after "));
+    let slowest = live.slowest.iter().max_by_key(|r| r.e2e_ns()).unwrap();
+    let word = said(Action::ToSlowest);
+    let ended = crate::ui::clock_ms(slowest.finished_ns);
+    assert!(word.starts_with(&format!("the slowest request: #{} E2E ", slowest.request)), "{word}");
+    assert!(word.ends_with(&format!(", ended {ended}")), "{word}");
+    session.act(Action::Seek(0));
+    let first = said(Action::Outlier(true));
+    assert!(first.starts_with("outlier 1 of ") && first.contains("; p99 is "), "{first}");
+    assert!(said(Action::Outlier(false)).starts_with("no more outliers before "));
+    session.act(Action::Seek(0));
+    assert_eq!(said(Action::SeekBy(-5)), "the head is at the beginning");
+}

@@ -18,7 +18,7 @@ pub struct ClientReport {
     pub output_tokens_per_s: Option<f64>,
     /// What the client could measure there; `null` if nobody had found out.
     pub calibration: Option<Calibration>,
-    /// Its limit at the stage's tokens a request.
+    /// Its limit at the stage's tokens a request, with all threads of clients.
     pub limit_tokens_per_s: Option<f64>,
     /// Of that limit, what the stage used.
     pub share: Option<f64>,
@@ -36,7 +36,8 @@ struct Stage {
 /// Looks at a run's stages.
 pub fn client(run: &Run, stages: &[StageReport]) -> ClientReport {
     let calibration = run.header.calibration.filter(Calibration::is_sane);
-    let limit = |stage: &Stage| calibration.map(|c| c.tokens_per_s(stage.tokens_per_request));
+    let known = run.header.client_limit();
+    let limit = |stage: &Stage| known.map(|limit| limit.tokens_per_s(stage.tokens_per_request));
     let share = |stage: &Stage| limit(stage).map(|limit| stage.tokens_per_s / limit);
     let asked = |stage: &Stage| share(stage).unwrap_or(stage.tokens_per_s);
     let all = stages.iter().zip(&run.stages).filter_map(|(report, stage)| of(run, report, stage));
@@ -69,7 +70,11 @@ fn line(run: &Run, made: &ClientReport, stage: &Stage) -> Option<String> {
     let used = made.cpu_percent.map(|cpu| format!("used {cpu:.0} % of a core; "));
     let rest = match (made.limit_tokens_per_s, made.share) {
         (Some(limit), Some(share)) => format!(
-            "its limit here is {} tokens/s at {:.0} a request, this run had {} ({:.1} %)",
+            "its limit here{} is {} tokens/s at {:.0} a request, this run had {} ({:.1} %)",
+            match run.header.client_threads() {
+                1 => String::new(),
+                n => format!(", with {n} threads,"),
+            },
             three_digits(limit),
             stage.tokens_per_request,
             three_digits(stage.tokens_per_s),
@@ -138,6 +143,16 @@ mod tests {
         assert!(made.is(VerdictKind::ClientNearLimit));
         assert!(made.recording.client.share.unwrap() > BOTTLENECK_SHARE);
         assert!(!report(&run(f64::NAN)).is(VerdictKind::ClientNearLimit), "nonsense is no limit");
+    }
+
+    #[test]
+    fn the_limit_is_that_of_all_threads_of_clients() {
+        let mut run = run(500.0);
+        run.header.profile["backend"] = serde_json::json!({ "client_threads": 4 });
+        let made = report(&run);
+        assert!(!made.is(VerdictKind::ClientNearLimit), "a fifth of it");
+        let line = made.recording.client.line.unwrap();
+        assert!(line.contains("its limit here, with 4 threads, is 2,000 tokens/s at 10 a request"), "{line}");
     }
 
     #[test]

@@ -120,6 +120,8 @@ impl Run {
         for stage in &mut run.stages {
             stage.requests.sort_by_key(|r| r.request);
         }
+        // Each thread hands in its own: a cancelled request's task, the keys.
+        run.controls.sort_by_key(|(at_ns, _)| *at_ns);
         run.losses = losses();
         run
     }
@@ -152,7 +154,7 @@ impl Run {
             Event::Phase { at_ns, stage, phase } => self.stage(stage).phases.push((at_ns, phase)),
             Event::Sample(sample) => self.samples.push(*sample),
             Event::Control { at_ns, control } => self.controls.push((at_ns, control)),
-            Event::Lost { events, .. } => self.lost_events += events,
+            Event::Lost { events, .. } => self.lost_events = self.lost_events.saturating_add(events),
             Event::Ended { how, .. } => self.ended = Some(how),
             // A request's own events come as one record; the others are for screens.
             Event::Sent(_)
@@ -258,6 +260,16 @@ mod tests {
             prop_assert_eq!(got.recording.ended, want.recording.ended);
             prop_assert_eq!(got.recording.unfinished_requests, 0);
         }
+    }
+
+    #[test]
+    fn counts_of_lost_events_and_the_order_of_interventions_are_not_trusted() {
+        use crate::event::Control;
+        let lost = || Entry::Event(Event::Lost { at_ns: 1, events: u64::MAX });
+        let control = |at_ns| Entry::Event(Event::Control { at_ns, control: Control::Paused });
+        let run = Run::from_entries("r", header(), [lost(), control(9), lost(), control(4)], Losses::default);
+        assert_eq!(run.lost_events, u64::MAX);
+        assert_eq!(run.controls.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [4, 9]);
     }
 
     #[test]

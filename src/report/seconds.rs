@@ -8,6 +8,8 @@ use crate::event::Outcome;
 use crate::metrics::RequestRecord;
 
 const SECOND: u64 = 1_000_000_000;
+/// Most seconds that are told one by one: 24 days. A damaged time must not ask for all the memory there is.
+const MOST: u64 = 1 << 21;
 
 /// What happened in one second.
 #[derive(Debug, Default)]
@@ -50,11 +52,13 @@ pub fn index(at_ns: u64) -> u64 {
 
 /// Takes every second of a recording, from the run's start to its end, to `take`, with its stage; what is before
 /// the first stage (loading) has none. Of a range: every second that it touches, each with all that happened in it.
+/// After [`MOST`] seconds it ends, and what is later counts in the last one.
 ///
 /// # Errors
 /// The first of `take`'s.
 pub fn each<E>(run: &Run, mut take: impl FnMut(Option<&Stage>, Second) -> Result<(), E>) -> Result<(), E> {
-    let end = index(run.last_ns);
+    let row = |at_ns| index(at_ns).min(MOST - 1);
+    let end = row(run.last_ns);
     let looked_at = |at| run.range.is_none_or(|r| (index(r.start_ns)..=index(r.end_ns)).contains(&at));
     let mut rows = |stage: Option<&Stage>, seconds: std::ops::Range<u64>| {
         let mut counted = stage.map_or_else(Vec::new, |stage| count(stage, &seconds)).into_iter();
@@ -70,8 +74,8 @@ pub fn each<E>(run: &Run, mut take: impl FnMut(Option<&Stage>, Second) -> Result
     };
     let mut from = 0;
     for (i, stage) in run.stages.iter().enumerate() {
-        let next = run.stages.get(i + 1).map(|s| index(s.start.at_ns));
-        let start = index(stage.start.at_ns).max(from);
+        let next = run.stages.get(i + 1).map(|s| row(s.start.at_ns));
+        let start = row(stage.start.at_ns).max(from);
         rows(None, from..start)?;
         let until = next.unwrap_or(end + 1).max(start);
         rows(Some(stage), start..until)?;
@@ -125,5 +129,27 @@ fn count_tokens(counted: &mut [Second], r: &RequestRecord, slot: impl Fn(u64) ->
             second.gaps.push((at_ns.saturating_sub(before), r.tokens_in(i)));
         }
         before = Some(at_ns);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn a_time_out_of_all_reason_takes_no_memory_and_loses_nothing() {
+        let mut run = fixture::run();
+        let want = crate::report::report(&run).stages[0].requests.completed;
+        run.stages[0].requests[1].finished_ns = u64::MAX;
+        run.last_ns = u64::MAX;
+        let (mut rows, mut completed) = (0, 0);
+        let told = each(&run, |_, second| {
+            rows += 1;
+            completed += second.completed;
+            Ok::<_, std::convert::Infallible>(())
+        });
+        assert!(told.is_ok());
+        assert_eq!((rows, completed), (MOST, want));
     }
 }

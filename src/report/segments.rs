@@ -48,14 +48,19 @@ pub fn parts(run: &Run, stage: &Stage, measured: Span) -> Vec<(Cut, Span)> {
     }
     hand.begin_stage(&stage.start);
     let opened_ns = stage.phases.iter().find(|(_, phase)| *phase == Phase::Measuring).map(|(at, _)| *at);
-    let mut begun = false;
+    let opened_ns = opened_ns.unwrap_or(measured.start_ns);
+    let (mut measuring, mut begun) = (false, false);
     let mut cuts: Vec<Cut> = Vec::new();
     for (at_ns, control) in run.controls.iter().skip_while(|(at, _)| *at < stage.start.at_ns) {
         if *at_ns >= end_ns {
             break;
         }
+        if !measuring && *at_ns > opened_ns {
+            hand.begin_measuring(opened_ns);
+            measuring = true;
+        }
         if !begun && *at_ns > measured.start_ns {
-            hand.begin_measuring(opened_ns.unwrap_or(measured.start_ns));
+            hand.look_from_here();
             cuts.push(hand.cut(measured.start_ns, Began::Start));
             begun = true;
         }

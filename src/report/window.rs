@@ -71,8 +71,7 @@ pub fn steady(stage: &Stage, controls: &[(u64, Control)], measured: Span) -> Opt
 /// requests end as they come, if the server keeps up. A change of the rate or a pause parts it; the longest part counts.
 fn open_steady(stage: &Stage, controls: &[(u64, Control)], measured: Span, open: &OpenLoop) -> Option<Span> {
     let first_end_ns = stage.measured().map(|r| r.finished_ns).min()?;
-    let ramped_ns = measured.start_ns.saturating_add(open.ramp_ns.unwrap_or(0));
-    let start_ns = first_end_ns.max(ramped_ns);
+    let start_ns = first_end_ns.max(ramped_ns(stage, controls, measured, open.ramp_ns.unwrap_or(0)));
     let end_ns = arrivals_end(stage)?.max(start_ns);
     let mut longest: Option<Span> = None;
     let mut close = |since: Option<u64>, end_ns: u64| {
@@ -95,6 +94,26 @@ fn open_steady(stage: &Stage, controls: &[(u64, Control)], measured: Span, open:
     }
     close(since, end_ns);
     longest.filter(|span| span.end_ns > span.start_ns)
+}
+
+/// When a ramp of this length is over: it stands still in a pause, and a rate that is set by hand ends it.
+fn ramped_ns(stage: &Stage, controls: &[(u64, Control)], measured: Span, ramp_ns: u64) -> u64 {
+    let mut left_ns = ramp_ns;
+    // Since when it goes on.
+    let mut since = Some(measured.start_ns);
+    for (at, control) in controls {
+        let at_ns = (*at).max(measured.start_ns);
+        if let Some(over_ns) = since.map(|from| from.saturating_add(left_ns)).filter(|over| *over <= at_ns) {
+            return over_ns;
+        }
+        match control {
+            Control::Paused => left_ns -= since.take().map_or(0, |from| at_ns - from),
+            Control::Resumed => _ = since.get_or_insert(at_ns),
+            Control::Rate { .. } if *at >= stage.start.at_ns => return at_ns,
+            _ => {}
+        }
+    }
+    since.map_or(u64::MAX, |from| from.saturating_add(left_ns))
 }
 
 /// When the last request of an open loop came, where their number ended it; else when the end was called.
@@ -260,6 +279,11 @@ mod tests {
             open.ramp_ns = Some(1000 * MS);
         }
         assert_eq!(steady(&stage, &[], whole), span(1000, 1900));
+        let rest = [(700 * MS, Control::Paused), (900 * MS, Control::Resumed)];
+        assert_eq!(steady(&stage, &rest, whole), span(1200, 1900), "a ramp stands still in a pause");
+        assert_eq!(steady(&stage, &rest[..1], whole), None, "nothing is sent any more");
+        let rate = [(700 * MS, Control::Rate { rate: 9.0 })];
+        assert_eq!(steady(&stage, &rate, whole), span(700, 1900), "from then on the rate is even");
         if let Some(open) = &mut stage.start.open {
             open.ramp_ns = Some(u64::MAX);
         }

@@ -11,6 +11,11 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy as _;
 use serde::{Deserialize, Serialize};
 
+/// Whoever looks whether a server runs holds its lock for a moment. One who wants to be the server tries so often…
+const TRIES: u32 = 10;
+/// …and waits so long in between.
+const BETWEEN: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// What a server says of itself once it takes requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Served {
@@ -89,13 +94,23 @@ impl Place {
     /// # Errors
     /// If the file can't be written.
     pub fn hold(&self) -> std::io::Result<Option<Held>> {
-        let mut pid =
-            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(self.file("pid"))?;
-        match pid.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
+        let mut tries = 1;
+        let mut pid = loop {
+            // Opened anew each time: the server before may be about to take its file away.
+            let pid = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .read(true)
+                .write(true)
+                .open(self.file("pid"))?;
+            match pid.try_lock() {
+                Ok(()) => break pid,
+                Err(TryLockError::WouldBlock) if tries < TRIES => tries += 1,
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            std::thread::sleep(BETWEEN);
+        };
         let _ = std::fs::remove_file(self.file("json"));
         pid.set_len(0)?;
         pid.rewind()?;
@@ -181,6 +196,22 @@ mod tests {
         std::fs::write(place.file("pid"), "1\n").unwrap();
         assert_eq!(place.running().unwrap(), None);
         assert!(place.hold().unwrap().is_some());
+    }
+
+    #[test]
+    fn who_only_looks_keeps_nobody_from_serving() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place { port: 8124, folder: folder.path().to_owned() };
+        drop(place.hold().unwrap());
+        std::fs::write(place.file("pid"), "1\n").unwrap();
+        let looking = File::open(place.file("pid")).unwrap();
+        looking.try_lock_shared().unwrap();
+        let looker = std::thread::spawn(move || {
+            std::thread::sleep(BETWEEN);
+            drop(looking);
+        });
+        assert!(place.hold().unwrap().is_some());
+        looker.join().unwrap();
     }
 
     #[test]

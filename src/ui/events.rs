@@ -57,6 +57,7 @@ fn pasted(ui: &mut UiState, text: &str, sight: Sight<'_>) -> Vec<Effect> {
 /// Keeps what the last frame showed, which keys and clicks refer to.
 pub fn remember(ui: &mut UiState, hits: &Hits) {
     ui.page = hits.page.max(1);
+    ui.help_most = hits.help_most;
     match ui.screen {
         Screen::Clients => {
             ui.client_offset = hits.offset;

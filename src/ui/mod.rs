@@ -34,7 +34,7 @@ use crate::event::{RequestId, StageId};
 use crate::metrics::fastgen::Curve;
 use crate::metrics::{ClientLimit, Snapshot};
 
-pub use format::{ByteUnits, TimeUnits, choose_units};
+pub use format::{ByteUnits, TimeUnits, choose_units, clock_ms, nanos};
 pub use keymap::remap::{Keys, Wish};
 pub use range::{LatencyFigures, Measured, Range, RangeState, StageFigures};
 pub use run::{Options, UiError, run};

@@ -9,14 +9,29 @@ use super::keymap::Command;
 use super::state::UiState;
 use super::update::{Effect, Sight};
 
-/// A stretch of a recording, both ends in it, nanoseconds since its run's start.
+/// A stretch of a recording, both ends in it, nanoseconds since its run's start: whole milliseconds, so that whatever
+/// names it names the same, and `report --from --to` can be given just these times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
     pub from_ns: u64,
     pub to_ns: u64,
 }
 
+/// Nanoseconds of a millisecond.
+const MS: u64 = 1_000_000;
+
 impl Range {
+    /// From the millisecond in which one time lies up to the end of that in which the other lies.
+    pub fn around(from_ns: u64, to_ns: u64) -> Self {
+        Self { from_ns: from_ns / MS * MS, to_ns: to_ns.div_ceil(MS).saturating_mul(MS) }
+    }
+
+    /// It as a part of a file's name, e.g. `10.000s-30.500s`.
+    pub fn file_words(self) -> String {
+        let seconds = |ns: u64| format!("{}.{:03}s", ns / (1000 * MS), ns / MS % 1000);
+        format!("{}-{}", seconds(self.from_ns), seconds(self.to_ns))
+    }
+
     /// It on the run's clock, e.g. `0:10.000–0:30.500`.
     pub fn words(self) -> String {
         format!("{}–{}", clock_ms(self.from_ns), clock_ms(self.to_ns))
@@ -36,7 +51,7 @@ impl RangeState {
     /// The range in a recording of this length; an end that isn't set is the recording's.
     pub fn within(&self, length_ns: u64) -> Option<Range> {
         let set = self.from_ns.or(self.to_ns).is_some();
-        set.then(|| Range { from_ns: self.from_ns.unwrap_or(0), to_ns: self.to_ns.unwrap_or(length_ns) })
+        set.then(|| Range::around(self.from_ns.unwrap_or(0), self.to_ns.unwrap_or(length_ns)))
     }
 }
 
@@ -154,13 +169,14 @@ mod tests {
 
     fn press(ui: &mut UiState, key: RangeKey, at_ns: u64) -> Vec<Effect> {
         let snap = Snapshot::default();
-        let transport = Some(Transport { at_ns, length_ns: 100, playing: true, speed: 1.0, indexed: None });
+        let transport =
+            Some(Transport { at_ns, length_ns: 100 * MS, playing: true, speed: 1.0, indexed: None });
         update(ui, &Command::Range(key), Sight { snap: &snap, transport, over: false, pair: false })
     }
 
     fn asked(effects: &[Effect]) -> Option<(u64, u64)> {
         match effects {
-            [Effect::Act(Action::Measure(range))] => Some((range.from_ns, range.to_ns)),
+            [Effect::Act(Action::Measure(range))] => Some((range.from_ns / MS, range.to_ns / MS)),
             _ => None,
         }
     }
@@ -168,15 +184,15 @@ mod tests {
     #[test]
     fn both_ends_are_set_at_the_head_and_the_figures_asked_for() {
         let mut ui = UiState::default();
-        assert_eq!(asked(&press(&mut ui, RangeKey::Edge(false), 20)), Some((20, 100)));
+        assert_eq!(asked(&press(&mut ui, RangeKey::Edge(false), 20 * MS)), Some((20, 100)));
         assert!(!ui.range.shown, "half a range covers nothing");
-        assert_eq!(asked(&press(&mut ui, RangeKey::Edge(true), 60)), Some((20, 60)));
+        assert_eq!(asked(&press(&mut ui, RangeKey::Edge(true), 60 * MS)), Some((20, 60)));
         assert!(ui.range.shown);
-        press(&mut ui, RangeKey::Figures, 60);
+        press(&mut ui, RangeKey::Figures, 60 * MS);
         assert!(!ui.range.shown);
         // An end before the beginning: from the recording's start on.
-        assert_eq!(asked(&press(&mut ui, RangeKey::Edge(true), 10)), Some((0, 10)));
-        assert_eq!(asked(&press(&mut ui, RangeKey::Edge(false), 30)), Some((30, 100)));
+        assert_eq!(asked(&press(&mut ui, RangeKey::Edge(true), 10 * MS)), Some((0, 10)));
+        assert_eq!(asked(&press(&mut ui, RangeKey::Edge(false), 30 * MS)), Some((30, 100)));
         assert_eq!(press(&mut ui, RangeKey::Clear, 0), []);
         assert_eq!(ui.range, RangeState::default());
         assert!(matches!(&press(&mut ui, RangeKey::Figures, 0)[..], [Effect::Say(_)]));
@@ -187,7 +203,7 @@ mod tests {
         let (mut ui, snap) = (UiState::default(), Snapshot::default());
         ui.latency.cursor_ns = Some(7);
         let alone = Sight { snap: &snap, transport: None, over: false, pair: false };
-        assert_eq!(update(&mut ui, &Command::Beside, alone), []);
+        assert_eq!(super::update(&mut ui, &Command::Beside, alone), []);
         assert!(!ui.beside && ui.latency.cursor_ns.is_some());
         update(&mut ui, &Command::Beside, Sight { pair: true, ..alone });
         assert!(ui.beside && ui.latency.cursor_ns.is_none(), "its time is not the other's");
@@ -197,14 +213,24 @@ mod tests {
     fn the_export_is_of_the_range_where_there_is_one_and_a_live_run_has_none() {
         let (mut ui, snap) = (UiState::default(), Snapshot::default());
         let transport =
-            Some(Transport { at_ns: 0, length_ns: 100, playing: true, speed: 1.0, indexed: None });
+            Some(Transport { at_ns: 0, length_ns: 100 * MS, playing: true, speed: 1.0, indexed: None });
         let see = Sight { snap: &snap, transport, over: false, pair: false };
         let live = Sight { transport: None, ..see };
         assert_eq!(update(&mut ui, &Command::Export, see)[0], Effect::Act(Action::Export));
-        press(&mut ui, RangeKey::Edge(true), 50);
-        let range = Range { from_ns: 0, to_ns: 50 };
+        press(&mut ui, RangeKey::Edge(true), 50 * MS);
+        let range = Range { from_ns: 0, to_ns: 50 * MS };
         assert_eq!(update(&mut ui, &Command::Export, see)[0], Effect::Act(Action::ExportRange(range)));
         assert_eq!(update(&mut ui, &Command::Export, live)[0], Effect::Act(Action::Export));
         assert_eq!(update(&mut ui, &Command::Range(RangeKey::Edge(false)), live), []);
+    }
+
+    #[test]
+    fn all_that_names_a_range_names_the_same_times() {
+        let range = Range::around(10_123_987_654, 70_456_000_001);
+        assert_eq!(range.words(), "0:10.123–1:10.457");
+        assert_eq!(range.file_words(), "10.123s-70.457s");
+        assert_eq!(Range::around(range.from_ns, range.to_ns), range, "whole milliseconds stay");
+        let half = RangeState { from_ns: Some(1), ..RangeState::default() };
+        assert_eq!(half.within(5 * MS + 1), Some(Range { from_ns: 0, to_ns: 6 * MS }));
     }
 }

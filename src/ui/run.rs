@@ -94,8 +94,8 @@ struct Dashboard<'a> {
     quit: bool,
     /// What threads that write pictures have to say.
     said: (Sender<String>, Receiver<String>),
-    /// Ctrl-Z was pressed.
-    suspend: bool,
+    /// The process is to stop: Ctrl-Z was pressed (`true`: its whole group), or somebody has sent SIGTSTP.
+    suspend: Option<bool>,
 }
 
 impl<'a> Dashboard<'a> {
@@ -122,7 +122,7 @@ impl<'a> Dashboard<'a> {
             drawn_ns: 0,
             quit: false,
             said: bounded(WORDS),
-            suspend: false,
+            suspend: None,
         }
     }
 
@@ -150,8 +150,8 @@ impl<'a> Dashboard<'a> {
             if self.quit {
                 return Ok(());
             }
-            if self.suspend {
-                self.suspend()?;
+            if let Some(group) = self.suspend.take() {
+                self.suspend(group)?;
             }
             let since = self.clock.now_ns().saturating_sub(self.drawn_ns);
             let due = since >= SLOWEST_FRAME_NS || (self.dirty && Duration::from_nanos(since) >= frame);
@@ -195,6 +195,9 @@ impl<'a> Dashboard<'a> {
             self.dirty = true;
         }
         self.dirty |= self.terminal.was_continued();
+        if self.terminal.was_asked_to_stop() {
+            self.suspend.get_or_insert(false);
+        }
         if let Some(changed) = self.watch.changed(now, self.options.depth) {
             self.reloaded(changed);
         }
@@ -239,8 +242,7 @@ impl<'a> Dashboard<'a> {
     }
 
     /// Gives the terminal back and stops until the shell lets the job go on; then takes it again.
-    fn suspend(&mut self) -> Result<(), UiError> {
-        self.suspend = false;
+    fn suspend(&mut self, group: bool) -> Result<(), UiError> {
         let transport = self.session.transport();
         let played = transport.is_some_and(|t| t.playing);
         if played {
@@ -250,7 +252,7 @@ impl<'a> Dashboard<'a> {
             (0..20).take_while(|_| !halted()).for_each(|_| std::thread::sleep(Duration::from_millis(10)));
         }
         let before_ns = self.clock.now_ns();
-        self.terminal.suspend()?;
+        self.terminal.suspend(group)?;
         let stood_s = self.clock.now_ns().saturating_sub(before_ns) as f64 / 1e9;
         if played {
             self.session.act(Action::TogglePause);
@@ -271,7 +273,7 @@ impl<'a> Dashboard<'a> {
                 Effect::Say(text) => self.say(text),
                 Effect::NextTheme => self.next_theme(),
                 Effect::UseTheme(name) => self.use_theme(&name),
-                Effect::Suspend => self.suspend = true,
+                Effect::Suspend => self.suspend = Some(true),
                 Effect::Redraw => self.terminal.redraw(),
                 Effect::Copy => self.copy(),
                 Effect::Picture => self.take_picture(),

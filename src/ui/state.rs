@@ -225,6 +225,12 @@ impl TimeAxis {
         u16::try_from(cell).ok().filter(|cell| *cell < self.cells)
     }
 
+    /// First and last cell of a stretch of time, cut at the axis' ends; `None` if it lies beyond them.
+    pub fn cells_of(&self, from_ns: u64, to_ns: u64) -> Option<(u16, u16)> {
+        let (from, to) = (from_ns.max(self.from_ns), to_ns.min(self.end_ns().saturating_sub(1)));
+        (from <= to).then(|| Some((self.cell_of(from)?, self.cell_of(to)?))).flatten()
+    }
+
     /// A time within a cell that stays in it while the axis moves by whole cells.
     pub fn middle_ns(&self, cell: u16) -> u64 {
         self.start_ns(cell).saturating_add(self.cell_ns / 2)
@@ -253,6 +259,9 @@ pub struct UiState {
     /// The user's own keys.
     pub keys: Arc<Keys>,
     pub help: bool,
+    /// Its first visible row, and the last that can be that, from the last frame.
+    pub help_at: usize,
+    pub help_most: usize,
     /// What is searched for on Clients, Curve and System.
     pub search: String,
     pub lanes: LanesState,
@@ -296,6 +305,8 @@ impl Default for UiState {
             themes: Vec::new(),
             keys: Arc::default(),
             help: false,
+            help_at: 0,
+            help_most: 0,
             search: String::new(),
             lanes: LanesState::default(),
             client: 0,

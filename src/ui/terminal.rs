@@ -26,12 +26,15 @@ use ratatui::backend::{Backend as _, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use rustix::fs::{Mode, OFlags};
-use rustix::process::Signal;
 use rustix::termios::{
     OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetwinsize, tcsetattr, ttyname,
 };
 use signal_hook::SigId;
 use signal_hook::consts::SIGCONT;
+
+mod job;
+
+use job::Job;
 
 /// What it takes to give the terminal back.
 struct Saved {
@@ -112,6 +115,7 @@ pub struct Terminal {
     /// Set when the process goes on after it was stopped.
     continued: Arc<AtomicBool>,
     watch: SigId,
+    job: Job,
 }
 
 impl Terminal {
@@ -125,8 +129,8 @@ impl Terminal {
         let out = reopen(&tty)?;
         let continued = Arc::new(AtomicBool::new(false));
         let watch = signal_hook::flag::register(SIGCONT, continued.clone())?;
-        let mut terminal =
-            Self { tty, out, queue: Vec::new(), taking: true, shown, whole: true, continued, watch };
+        let (queue, job) = (Vec::new(), Job::watch()?);
+        let mut terminal = Self { tty, out, queue, taking: true, shown, whole: true, continued, watch, job };
         terminal.enter()?;
         Ok(terminal)
     }
@@ -231,20 +235,23 @@ impl Terminal {
         self.taking && !self.queue.is_empty()
     }
 
-    /// Gives the terminal back, stops the job, and takes the terminal again when the shell lets the job go on.
-    /// Where no shell could do so, the system doesn't stop it.
+    /// Gives the terminal back, stops the job, or only this process of it, and takes the terminal again when it is let
+    /// go on. Where no shell could do that, it isn't stopped.
     ///
     /// # Errors
     /// As the terminal says.
-    pub fn suspend(&mut self) -> io::Result<()> {
+    pub fn suspend(&mut self, group: bool) -> io::Result<()> {
         restore_all();
         self.queue.clear();
         // The group, since a pipeline or a wrapper is stopped with us, as the terminal's own Ctrl-Z would.
-        rustix::process::kill_current_process_group(Signal::TSTP)?;
-        // The signal may be taken by another thread, and this one run on for a moment.
-        std::thread::sleep(BETWEEN_TRIES);
+        self.job.stop(group)?;
         self.continued.store(false, Ordering::Relaxed);
         self.enter()
+    }
+
+    /// Whether another process has sent SIGTSTP, which [`Self::suspend`] is the answer to.
+    pub fn was_asked_to_stop(&self) -> bool {
+        self.job.was_asked()
     }
 
     /// Whether the process goes on after it was stopped by somebody else; the terminal is then taken again, for a

@@ -11,9 +11,11 @@ use crate::metrics::fastgen::Validator;
 
 mod find;
 mod given;
+mod help;
 mod lanes;
 mod palette;
 mod prompt;
+mod refused;
 
 pub use palette::key as palette_key;
 use prompt::set_filter;
@@ -33,7 +35,7 @@ pub struct Sight<'a> {
 impl Sight<'_> {
     /// What keys depend on.
     fn scene(&self) -> Scene {
-        Scene::of(self.snap, self.transport.is_some())
+        Scene { pair: self.pair, ..Scene::of(self.snap, self.transport.is_some()) }
     }
 }
 
@@ -59,11 +61,11 @@ pub enum Effect {
 
 /// Carries a command out.
 pub fn update(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effect> {
-    if ui.help {
-        ui.help = false;
-        if !matches!(command, Command::Quit | Command::Interrupt | Command::Suspend | Command::Redraw) {
-            return Vec::new();
-        }
+    if ui.help && help::took(ui, command) {
+        return Vec::new();
+    }
+    if let Some(effects) = refused::refused(ui, command, sight) {
+        return effects;
     }
     if let Some(effects) = given::carry_out(ui, command, sight) {
         return effects;
@@ -76,9 +78,7 @@ pub fn update(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Vec<Effe
             effects.extend(quit(ui, sight));
             effects
         }
-        Command::Close if sight.over && sight.transport.is_none() && ui.requests.open.is_none() => {
-            vec![Effect::Quit]
-        }
+        Command::Spans => hand::spans(ui, sight.snap),
         Command::Freeze => {
             ui.frozen = !ui.frozen;
             vec![Effect::Freeze(ui.frozen)]
@@ -119,7 +119,13 @@ fn transport(command: &Command, sight: Sight<'_>) -> Vec<Effect> {
         Command::SeekAt(at_ns) => Action::Seek(*at_ns),
         Command::Speed(speed) => Action::Speed(*speed),
         Command::SeekTo(part) => Action::Seek((part.clamp(0.0, 1.0) * transport.length_ns as f64) as u64),
-        Command::Faster(factor) => Action::Speed((transport.speed * factor).clamp(0.25, 64.0)),
+        Command::Faster(factor) => match (transport.speed * factor).clamp(0.25, 64.0) {
+            speed if (speed - transport.speed).abs() < 1e-9 => {
+                let end = if *factor > 1.0 { "fastest" } else { "slowest" };
+                return vec![Effect::Say(format!("{speed}× is the {end} that a replay plays"))];
+            }
+            speed => Action::Speed(speed),
+        },
         Command::Step(forward) => Action::Step(*forward),
         Command::Jump(forward) => Action::Jump(*forward),
         Command::Outlier(forward) => Action::Outlier(*forward),
@@ -139,17 +145,13 @@ fn look(ui: &mut UiState, command: &Command, snap: &Snapshot) {
         Command::Zoom(by) => {
             ui.zoom = ui.zoom.saturating_add_signed(isize::from(*by)).min(ZOOMS.len() - 1);
         }
-        Command::Help => ui.help = true,
-        Command::Close if ui.requests.open.is_some() => ui.requests.open = None,
-        Command::Close if ui.screen == Screen::Latency => ui.latency.cursor_ns = None,
+        Command::Help => (ui.help, ui.help_at) = (true, 0),
         Command::Definitions => {
             ui.definitions = ui.definitions.next();
             ui.span = None;
         }
-        Command::Spans => hand::spans(ui, snap),
         Command::Figure(figure) => ui.latency.figure = *figure,
         Command::Level if ui.screen == Screen::Latency => ui.latency.figure = ui.latency.figure.next(),
-        Command::Close => set_filter(ui, String::new()),
         Command::Slowest => ui.requests.slowest = !ui.requests.slowest,
         Command::Sla(_) | Command::Validator => judge(ui, command, snap),
         Command::Sort => {
@@ -309,9 +311,7 @@ mod tests {
         assert_eq!(update(&mut ui, &Command::Quit, see), [Effect::Quit]);
         let mut fresh = UiState::default();
         assert_eq!(update(&mut fresh, &Command::Quit, sight(&snap, true, false)), [Effect::Quit]);
-        assert_eq!(update(&mut fresh, &Command::Close, sight(&snap, false, true)), [Effect::Quit]);
-        assert_eq!(update(&mut fresh, &Command::Close, see), []);
-        assert!(!ui.leave, "the last picture stays while something was left to be measured");
+        assert!(!ui.leave && !fresh.leave, "the last picture stays while something was left to be measured");
         let done = Snapshot { phase: Some(Phase::Done), ..Snapshot::default() };
         update(&mut fresh, &Command::Quit, sight(&done, false, false));
         assert!(fresh.leave);
@@ -323,8 +323,9 @@ mod tests {
         let see = sight(&snap, true, false);
         assert_eq!(update(&mut ui, &Command::SeekTo(0.5), see), [Effect::Act(Action::Seek(5000))]);
         assert_eq!(update(&mut ui, &Command::Faster(128.0), see), [Effect::Act(Action::Speed(64.0))]);
-        assert_eq!(update(&mut ui, &Command::AddLoad(1), see), []);
-        assert_eq!(update(&mut ui, &Command::Seek(5), sight(&snap, false, false)), []);
+        assert!(matches!(update(&mut ui, &Command::AddLoad(1), see)[..], [Effect::Say(_)]));
+        let live = update(&mut ui, &Command::Seek(5), sight(&snap, false, false));
+        assert!(matches!(live[..], [Effect::Say(_)]));
     }
 
     #[test]

@@ -20,9 +20,18 @@ struct Server {
     connections: Arc<AtomicUsize>,
 }
 
+/// When it reads the body of a request.
+#[derive(Clone, Copy, PartialEq)]
+enum Reads {
+    /// Before it answers.
+    First,
+    /// After the head of its answer.
+    Amid,
+    Never,
+}
+
 impl Server {
-    /// `reads`: it reads the body before it answers.
-    fn start(answer: Vec<u8>, keeps: bool, reads: bool) -> Self {
+    fn start(answer: Vec<u8>, keeps: bool, reads: Reads) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let connections = Arc::new(AtomicUsize::new(0));
@@ -42,7 +51,7 @@ impl Server {
     }
 }
 
-fn serve(mut socket: TcpStream, answer: &[u8], keeps: bool, reads: bool) -> std::io::Result<()> {
+fn serve(mut socket: TcpStream, answer: &[u8], keeps: bool, reads: Reads) -> std::io::Result<()> {
     let mut input = BufReader::new(socket.try_clone()?);
     loop {
         let mut head = String::new();
@@ -59,16 +68,23 @@ fn serve(mut socket: TcpStream, answer: &[u8], keeps: bool, reads: bool) -> std:
         let length = head.to_ascii_lowercase();
         let length =
             length.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
-        if reads {
-            input.read_exact(&mut vec![0; length.unwrap_or(0)])?;
+        let mut body = vec![0; length.unwrap_or(0)];
+        let head = answer.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |at| at + 4);
+        match reads {
+            Reads::First => input.read_exact(&mut body)?,
+            Reads::Amid => {
+                socket.write_all(&answer[..head])?;
+                input.read_exact(&mut body)?;
+            }
+            Reads::Never => {
+                socket.write_all(answer)?;
+                // Long enough for the client to see the answer before the reset that unread bytes cause.
+                std::thread::sleep(Duration::from_millis(300));
+                return Ok(());
+            }
         }
-        socket.write_all(answer)?;
+        socket.write_all(if reads == Reads::Amid { &answer[head..] } else { answer })?;
         if !keeps {
-            return Ok(());
-        }
-        if !reads {
-            // Long enough for the client to see the answer before the reset that unread bytes cause.
-            std::thread::sleep(Duration::from_millis(300));
             return Ok(());
         }
     }
@@ -112,7 +128,7 @@ async fn right_answers_are_understood_and_connections_kept_as_they_say() {
         ("bytes that nobody asked for", sized(OK, "HTTP/1.1 408 Request Timeout\r\n\r\n"), false, 3),
         ("a connection that closes", sized("HTTP/1.1 200 OK\r\nConnection: close\r\n", ""), false, 3),
     ] {
-        let server = Server::start(answer, !closes, true);
+        let server = Server::start(answer, !closes, Reads::First);
         let backend = load(&server.url(), "");
         let before = server.connections.load(Ordering::Relaxed);
         for _ in 0..3 {
@@ -138,7 +154,7 @@ async fn wrong_answers_are_told() {
         (chunked(OK, "5\r\nda"), "closed the connection before the stream was whole"),
     ] {
         let said = String::from_utf8_lossy(&answer).into_owned();
-        let server = Server::start(answer, false, true);
+        let server = Server::start(answer, false, Reads::First);
         let end = tell(&*load(&server.url(), ""), 2).await.end;
         let error = end.error.unwrap_or_default();
         assert_eq!(end.outcome, Outcome::FailedProtocol, "{said:?}: {error}");
@@ -150,11 +166,20 @@ async fn wrong_answers_are_told() {
 async fn an_answer_before_all_is_sent_is_heard() {
     let body = "{\"error\":{\"message\":\"too long\"}}";
     let answer = format!("HTTP/1.1 413 Content Too Large\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-    let server = Server::start(answer.into_bytes(), true, false);
+    let server = Server::start(answer.into_bytes(), true, Reads::Never);
     let backend = load(&server.url(), "");
     // More than both sides' kernels take in, so that the client is still writing.
     let text = "word ".repeat(4_000_000);
     let end = tell_of(&*backend, 1, Some(&text)).await.end;
     assert_eq!(end.outcome, Outcome::FailedHttp);
     assert_eq!(end.error.as_deref(), Some("HTTP 413 Payload Too Large: too long"));
+}
+
+#[tokio::test]
+async fn a_server_may_begin_to_answer_before_it_has_read_all() {
+    let server = Server::start(chunked("HTTP/1.1 200 OK\r\n", &whole_chunk()), true, Reads::Amid);
+    let text = "word ".repeat(4_000_000);
+    let story = tell_of(&*load(&server.url(), ""), 1, Some(&text)).await;
+    assert_eq!(story.end.outcome, Outcome::Completed, "{:?}", story.end.error);
+    assert_eq!(story.chunks, [1]);
 }

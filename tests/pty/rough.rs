@@ -91,6 +91,57 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_gives_it_back() {
 }
 
 #[test]
+fn a_stop_from_elsewhere_gives_the_terminal_to_the_shell_too() {
+    let home = Home::new();
+    let mut terminal = Terminal::shell(&home, 120, 30);
+    let program = env!("CARGO_BIN_EXE_fastgen-tui");
+    terminal.keys(&format!("sh -c 'echo $$ > pid; exec {program} --profile sim --for 1h'\n"));
+    terminal.wait_for("measuring");
+    let pid = std::fs::read_to_string(home.path().join("pid")).expect("its number");
+    let kill = |signal: &str| {
+        let status = std::process::Command::new("kill").args([signal, pid.trim()]).status();
+        assert!(status.expect("kill").success());
+    };
+    for signal in ["-TSTP", "-TSTP"] {
+        kill(signal);
+        terminal.wait_until("the shell's screen", |text| !text.contains("measuring"));
+        terminal.keys("echo still $((40 + 2))\n");
+        terminal.wait_for("still 42");
+        assert!(!terminal.in_dashboard());
+        assert_restored(&terminal.screen());
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+        assert!(stat.is_err() || stat.is_ok_and(|s| s.contains(") T ")), "it is stopped");
+        terminal.keys("fg\n");
+        terminal.wait_until("a whole screen again", |text| {
+            text.contains("measuring") && text.lines().next_back().is_some_and(|l| l.contains("? help"))
+        });
+    }
+    terminal.keys("q");
+    terminal.wait_for("interrupted");
+    // Esc closes what is open, and nothing is: it tells what leaves.
+    terminal.keys("\x1b");
+    terminal.wait_for("the run is over: q leaves");
+    terminal.keys("q");
+    terminal.wait_for("recorded: ");
+    terminal.wait_until("the shell's prompt", |text| text.trim_end().ends_with('$'));
+    terminal.keys("exit\n");
+    let (_, _, screen) = terminal.ended();
+    assert_restored(&screen);
+}
+
+#[test]
+fn a_stop_that_nobody_could_undo_stops_nothing() {
+    let home = Home::new();
+    let mut terminal = Terminal::start(&home, &ENDLESS, 100, 30);
+    terminal.wait_for("measuring");
+    terminal.signal("-TSTP");
+    pause(300);
+    terminal.keys("7");
+    terminal.wait_for("info and above");
+    leave(terminal);
+}
+
+#[test]
 fn where_no_shell_could_continue_it_ctrl_z_stops_nothing() {
     let home = Home::new();
     let mut terminal = Terminal::start(&home, &ENDLESS, 100, 30);

@@ -32,7 +32,7 @@ fn settings_choose_profile_theme_and_keys() {
     assert!(terminal.text().contains("H help"), "{}", terminal.text());
     terminal.keys("?q");
     terminal.keys("H");
-    let help = terminal.wait_for("any key closes");
+    let help = terminal.wait_for("key closes");
     assert!(help.contains("Q ^X ^C"), "{help}");
     terminal.keys("Q");
     terminal.wait_for("interrupted");

@@ -428,7 +428,7 @@ fn lane(client: u32, at: u64, dice: &mut Dice) -> Lane {
         }
         let outcome = if dice.roll(40) == 0 { Outcome::FailedEngine } else { Outcome::Completed };
         lane.failed += u64::from(outcome != Outcome::Completed);
-        lane.spans.push(Span {
+        lane.spans.push_back(Span {
             request,
             sent_ns: t,
             prefill_ns: Some(prefill),

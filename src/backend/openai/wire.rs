@@ -167,6 +167,10 @@ impl Wire {
         if self.framing.is_over() {
             return Poll::Ready(Ok(false));
         }
+        if self.out.is_some() {
+            // A server may begin to answer and then read on. What breaks here shows in what is read.
+            let _ = self.poll_send(cx);
+        }
         if !self.early.is_empty() {
             let early = std::mem::take(&mut self.early);
             let at_ns = self.read_ns();

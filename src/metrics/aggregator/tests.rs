@@ -279,3 +279,14 @@ fn ends_of_stages_are_counted_and_a_new_attempt_takes_one_back() {
     a.apply(&stage(1, 2 * S));
     assert_eq!((a.snapshot(S).stages.failed, a.snapshot(S).stages.last_failure), (0, None));
 }
+
+#[test]
+fn latencies_beyond_all_reason_add_up_to_no_panic() {
+    let mut a = measuring(0);
+    for request in [0, 4] {
+        a.apply(&Event::Sent(sent(request, 1)));
+        tokens(&mut a, request, &[(u64::MAX, 3)]);
+        a.apply(&end(request, u64::MAX, 3, Outcome::Completed));
+    }
+    assert_eq!(a.snapshot(u64::MAX).counts.completed, 2);
+}

@@ -48,6 +48,11 @@ impl HeatColumn {
         self.start_ns.saturating_add(self.width_ns)
     }
 
+    /// Whether a time lies in it.
+    pub(super) fn holds(&self, at_ns: u64) -> bool {
+        self.start_ns <= at_ns && at_ns < self.end_ns()
+    }
+
     /// How many values it holds.
     pub fn total(&self) -> u64 {
         self.total

@@ -32,7 +32,7 @@ pack!(Standing { at_ns, newest_ns, read, pending, sent });
 /// What can be applied at one moment.
 enum Step {
     Event(Event),
-    Request(Cursor),
+    Request(Box<Cursor>),
 }
 
 impl<I: Iterator<Item = Entry>> Expander<I> {
@@ -59,8 +59,7 @@ impl<I: Iterator<Item = Entry>> Expander<I> {
     /// Where it stands, if all that it has given was applied by [`Expander::settle`]. `first` is the place (from 1) of
     /// the first entry that will be read again.
     pub(in crate::replay) fn standing_at(&self, first: u64, at_ns: u64) -> Standing {
-        let mut pending: Vec<u64> = self.held.keys().map(|place| place - first).collect();
-        pending.sort_unstable();
+        let pending: Vec<u64> = self.held.keys().map(|place| place - first).collect();
         let mut sent: Vec<_> = self.sent.iter().map(|(id, (at_ns, tokens))| (*at_ns, *id, *tokens)).collect();
         for held in self.held.values() {
             if let Held::Request(cursor) = held
@@ -81,7 +80,7 @@ impl<I: Iterator<Item = Entry>> Expander<I> {
 
     /// The oldest entry (from 1) that is held back.
     pub(in crate::replay) fn oldest_held(&self) -> Option<u64> {
-        self.held.keys().min().copied()
+        self.held.keys().next().copied()
     }
 
     /// Up to when nothing new can come, but tokens of requests in flight.
@@ -109,7 +108,7 @@ impl<I: Iterator<Item = Entry>> Expander<I> {
     pub(in crate::replay) fn settle(&mut self, at_ns: u64, to: &mut Aggregator) {
         let mut steps: Vec<(u64, u64, Step)> = Vec::new();
         let mut kept = Vec::new();
-        for (place, held) in self.held.drain() {
+        for (place, held) in std::mem::take(&mut self.held) {
             match held {
                 Held::Event(event) if event.at_ns() <= at_ns => {
                     steps.push((event.at_ns(), place, Step::Event(event)));
@@ -128,7 +127,7 @@ impl<I: Iterator<Item = Entry>> Expander<I> {
                 held @ Held::Event(_) => kept.push((place, held)),
             }
         }
-        self.held.extend(kept);
+        self.held = kept.into_iter().collect();
         self.queue = self.held.iter().map(|(place, held)| Reverse((held.at_ns(), *place))).collect();
         // Of a request in one moment, the sending comes first.
         steps.sort_by_key(|(at_ns, place, step)| (*at_ns, *place, matches!(step, Step::Request(_))));
@@ -142,10 +141,8 @@ impl<I: Iterator<Item = Entry>> Expander<I> {
 
     /// Applies the tokens up to `at_ns` of requests that end later.
     fn catch_up(&mut self, at_ns: u64, to: &mut Aggregator) {
-        let mut places: Vec<u64> = self.held.keys().copied().collect();
-        places.sort_unstable();
-        for place in places {
-            if let Some(Held::Request(cursor)) = self.held.get_mut(&place) {
+        for held in self.held.values_mut() {
+            if let Held::Request(cursor) = held {
                 while cursor.at_ns() <= at_ns {
                     late(&cursor.next().0, to);
                 }

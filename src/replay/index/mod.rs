@@ -19,9 +19,9 @@ use super::expand::{Expander, Standing};
 use super::origin::Origin;
 use super::tell;
 use crate::metrics::{Aggregator, Pack};
-use crate::recording::Reader;
+use crate::recording::{Boundary, Reader};
 
-pub(super) use places::Places;
+pub(super) use places::{Found, Outlier, Places};
 
 /// Longest checkpoint that is read, bytes uncompressed: tables of requests are bounded at 16 MiB each, lanes by their
 /// number.
@@ -42,7 +42,7 @@ pub(super) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { checkpoints: 192, least_spacing: 1 << 20, kept_from: 8 << 20, memory: 128 << 20 }
+        Self { checkpoints: 128, least_spacing: 1 << 20, kept_from: 8 << 20, memory: 128 << 20 }
     }
 }
 
@@ -57,7 +57,7 @@ enum Blob {
 #[derive(Clone)]
 struct Checkpoint {
     at_ns: u64,
-    offset: u64,
+    from: Boundary,
     blob: Blob,
 }
 
@@ -196,9 +196,9 @@ impl Index {
         self.places().is_none().then_some(percent)
     }
 
-    /// The time of the last checkpoint up to a time.
-    pub(super) fn before(&self, at_ns: u64) -> Option<u64> {
-        self.find(at_ns).map(|checkpoint| checkpoint.at_ns)
+    /// The time of the last checkpoint up to a time, and whether a long text must be passed over to go on from there.
+    pub(super) fn before(&self, at_ns: u64) -> Option<(u64, bool)> {
+        self.find(at_ns).map(|checkpoint| (checkpoint.at_ns, checkpoint.from.skip > 0))
     }
 
     fn find(&self, at_ns: u64) -> Option<Checkpoint> {
@@ -221,7 +221,8 @@ impl Index {
         let checkpoint = self.find(at_ns)?;
         let (standing, mut aggregator) = self.read(&checkpoint)?;
         tell(&mut aggregator, like.header());
-        let reader = origin.source(checkpoint.offset).and_then(|source| like.moved(source)).ok()?;
+        let Boundary { offset, skip } = checkpoint.from;
+        let reader = origin.source(offset).and_then(|source| like.moved(source, skip)).ok()?;
         Some((Expander::standing(reader, &standing), aggregator))
     }
 

@@ -1,6 +1,6 @@
 //! Where one can jump to: ends of requests, marks and phases, outliers, the slowest request.
 
-use crate::event::{Event, Outcome, Phase, StageId};
+use crate::event::{Event, Outcome, Phase, RequestId, StageId};
 use crate::metrics::RequestRecord;
 use crate::metrics::pack::{Pack, pack, pack_ascending, unpack_ascending};
 use crate::recording::Entry;
@@ -17,10 +17,33 @@ pub(in crate::replay) struct Places {
     ends: Times,
     /// Stages, phases, marks and other interventions.
     jumps: Times,
-    /// Ends of requests whose TTFT or E2E is above the p99 of their stage.
-    outliers: Times,
-    /// The end of the request with the greatest E2E.
-    pub(in crate::replay) slowest_ns: Option<u64>,
+    /// Requests whose TTFT or E2E is above the p99 of their stage, by their ends.
+    outliers: Vec<Found>,
+    /// The request with the greatest E2E; the limit says nothing.
+    pub(in crate::replay) slowest: Option<Found>,
+}
+
+/// A request worth going to, and why.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub(in crate::replay) struct Found {
+    pub(in crate::replay) end_ns: u64,
+    pub(in crate::replay) request: RequestId,
+    /// It is its TTFT that stands out, and not its E2E.
+    pub(in crate::replay) by_ttft: bool,
+    pub(in crate::replay) value_us: u32,
+    /// The p99 of that in its stage.
+    pub(in crate::replay) p99_us: u32,
+}
+
+pack!(Found { end_ns, request, by_ttft, value_us, p99_us });
+
+/// The one of all outliers that was gone to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::replay) struct Outlier {
+    pub(in crate::replay) found: Found,
+    /// From 1, in the order of time.
+    pub(in crate::replay) nth: usize,
+    pub(in crate::replay) of: usize,
 }
 
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -36,7 +59,7 @@ impl Pack for Times {
     }
 }
 
-pack!(Places { length_ns, ends, jumps, outliers, slowest_ns });
+pack!(Places { length_ns, ends, jumps, outliers, slowest });
 
 impl Times {
     fn neighbour(&self, from_ns: u64, forward: bool) -> Option<u64> {
@@ -59,9 +82,21 @@ impl Places {
         self.jumps.neighbour(from_ns, forward)
     }
 
-    /// The end of an outlier after (or before) a time.
-    pub(in crate::replay) fn outlier(&self, from_ns: u64, forward: bool) -> Option<u64> {
-        self.outliers.neighbour(from_ns, forward)
+    /// The outlier that ends next after (or before) a time.
+    pub(in crate::replay) fn outlier(&self, from_ns: u64, forward: bool) -> Option<Outlier> {
+        let all = &self.outliers;
+        let at = if forward {
+            all.partition_point(|found| found.end_ns <= from_ns)
+        } else {
+            all.partition_point(|found| found.end_ns < from_ns).checked_sub(1)?
+        };
+        let found = *all.get(at)?;
+        Some(Outlier { found, nth: at + 1, of: all.len() })
+    }
+
+    /// Whether there is any outlier.
+    pub(in crate::replay) fn has_outliers(&self) -> bool {
+        !self.outliers.is_empty()
     }
 }
 
@@ -69,9 +104,32 @@ impl Places {
 #[derive(Clone, Copy)]
 struct Measured {
     end_ns: u64,
+    request: RequestId,
     e2e_us: u32,
     /// The greatest value stands for none: it is left out.
     ttft_us: u32,
+}
+
+impl Measured {
+    /// Why it is an outlier at these 99th percentiles, if it is: by its E2E first.
+    fn outlier(&self, e2e_us: u32, ttft_us: u32) -> Option<Found> {
+        let found = |by_ttft, value_us, p99_us| Found {
+            end_ns: self.end_ns,
+            request: self.request,
+            by_ttft,
+            value_us,
+            p99_us,
+        };
+        if self.e2e_us > e2e_us {
+            return Some(found(false, self.e2e_us, e2e_us));
+        }
+        (self.ttft_us > ttft_us && self.ttft_us < u32::MAX).then(|| found(true, self.ttft_us, ttft_us))
+    }
+}
+
+/// Whole microseconds, as many as fit.
+fn us(ns: u64) -> u32 {
+    u32::try_from(ns / 1000).unwrap_or(u32::MAX)
 }
 
 /// Gathers them, entry by entry.
@@ -81,7 +139,8 @@ pub(super) struct Gatherer {
     stage: StageId,
     /// Requests of the stage under way.
     measured: Vec<Measured>,
-    slowest: Option<(u64, u64)>,
+    /// E2E of the slowest so far, nanoseconds.
+    slowest_ns: u64,
 }
 
 impl Gatherer {
@@ -113,13 +172,14 @@ impl Gatherer {
         }
         let counts = !record.warmup && record.stage == self.stage && record.outcome == Outcome::Completed;
         let (true, Some(e2e_ns)) = (counts, record.e2e_ns()) else { return };
-        if self.slowest.is_none_or(|(most, _)| e2e_ns > most) {
-            self.slowest = Some((e2e_ns, record.finished_ns));
+        let (end_ns, request, took_us) = (record.finished_ns, record.request, us(e2e_ns));
+        if self.places.slowest.is_none() || e2e_ns > self.slowest_ns {
+            self.slowest_ns = e2e_ns;
+            self.places.slowest = Some(Found { end_ns, request, value_us: took_us, ..Found::default() });
         }
         if self.measured.len() < MAX_ENDS {
-            let us = |ns: u64| u32::try_from(ns / 1000).unwrap_or(u32::MAX);
             let ttft_us = record.ttft_ns().map_or(u32::MAX, us);
-            self.measured.push(Measured { end_ns: record.finished_ns, e2e_us: us(e2e_ns), ttft_us });
+            self.measured.push(Measured { end_ns, request, e2e_us: took_us, ttft_us });
         }
     }
 
@@ -128,18 +188,18 @@ impl Gatherer {
         let measured = std::mem::take(&mut self.measured);
         let e2e = p99(measured.iter().map(|m| m.e2e_us));
         let ttft = p99(measured.iter().map(|m| m.ttft_us).filter(|us| *us < u32::MAX));
-        let is_outlier = |m: &&Measured| m.e2e_us > e2e || (m.ttft_us > ttft && m.ttft_us < u32::MAX);
-        self.places.outliers.0.extend(measured.iter().filter(is_outlier).map(|m| m.end_ns));
+        self.places.outliers.extend(measured.iter().filter_map(|m| m.outlier(e2e, ttft)));
     }
 
     pub(super) fn finish(mut self) -> Places {
         self.judge();
         let mut places = self.places;
-        for times in [&mut places.ends, &mut places.jumps, &mut places.outliers] {
+        for times in [&mut places.ends, &mut places.jumps] {
             times.0.sort_unstable();
             times.0.dedup();
         }
-        places.slowest_ns = self.slowest.map(|(_, end_ns)| end_ns);
+        places.outliers.sort_unstable_by_key(|found| (found.end_ns, found.request));
+        places.outliers.dedup_by_key(|found| found.end_ns);
         places
     }
 }
@@ -169,6 +229,25 @@ mod tests {
         assert_eq!(p99(1..=100), 99);
         assert_eq!(p99(1..=99), 99, "below a hundred nothing is above it");
         assert_eq!(p99(std::iter::empty()), u32::MAX);
+    }
+
+    #[test]
+    fn an_outlier_tells_what_it_is_by() {
+        let measured = Measured { end_ns: 9, request: 4, e2e_us: 30, ttft_us: 8 };
+        let by = |e2e, ttft| measured.outlier(e2e, ttft).map(|f| (f.by_ttft, f.value_us, f.p99_us));
+        assert_eq!(by(29, 7), Some((false, 30, 29)));
+        assert_eq!(by(30, 7), Some((true, 8, 7)));
+        assert_eq!(by(30, 8), None);
+        assert_eq!(Measured { ttft_us: u32::MAX, ..measured }.outlier(30, 7), None, "it has no first token");
+    }
+
+    #[test]
+    fn outliers_are_gone_through_in_the_order_of_time() {
+        let found = |end_ns| Found { end_ns, request: end_ns, ..Found::default() };
+        let places = Places { outliers: vec![found(10), found(20), found(30)], ..Places::default() };
+        let go = |from, forward| places.outlier(from, forward).map(|o| (o.found.request, o.nth, o.of));
+        assert_eq!((go(0, true), go(10, true), go(30, true)), (Some((10, 1, 3)), Some((20, 2, 3)), None));
+        assert_eq!((go(99, false), go(20, false), go(10, false)), (Some((30, 3, 3)), Some((10, 1, 3)), None));
     }
 
     #[test]

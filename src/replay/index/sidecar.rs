@@ -9,16 +9,19 @@ use std::path::{Path, PathBuf};
 
 use super::{Blob, Checkpoint, Places};
 use crate::metrics::pack::{Pack, pack};
+use crate::recording::Boundary;
 use crate::replay::origin::Origin;
 
 /// The first and the last bytes of a whole file.
 const MAGIC: &[u8; 8] = b"fgindex\0";
 /// Grows when what is in it changes its meaning within one version of the program.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// Bytes behind the list: where it begins, and the magic.
 const FOOTER: u64 = 16;
 /// Longest list that is read; an honest one of 2^24 requests is below it.
 const MAX_LIST: u64 = 256 << 20;
+
+type Pair = (u64, u64);
 
 /// The list.
 pub(super) struct List {
@@ -26,8 +29,9 @@ pub(super) struct List {
     program: String,
     length: u64,
     hash: [u8; 32],
-    /// Of each checkpoint its time, its place in the recording, its place and length in this file.
-    checkpoints: Vec<(u64, (u64, u64, u64))>,
+    /// Of each checkpoint its time, where in the recording to go on (offset, text to skip), its place and length in this
+    /// file.
+    checkpoints: Vec<(u64, Pair, Pair)>,
     places: Places,
 }
 
@@ -81,7 +85,7 @@ impl Draft {
         places: &Places,
     ) -> io::Result<()> {
         let places_of = |c: &Checkpoint| match &c.blob {
-            Blob::File { at, length } => Some((c.at_ns, (c.offset, *at, *length))),
+            Blob::File { at, length } => Some((c.at_ns, (c.from.offset, c.from.skip), (*at, *length))),
             Blob::Memory(_) => None,
         };
         let list = List {
@@ -134,9 +138,9 @@ pub(super) fn load(path: &Path, origin: &Origin) -> Option<(File, Vec<Checkpoint
     // The version alone comes first: what follows it may be of any form.
     let list = (u64::unpack(&mut &bytes[..])? == VERSION).then(|| List::unpack(&mut &bytes[..]))??;
     let ours = list.program == program() && origin.identity().ok()? == (list.length, list.hash);
-    let checkpoints = list.checkpoints.into_iter().map(|(at_ns, (offset, at, length))| Checkpoint {
+    let checkpoints = list.checkpoints.into_iter().map(|(at_ns, (offset, skip), (at, length))| Checkpoint {
         at_ns,
-        offset,
+        from: Boundary { offset, skip },
         blob: Blob::File { at, length },
     });
     let checkpoints: Vec<_> = checkpoints.collect();

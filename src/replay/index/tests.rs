@@ -239,12 +239,62 @@ fn in_memory_checkpoints_are_bounded() {
 }
 
 #[test]
+fn an_index_that_nobody_wants_any_more_is_not_gone_on_with() {
+    let bytes = framed(&record(&run(5, 4000)).0, 20);
+    let index = Index::build(&bytes_of(&bytes), CLOSE);
+    let inner = Arc::downgrade(&index.inner);
+    drop(index);
+    for _ in 0..1000 {
+        if inner.strong_count() == 0 {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    panic!("its threads still run");
+}
+
+#[test]
 fn lines_without_frames_are_indexed_too() {
     let text = zstd::decode_all(&record(&run(9, 1000)).0[..]).unwrap();
     let seeker = indexed(bytes_of(&text));
     assert!(checkpoints(&seeker) >= 2);
     drop(seeker);
     check(&text, bytes_of(&text), &[0.7, 0.3, 0.95]).unwrap();
+}
+
+/// The same lines in a single frame too big to be read as a whole, padded with lines that mean nothing.
+fn in_one_frame(bytes: &[u8]) -> Vec<u8> {
+    let text = zstd::decode_all(bytes).unwrap();
+    let (header, lines) = text.split_at(text.iter().position(|b| *b == b'\n').unwrap() + 1);
+    let padding = format!("{{\"padding\":\"{}\"}}\n", "x".repeat(200_000)).repeat(90);
+    compress(&[header, padding.as_bytes(), lines].concat()).unwrap()
+}
+
+#[test]
+fn a_recording_in_one_frame_has_checkpoints_within_it() {
+    let bytes = in_one_frame(&record(&run(11, 1500)).0);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("one.jsonl.zst");
+    std::fs::write(&path, &bytes).unwrap();
+    let origin = Origin::of(&path).unwrap();
+    let seeker = indexed(origin.clone());
+    assert!(checkpoints(&seeker) >= 2, "{} checkpoints", checkpoints(&seeker));
+    let last = seeker.index().find(u64::MAX).unwrap();
+    assert!(last.from.offset == 0 && last.from.skip > 16 << 20, "{:?}", last.from);
+    drop(seeker);
+    assert!(Seeker::of(origin.clone(), CLOSE).unwrap().index().loaded);
+    check(&bytes, origin.clone(), &[0.9, 0.3, 0.97]).unwrap();
+    // What follows such a frame is found as ever, and a cut in it costs only what is behind it.
+    let text = zstd::decode_all(&bytes[..]).unwrap();
+    let mut lines = text.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(i, _)| i + 1);
+    let half = lines.nth(1500).unwrap();
+    let mut more = compress(&text[..half]).unwrap();
+    for piece in text[half..].split_inclusive(|b| *b == b'\n').collect::<Vec<_>>().chunks(9) {
+        more.extend(compress(&piece.concat()).unwrap());
+    }
+    for bytes in [&more[..], &bytes[..bytes.len() - 5000]] {
+        check(bytes, bytes_of(bytes), &[0.8, 0.3, 1.0]).unwrap();
+    }
 }
 
 #[test]

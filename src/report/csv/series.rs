@@ -47,7 +47,7 @@ fn readings(row: &mut Row, sample: Option<&Sample>) {
     let gpus = sample.map_or(&[][..], |s| &s.gpus);
     let busy: Vec<f64> = gpus.iter().filter_map(|g| g.utilisation_percent).map(one).collect();
     row.float((!busy.is_empty()).then(|| busy.iter().sum::<f64>() / busy.len() as f64));
-    row.whole_or_empty(gpus.iter().filter_map(|g| g.memory_used_bytes).reduce(|a, b| a + b));
+    row.whole_or_empty(gpus.iter().filter_map(|g| g.memory_used_bytes).reduce(u64::saturating_add));
     row.float(gpus.iter().filter_map(|g| g.power_w).map(one).reduce(|a, b| a + b));
     let engine = sample.map(|s| s.engine).unwrap_or_default();
     row.whole_or_empty(engine.running.map(u64::from));

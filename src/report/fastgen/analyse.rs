@@ -16,7 +16,7 @@ pub fn analyse(run: &Run, stage: &Stage, skips: Skips) -> FastgenReport {
         tally.push(*request);
     }
     let profile = &run.header.profile;
-    let said = run.info.as_ref().map_or("", |info| info.model.as_str());
+    let said = stage.info.as_ref().or(run.info.as_ref()).map_or("", |info| info.model.as_str());
     let setting = Setting::of(profile, &stage.start.sweep, said);
     let sla = FastgenSla::of(profile);
     let figures = tally.figures(stage.start.clients);

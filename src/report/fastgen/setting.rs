@@ -25,13 +25,22 @@ impl Setting {
     /// model, for profiles that name none.
     pub fn of(profile: &Value, sweep: &[(String, Value)], model: &str) -> Self {
         let swept = |key: &str| sweep.iter().find(|(k, _)| k == key).map(|(_, value)| value);
-        let value = |key: &str, path: &str| swept(key).or_else(|| profile.pointer(path));
+        let backend = contender(profile, swept("backend"));
+        let base = |path: &str| match backend {
+            Some(own) if path.starts_with("/backend") => own,
+            Some(own) if path.starts_with("/model") && own.get("model").is_some() => own,
+            _ => profile,
+        };
+        let own = |path: &str| base(path).pointer(path);
+        let value = |key: &str, path: &str| swept(key).or_else(|| own(path));
         let text = |key, path| value(key, path).and_then(Value::as_str).unwrap_or_default().to_owned();
         let many = |key, path| {
             let number = value(key, path).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
             number.filter(|n| *n > 0).unwrap_or(1)
         };
-        let named = swept("model").or_else(|| profile.get("model")).and_then(model_name);
+        let served = own("/backend/kind").and_then(Value::as_str) == Some("openai") && !model.is_empty();
+        // A server has its weights by itself, whatever the profile's are.
+        let named = swept("model").or_else(|| own("/model").filter(|_| !served)).and_then(model_name);
         Self {
             backend: text("backend", "/backend/kind"),
             model: named.unwrap_or_else(|| model.to_owned()),
@@ -55,6 +64,13 @@ impl Setting {
         tell("generation", self.output_tokens);
         parts.join(", ")
     }
+}
+
+/// The backend of a stage that is written out in the sweep, with its weights if it has some of its own.
+fn contender<'a>(profile: &'a Value, swept: Option<&Value>) -> Option<&'a Value> {
+    let name = swept?.as_str()?;
+    let all = profile.pointer("/sweep/backend")?.as_array()?;
+    all.iter().find(|value| value.get("name").and_then(Value::as_str) == Some(name))
 }
 
 /// The name in a `[model]` table, or in a sweep's value: a text, or such a table.
@@ -117,6 +133,30 @@ mod tests {
         let swept = Setting::of(&profile, &sweep, "said");
         assert_eq!((swept.replicas, swept.prompt_tokens, swept.rate), (4, Some(128.0), Some(2.5)));
         assert_eq!((swept.model.as_str(), swept.quantization.as_str()), ("some-13b", "none"));
+    }
+
+    #[test]
+    fn a_backend_that_is_swept_over_brings_its_own() {
+        let profile = json!({
+            "backend": { "kind": "sim", "replicas": 1, "tensor_parallel": 1, "max_batch": 8 },
+            "model": { "dummy": "tiny", "quantization": "q8_0" },
+            "workload": { "prompt_tokens": 100 },
+            "sweep": { "backend": [
+                "sim",
+                { "name": "own", "backend": { "kind": "mistralrs", "replicas": 2, "tensor_parallel": 4 },
+                  "model": { "hub": "org/some-13b", "quantization": "none" } },
+                { "name": "server", "backend": { "kind": "openai", "tensor_parallel": 2 } },
+            ] },
+        });
+        let of = |name: &str, said| Setting::of(&profile, &[("backend".into(), name.into())], said);
+        let sim = of("sim", "simulated");
+        assert_eq!((sim.model.as_str(), sim.tensor_parallel, sim.max_batch), ("tiny", 1, Some(8)));
+        let own = of("own", "");
+        assert_eq!((own.replicas, own.tensor_parallel, own.max_batch), (2, 4, None));
+        assert_eq!((own.model.as_str(), own.quantization.as_str()), ("org/some-13b", "none"));
+        assert_eq!(own.prompt_tokens, Some(100.0));
+        let server = of("server", "told-7b");
+        assert_eq!((server.model.as_str(), server.tensor_parallel), ("told-7b", 2));
     }
 
     #[test]

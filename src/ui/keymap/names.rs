@@ -154,8 +154,11 @@ impl Name {
     /// Why it can't be used now; `None`: it can.
     pub fn unavailable(self, scene: Scene, screen: Screen, over: bool) -> Option<String> {
         let entry = self.entry();
+        let nowhere = matches!(self, Self::Left | Self::Right) && !scene.replay && screen != Screen::Latency;
         let wrong_run = match entry.run {
+            _ if nowhere => Some("only in a replay, or on Latency"),
             Run::Replay if !scene.replay => Some("only in a replay"),
+            _ if self == Self::Other && !scene.pair => Some("no other recording: replay FILE --with OTHER"),
             Run::Live | Run::Closed | Run::Open if scene.replay => Some("only in a live run"),
             Run::Closed if scene.open => Some("this stage has a rate, no number of clients"),
             Run::Open if !scene.open => Some("this stage has clients, no rate"),

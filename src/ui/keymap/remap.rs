@@ -157,16 +157,23 @@ impl Keys {
             for (text, at) in &wish.keys {
                 let key = read_key(text).map_err(|message| (*at, message))?;
                 if let Some(other) = keys.command(key) {
-                    let other = line_of(&other);
-                    return Err((
-                        *at,
-                        format!("`{text}` is a key of `{other}` already; give `{other}` others first"),
-                    ));
+                    return Err((*at, keys.taken(text, key, &other, &command)));
                 }
                 keys.own.push((key, command.clone()));
             }
         }
         Ok(keys)
+    }
+
+    /// Why a command can't have a key that has one.
+    fn taken(&self, text: &str, key: KeyEvent, by: &Command, command: &Command) -> String {
+        let other = line_of(by);
+        let own = self.own_keys().any(|k| k.code == key.code && k.modifiers == key.modifiers);
+        match own {
+            true if by == command => format!("`{text}` is given to `{other}` twice; once will do"),
+            true => format!("`{text}` is given to `{other}` above already; a key does one thing"),
+            false => format!("`{text}` is a key of `{other}` already; give `{other}` others first"),
+        }
     }
 
     /// The command of a key while nothing is being typed.
@@ -311,7 +318,13 @@ mod tests {
         );
         let (at, taken) = fails(&[("freeze", &["F", "q"])]);
         assert_eq!((at, taken.starts_with("`q` is a key of `quit` already")), (2, true), "{taken}");
-        assert_eq!(fails(&[("freeze", &["F"]), ("mark", &["F"])]).0, 101);
+        let (at, above) = fails(&[("freeze", &["F"]), ("mark", &["F"])]);
+        assert_eq!(
+            (at, above.as_str()),
+            (101, "`F` is given to `freeze` above already; a key does one thing")
+        );
+        let (at, twice) = fails(&[("freeze", &["F", "G", "F"])]);
+        assert_eq!((at, twice.as_str()), (3, "`F` is given to `freeze` twice; once will do"));
         assert!(fails(&[("mark", &["spcae"])]).1.contains("did you mean `space`?"));
         assert!(fails(&[("mark", &["ctrl-M"])]).1.contains("no terminal sends"));
         assert!(fails(&[("mark", &["ctrl-i"])]).1.contains("as another key"));

@@ -151,7 +151,7 @@ impl Plain<'_> {
             measured: None,
             other: None,
         };
-        while let Some(word) = self.session.told() {
+        while let Some(word) = self.session.told().or_else(|| self.session.news()) {
             self.say(&word)?;
         }
         for line in lines(&mut self.teller, &picture, &self.ui, &self.theme) {

@@ -3,6 +3,8 @@
 use super::{Effect, Sight, find, lanes, set_filter, transport};
 use crate::ui::Action;
 use crate::ui::keymap::Command;
+use crate::ui::keymap::names::Name;
+use crate::ui::palette::keys;
 use crate::ui::search::pattern;
 use crate::ui::state::{Palette, Prompt, PromptKind, Screen, UiState};
 
@@ -17,14 +19,11 @@ pub fn carry_out(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Optio
         Command::Copy => vec![Effect::Copy],
         Command::Picture => vec![Effect::Picture],
         Command::SeekAt(_) | Command::Speed(_) => transport(command, sight),
-        Command::SetClients(n) => load(Action::SetClients(*n), sight),
-        Command::SetRate(rate) => load(Action::SetRate(*rate), sight),
+        Command::SetClients(n) => vec![Effect::Act(Action::SetClients(*n))],
+        Command::SetRate(rate) => vec![Effect::Act(Action::SetRate(*rate))],
         Command::MarkWith(note) => {
-            let mut effects = load(Action::Mark(note.clone()), sight);
-            if !effects.is_empty() {
-                effects.push(Effect::Say(format!("marked: {}", crate::ui::sanitize::line(note))));
-            }
-            effects
+            let said = format!("marked: {}", crate::ui::sanitize::line(note));
+            vec![Effect::Act(Action::Mark(note.clone())), Effect::Say(said)]
         }
         Command::FilterBy(text) => {
             set_filter(ui, text.clone());
@@ -42,7 +41,7 @@ pub fn carry_out(ui: &mut UiState, command: &Command, sight: Sight<'_>) -> Optio
             follow(ui);
             Vec::new()
         }
-        Command::Close if clear(ui) => Vec::new(),
+        Command::Close => close(ui, sight),
         _ => return None,
     })
 }
@@ -57,23 +56,57 @@ fn follow(ui: &mut UiState) {
     }
 }
 
-/// Ends what Esc ends before it does anything else: the search, then a look at the past. Tells whether there was any.
+/// Closes what lies on top, one thing at a time. It never leaves: after a run's end it tells what does.
+fn close(ui: &mut UiState, sight: Sight<'_>) -> Vec<Effect> {
+    if clear(ui) || !sight.over || sight.transport.is_some() {
+        return Vec::new();
+    }
+    let keys = keys(Name::Quit, &ui.keys);
+    let how = if keys.is_empty() { "`:quit`".to_owned() } else { keys };
+    vec![Effect::Say(format!("the run is over: {how} leaves"))]
+}
+
+/// Ends what Esc ends: a panel over the screen, what is open, the search, a look at the past. Tells whether there was any.
 fn clear(ui: &mut UiState) -> bool {
-    if ui.screen == Screen::Requests && ui.requests.open.is_some() {
-        return false;
+    if std::mem::take(&mut ui.range.shown) {
+        return true;
+    }
+    match ui.screen {
+        Screen::Requests if ui.requests.open.take().is_some() => return true,
+        Screen::Latency if ui.latency.cursor_ns.take().is_some() => return true,
+        _ => {}
     }
     let searched = pattern(ui).is_some_and(|text| !text.is_empty());
     if searched {
         set_filter(ui, String::new());
+        return true;
     }
-    let past = ui.screen == Screen::Clients && ui.lanes.to_ns.is_some();
-    if past && !searched {
-        ui.lanes.to_ns = None;
-    }
-    searched || past
+    ui.screen == Screen::Clients && ui.lanes.to_ns.take().is_some()
 }
 
-/// What changes a live run, while there is one.
-fn load(action: Action, sight: Sight<'_>) -> Vec<Effect> {
-    if sight.transport.is_some() || sight.over { Vec::new() } else { vec![Effect::Act(action)] }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Snapshot;
+    use crate::ui::update::update;
+
+    #[test]
+    fn esc_closes_one_thing_after_the_other_and_never_leaves() {
+        let (mut ui, snap) = (UiState { screen: Screen::Latency, ..UiState::default() }, Snapshot::default());
+        ui.range.shown = true;
+        ui.latency.cursor_ns = Some(1);
+        let over = Sight { snap: &snap, transport: None, over: true, pair: false };
+        let esc = |ui: &mut UiState| update(ui, &Command::Close, over);
+        assert_eq!(esc(&mut ui), []);
+        assert!(!ui.range.shown && ui.latency.cursor_ns.is_some());
+        assert_eq!(esc(&mut ui), []);
+        assert_eq!(ui.latency.cursor_ns, None);
+        let said = [Effect::Say("the run is over: q leaves".into())];
+        assert_eq!((esc(&mut ui), esc(&mut ui)), (said.to_vec(), said.to_vec()));
+        ui.screen = Screen::Requests;
+        ui.requests.filter = "failed".into();
+        assert_eq!((esc(&mut ui), ui.requests.filter.as_str()), (Vec::new(), ""));
+        let running = Sight { over: false, ..over };
+        assert_eq!(update(&mut ui, &Command::Close, running), []);
+    }
 }

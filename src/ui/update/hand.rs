@@ -1,6 +1,6 @@
 //! Interventions by key: pause, load, mark, one request, the next stage; and which span between them the table shows.
 
-use super::{Effect, Sight, quit};
+use super::{Effect, Sight};
 use crate::event::Phase;
 use crate::metrics::Snapshot;
 use crate::ui::keymap::Command;
@@ -45,7 +45,7 @@ fn recall(ui: &UiState, snap: &Snapshot) -> Vec<Effect> {
 }
 
 /// Ends the stage before its time. The last one's end is the run's.
-fn next_stage(ui: &mut UiState, sight: Sight<'_>) -> Vec<Effect> {
+fn next_stage(ui: &UiState, sight: Sight<'_>) -> Vec<Effect> {
     let snap = sight.snap;
     let under_way = matches!(snap.phase, Some(Phase::Warmup | Phase::Measuring));
     let Some(stage) = snap.stage.as_ref().filter(|_| under_way && ui.stops == 0) else {
@@ -55,21 +55,22 @@ fn next_stage(ui: &mut UiState, sight: Sight<'_>) -> Vec<Effect> {
         return vec![Effect::Say("the run has no other stage; q ends it".into())];
     }
     let more = snap.stages.planned.is_some_and(|planned| stage.stage + 1 < planned);
-    if !more {
-        let mut effects = quit(ui, sight);
-        effects.push(Effect::Say("it is the last stage: the run ends".into()));
-        return effects;
-    }
-    let word = format!("{} ends; the next stage follows", crate::ui::sanitize::line(&stage.name));
+    let name = crate::ui::sanitize::line(&stage.name);
+    let then = if more { "the next stage follows" } else { "it is the last stage: the run ends with it" };
+    let word = format!("{name} ends; {then}");
     vec![Effect::Act(Action::NextStage(stage.stage)), Effect::Say(word)]
 }
 
 /// The next older span of those that are kept, after the oldest the whole stage.
-pub(super) fn spans(ui: &mut UiState, snap: &Snapshot) {
+pub(super) fn spans(ui: &mut UiState, snap: &Snapshot) -> Vec<Effect> {
+    if snap.spans.is_empty() {
+        return vec![Effect::Say("no intervention has parted this stage: the table is of all of it".into())];
+    }
     ui.span = match ui.span {
-        None => (!snap.spans.is_empty()).then_some(0),
+        None => Some(0),
         Some(back) => Some(back + 1).filter(|back| *back < snap.spans.len()),
     };
+    Vec::new()
 }
 
 #[cfg(test)]
@@ -137,7 +138,7 @@ mod tests {
             assert_eq!(act(&mut ui, &Command::Recall, &snap), request.map(Action::Cancel), "{filter}");
         }
         let over = Sight { snap: &snap, transport: None, over: true, pair: false };
-        assert_eq!(update(&mut ui, &Command::Recall, over), []);
+        assert!(matches!(update(&mut ui, &Command::Recall, over)[..], [Effect::Say(_)]));
     }
 
     #[test]
@@ -148,9 +149,9 @@ mod tests {
         assert_eq!(act(&mut ui, &Command::NextStage, &snap(0)), Some(Action::NextStage(0)));
         let between = Snapshot { phase: Some(Phase::Done), ..snap(0) };
         assert_eq!(act(&mut ui, &Command::NextStage, &between), None);
-        assert_eq!(act(&mut ui, &Command::NextStage, &snap(1)), Some(Action::Stop));
-        assert_eq!(act(&mut ui, &Command::NextStage, &snap(1)), None, "a second press is no abort");
-        assert_eq!(ui.stops, 1);
+        let last = act(&mut ui, &Command::NextStage, &snap(1));
+        assert_eq!(last, Some(Action::NextStage(1)), "the last one is cut short as any other");
+        assert_eq!(ui.stops, 0, "nobody has ended the run");
     }
 
     #[test]

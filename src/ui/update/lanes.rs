@@ -24,7 +24,7 @@ pub(super) fn pan(ui: &mut UiState, by: i8, snap: &Snapshot) -> Vec<Effect> {
 /// When the oldest request that is kept was sent.
 fn oldest_ns(snap: &Snapshot) -> u64 {
     let first = |lane: &std::sync::Arc<crate::metrics::Lane>| {
-        lane.spans.first().map(|s| s.sent_ns).or(lane.current.map(|o| o.sent_ns))
+        lane.spans.front().map(|s| s.sent_ns).or(lane.current.map(|o| o.sent_ns))
     };
     snap.lanes.iter().filter_map(first).min().unwrap_or(snap.at_ns)
 }

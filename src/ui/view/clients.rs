@@ -6,12 +6,13 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::in_flight::{DECODE, PREFILL, QUEUED, WAITING};
+use super::requests::{short, verdict};
 use super::{Cx, Hits, Target, header};
 use crate::metrics::{Lane, Open};
 use crate::ui::format::{clock, count, nanos, rate, seconds};
 use crate::ui::state::scroll;
 use crate::ui::theme::Role;
-use crate::ui::widget::{focused, panel, text, text_right};
+use crate::ui::widget::{focused, panel, shade, shade_axis, text, text_right};
 use crate::ui::{rows, sanitize, search};
 
 mod strip;
@@ -84,16 +85,26 @@ pub(super) fn draw_lanes(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, selection: O
     if lanes.is_empty() {
         text(buf, listed, (2, 1), "no request has been sent yet", theme.fg(Role::Muted));
     }
+    draw_axis(buf, inner, strip_area, window, cx);
+    let place = listed_words(offset, rows, lanes.len(), arrivals.is_some());
+    text(buf, inner, (1, inner.height - 1), &place, theme.fg(Role::Muted));
+}
+
+/// The time axis in the panel's last row, and over the lanes the range, interventions and phases.
+fn draw_axis(buf: &mut Buffer, inner: Rect, strip_area: Rect, window: strip::Window, cx: &Cx<'_>) {
+    let theme = cx.theme;
     let axis = Rect { y: inner.bottom() - 1, height: 1, ..strip_area };
     // On the heads' row, too: where all lanes are full it is the only one left.
     let marked = Rect { y: inner.y, height: inner.height - 1, ..strip_area };
     strip::marks(buf, marked, window, &header::marks(cx));
+    if let Some(columns) = super::range::stretch(cx).and_then(|(from, to)| window.columns(from, to)) {
+        shade(buf, marked, columns.clone(), theme);
+        shade_axis(buf, axis, columns, theme);
+    }
     strip::axis(buf, axis, window, theme);
     for (at_s, glyph, style) in super::range::marks(cx) {
         strip::tick(buf, axis, window, ((at_s * 1e9) as u64, glyph, style));
     }
-    let place = listed_words(offset, rows, lanes.len(), arrivals.is_some());
-    text(buf, inner, (1, inner.height - 1), &place, theme.fg(Role::Muted));
 }
 
 /// Which lanes of how many are on the screen.
@@ -116,7 +127,7 @@ const CELLS_A_REQUEST: f64 = 9.0;
 fn readable_span_s(lanes: &[std::sync::Arc<Lane>], width: u16) -> f64 {
     let last: Vec<f64> = lanes
         .iter()
-        .filter_map(|l| l.spans.last())
+        .filter_map(|l| l.spans.back())
         .map(|s| s.finished_ns.saturating_sub(s.sent_ns) as f64 / 1e9)
         .collect();
     if last.is_empty() {
@@ -218,7 +229,10 @@ fn draw_selected(buf: &mut Buffer, area: Rect, selected: usize, cx: &Cx<'_>) {
         text_right(buf, inner, (9, y), &format!("#{}", span.request), theme.fg(Role::Text));
         let good = span.outcome == crate::event::Outcome::Completed;
         let style = if good { theme.fg(Role::Muted) } else { theme.fg(Role::Bad) };
-        text(buf, inner, (11, y), &span.outcome.name().chars().take(10).collect::<String>(), style);
+        let (mark, _) = verdict(span.outcome);
+        let name = short(span.outcome);
+        let outcome = if good { name.to_owned() } else { format!("{mark} {name}") };
+        text(buf, inner, (11, y), &outcome, style);
         let took = nanos(Some(span.finished_ns.saturating_sub(span.sent_ns)));
         let first = nanos(span.first_token_ns.map(|f| f.saturating_sub(span.sent_ns)));
         let words = format!(

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{Cx, palette};
+use super::{Cx, bare, palette};
 use crate::ui::keymap::{Binding, Place, bindings};
 use crate::ui::sanitize;
 use crate::ui::state::{PromptKind, Screen};
@@ -31,7 +31,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
         return;
     }
     if let Some((word, _)) = &cx.ui.flash {
-        text(buf, area, (1, 0), &sanitize::line(word), theme.bold(Role::Accent));
+        passing(buf, area, word, cx);
         return;
     }
     let mut x = 1;
@@ -60,5 +60,27 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
         }
         x = text(buf, area, (x, 0), &keys, theme.bold(Role::Accent));
         x = text(buf, area, (x + 1, 0), binding.hint, theme.fg(Role::Muted)) + 2;
+    }
+}
+
+/// Most rows of a passing word.
+const MOST_ROWS: usize = 3;
+
+/// A passing word; what is longer than the footer grows upwards over what is there.
+fn passing(buf: &mut Buffer, area: Rect, word: &str, cx: &Cx<'_>) {
+    let mut lines = sanitize::wrap(&word.replace('\n', " "), usize::from(area.width.saturating_sub(2)));
+    let all = lines.len();
+    lines.truncate(MOST_ROWS);
+    let rows = lines.len() as u16;
+    let above = rows.saturating_sub(1).min(area.y);
+    let over = Rect { y: area.y - above, height: above + 1, ..area };
+    if above > 0 {
+        bare(buf, over, cx.theme);
+    }
+    for (y, line) in (0u16..).zip(&lines) {
+        let end = text(buf, over, (1, y), line, cx.theme.bold(Role::Accent));
+        if all > MOST_ROWS && y + 1 == rows {
+            text(buf, over, (end.min(over.width - 1), y), "…", cx.theme.bold(Role::Accent));
+        }
     }
 }

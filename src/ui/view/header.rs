@@ -139,6 +139,7 @@ pub(super) fn phase_name(cx: &Cx<'_>) -> (&'static str, Role) {
     match (&cx.snap.ended, cx.snap.phase) {
         (Some(Ended::Failed { .. }), _) => ("failed", Role::Bad),
         (Some(Ended::Interrupted), _) => ("interrupted", Role::Warn),
+        (Some(Ended::Complete), _) if cut_short(cx) => ("ended by hand", Role::Warn),
         (Some(Ended::Complete), _) | (_, Some(Phase::Done)) => ("done", Role::Good),
         _ if cx.snap.paused => ("paused", Role::Warn),
         _ if cx.ui.stops >= 2 => ("ending", Role::Warn),
@@ -148,6 +149,12 @@ pub(super) fn phase_name(cx: &Cx<'_>) -> (&'static str, Role) {
         (_, Some(Phase::Measuring)) => ("measuring", Role::Good),
         (_, Some(Phase::Draining)) => ("draining", Role::Warn),
     }
+}
+
+/// Somebody ended the last stage before its time, and with it the run.
+fn cut_short(cx: &Cx<'_>) -> bool {
+    let last = cx.snap.stage.as_ref().map(|stage| stage.stage);
+    cx.snap.controls.iter().any(|(_, c)| matches!(c, Control::NextStage { stage } if Some(*stage) == last))
 }
 
 /// Share of the phase that is behind, and nanoseconds before it, where they can be known.

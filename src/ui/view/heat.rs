@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{Cx, Hits, Target, columns, rows};
+use super::{Cx, Hits, Target, columns, pair, rows};
 use crate::metrics::{Bins, HeatColumn, HeatFigure};
 use crate::ui::keymap::Command;
 use crate::ui::state::TimeAxis;
@@ -14,6 +14,7 @@ use crate::ui::widget::{focused, text};
 
 mod detail;
 mod field;
+mod other;
 mod plot;
 mod scale;
 mod side;
@@ -37,6 +38,8 @@ struct Look<'a> {
     /// All of them.
     shown: Bins,
     selected: Option<Selected>,
+    /// Those of the recording beside.
+    others: Option<other::Others<'a>>,
 }
 
 /// The column under the cursor.
@@ -90,8 +93,12 @@ fn map_panel(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) -> Rect
         Span::styled(format!(" {} ", figure.name()), style)
     });
     let values = Line::from(tabs.to_vec());
-    let title = if area.width >= 70 { "Latency over time" } else { "Over time" };
-    let inner = focused(buf, area, title, &values, theme);
+    let mut title = if area.width >= 70 { "Latency over time" } else { "Over time" }.to_owned();
+    if let Some([_, other]) = cx.letters() {
+        let lines = if area.width >= 70 { "'s p50, p99" } else { "" };
+        title = format!("{title}  {} {other}{lines}", pair::GLYPH);
+    }
+    let inner = focused(buf, area, &title, &values, theme);
     let mut x = area.right().saturating_sub(values.width() as u16 + 3);
     for (figure, tab) in HeatFigure::ALL.into_iter().zip(&tabs) {
         let width = tab.width() as u16;
@@ -115,9 +122,14 @@ fn look<'a>(cx: &Cx<'a>, map: Rect) -> Option<Look<'a>> {
         shown.add(column);
     }
     let limits = sla::limits(figure, cx);
-    let scale = Scale::of(&shown, &limits, map.height);
+    let others = other::of(cx, axis);
+    let mut both = shown.clone();
+    if let Some(others) = &others {
+        others.add_to(&mut both);
+    }
+    let scale = Scale::of(&both, &limits, map.height);
     let selected = cx.ui.latency.cursor_ns.and_then(|at| select(axis, at, &columns));
-    Some(Look { axis, columns, scale, limits, shown, selected })
+    Some(Look { axis, columns, scale, limits, shown, selected, others })
 }
 
 /// What lies under the cursor, in whole columns: those whose middle is in the cell, or the one that holds the cell.

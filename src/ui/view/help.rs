@@ -1,59 +1,121 @@
-//! All keys, over the screen.
+//! All keys, over the screen: in as few columns as hold them, and where none do, in one that is scrolled.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::Cx;
+use super::{Cx, Hits, bare};
 use crate::ui::keymap::{BINDINGS, Place};
+use crate::ui::sanitize;
 use crate::ui::state::Screen;
 use crate::ui::theme::Role;
 use crate::ui::widget::{panel, text};
 
-pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
-    // All screens' keys where there is room; else this screen's.
-    let all = area.width >= 124 || area.height >= 34;
-    let lines: Vec<(String, String)> = BINDINGS
-        .iter()
-        .filter(|b| cx.scene().has(b.place))
-        .filter(|b| match b.place {
-            Place::On(screen) | Place::LiveOn(screen) => all || screen == cx.ui.screen,
-            Place::Lists => all || !matches!(cx.ui.screen, Screen::Live | Screen::Latency),
-            _ => true,
-        })
-        .map(|b| match b.place {
-            Place::On(screen) | Place::LiveOn(screen) if all => {
-                (cx.ui.keys.shown(b.keys), format!("{}: {}", screen.name(), b.about))
-            }
-            _ => (cx.ui.keys.shown(b.keys), b.about.to_owned()),
-        })
-        .filter(|(keys, _)| !keys.is_empty())
-        .collect();
-    let room = usize::from(area.height.saturating_sub(2)).max(1);
-    let across = lines.len().div_ceil(room).max(1);
-    let longest = lines.iter().map(|(_, about)| about.width()).max().unwrap_or(0) as u16;
-    let width = ((longest + 24).max(72) * across as u16 + 2).min(area.width);
-    let rows = lines.len().div_ceil(across);
-    let height = (rows as u16 + 2).min(area.height);
+/// Columns before the keys, between them and what they do, and behind that.
+const GAPS: u16 = 4;
+/// Narrowest that a column's descriptions are.
+const NARROWEST: u16 = 26;
+/// Widest that the descriptions of the only column are.
+const WIDEST: u16 = 76;
+
+/// Keys, and what they do in lines that fit.
+struct Entry {
+    keys: String,
+    about: Vec<String>,
+}
+
+pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
+    let lines = lines(area, cx);
+    let keys = lines.iter().map(|(keys, _)| keys.width()).max().unwrap_or(0) as u16;
+    let room = area.height.saturating_sub(2).max(1);
+    let inside = area.width.saturating_sub(2);
+    let layout = |across: u16| {
+        let most = (inside / across).saturating_sub(keys + GAPS).clamp(1, WIDEST);
+        let wrap = |(keys, about): &(String, String)| Entry {
+            keys: keys.clone(),
+            about: sanitize::wrap(about, most.into()),
+        };
+        columns(lines.iter().map(wrap).collect(), across)
+    };
+    let possible = (1..=4).filter(|across| inside / across >= keys + GAPS + NARROWEST || *across == 1);
+    let fitting = possible.map(layout).find(|columns| tallest(columns) <= room);
+    let columns = fitting.unwrap_or_else(|| layout(1));
+    let rows = tallest(&columns);
+    hits.help_most = rows.saturating_sub(room).into();
+    let offset = cx.ui.help_at.min(hits.help_most) as u16;
+    let abouts = columns.iter().flatten().flat_map(|entry| &entry.about);
+    let about = abouts.map(|line| line.width()).max().unwrap_or(0) as u16;
+    let wide = (keys + GAPS + about).min(inside / columns.len().max(1) as u16);
+    let width = (wide * columns.len() as u16 + 2).max(72).min(area.width);
+    let height = (rows.min(room) + 2).min(area.height);
     let over =
         Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
-    for y in over.top()..over.bottom() {
-        for x in over.left()..over.right() {
-            if let Some(cell) = buf.cell_mut((x, y)) {
-                cell.reset();
+    bare(buf, over, cx.theme);
+    let close = if hits.help_most == 0 {
+        "any key closes".to_owned()
+    } else {
+        format!("{}–{} of {rows} · ↑ ↓ scroll · any other key closes", offset + 1, offset + room)
+    };
+    let inner = panel(buf, over, "Keys", &Line::styled(close, cx.theme.fg(Role::Muted)), cx.theme);
+    for (i, column) in (0u16..).zip(&columns) {
+        let column_area = Rect { x: inner.x + i * wide, width: wide.min(inner.width), ..inner };
+        draw_column(buf, column_area, column, (keys, offset), cx);
+    }
+}
+
+fn draw_column(buf: &mut Buffer, area: Rect, column: &[Entry], (keys, offset): (u16, u16), cx: &Cx<'_>) {
+    let mut y = 0u16;
+    for entry in column {
+        for (i, line) in entry.about.iter().enumerate() {
+            if let Some(y) = y.checked_sub(offset) {
+                if i == 0 {
+                    text(buf, area, (1, y), &entry.keys, cx.theme.bold(Role::Accent));
+                }
+                text(buf, area, (keys + GAPS - 1, y), line, cx.theme.fg(Role::Text));
             }
+            y += 1;
         }
     }
-    buf.set_style(over, cx.theme.base());
-    buf.set_style(over, cx.theme.bg(Role::Surface));
-    let close = Line::styled("any key closes", cx.theme.fg(Role::Muted));
-    let inner = panel(buf, over, "Keys", &close, cx.theme);
-    let wide = inner.width / across as u16;
-    for (i, (keys, about)) in lines.iter().enumerate() {
-        let column = Rect { x: inner.x + (i / rows) as u16 * wide, width: wide, ..inner };
-        let y = (i % rows) as u16;
-        text(buf, column, (1, y), keys, cx.theme.bold(Role::Accent));
-        text(buf, column, (22, y), about, cx.theme.fg(Role::Text));
+}
+
+/// Keys and what they do: of all screens where there is room, else of this one.
+fn lines(area: Rect, cx: &Cx<'_>) -> Vec<(String, String)> {
+    let all = area.width >= 124 || area.height >= 34;
+    let of_use = BINDINGS.iter().filter(|b| cx.scene().has(b.place)).filter(|b| match b.place {
+        Place::On(screen) | Place::LiveOn(screen) => all || screen == cx.ui.screen,
+        Place::Lists => all || !matches!(cx.ui.screen, Screen::Live | Screen::Latency),
+        _ => true,
+    });
+    let lines = of_use.map(|b| match b.place {
+        Place::On(screen) | Place::LiveOn(screen) if all => {
+            (cx.ui.keys.shown(b.keys), format!("{}: {}", screen.name(), b.about))
+        }
+        _ => (cx.ui.keys.shown(b.keys), b.about.to_owned()),
+    });
+    lines.filter(|(keys, _)| !keys.is_empty()).collect()
+}
+
+/// Parts entries among columns of about the same height, in their order.
+fn columns(entries: Vec<Entry>, across: u16) -> Vec<Vec<Entry>> {
+    let all: usize = entries.iter().map(|entry| entry.about.len()).sum();
+    let wanted = all.div_ceil(usize::from(across)).max(1);
+    let mut columns: Vec<Vec<Entry>> = vec![Vec::new()];
+    let (mut rows, last) = (0, usize::from(across));
+    for entry in entries {
+        if rows >= wanted && columns.len() < last {
+            columns.push(Vec::new());
+            rows = 0;
+        }
+        rows += entry.about.len();
+        if let Some(column) = columns.last_mut() {
+            column.push(entry);
+        }
     }
+    columns
+}
+
+fn tallest(columns: &[Vec<Entry>]) -> u16 {
+    let rows = columns.iter().map(|column| column.iter().map(|entry| entry.about.len()).sum::<usize>());
+    rows.max().unwrap_or(0) as u16
 }

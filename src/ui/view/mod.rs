@@ -36,7 +36,7 @@ use ratatui::layout::Rect;
 
 use super::keymap::{Command, Scene};
 use super::state::{Screen, TimeAxis, UiState};
-use super::theme::Theme;
+use super::theme::{Role, Theme};
 use super::widget::text;
 use super::{Measured, Recording, Title, Transport};
 use crate::event::{Ended, Phase};
@@ -83,6 +83,8 @@ pub struct Hits {
     pub axis: TimeAxis,
     /// Nanoseconds that the clients' lanes show.
     pub lanes_ns: u64,
+    /// The help's rows that are out of sight.
+    pub help_most: usize,
 }
 
 impl Hits {
@@ -161,7 +163,7 @@ pub fn draw(buf: &mut Buffer, pic: &Picture<'_>, ui: &UiState, theme: &Theme) ->
         palette::draw(buf, body, palette, &cx);
     }
     if ui.help {
-        help::draw(buf, body, &cx);
+        help::draw(buf, body, &cx, &mut hits);
     }
     hits
 }
@@ -182,6 +184,19 @@ fn draw_body(buf: &mut Buffer, body: Rect, cx: &Cx<'_>, hits: &mut Hits) {
         (_, Screen::Curve) => curve::draw(buf, body, cx, hits),
         (_, Screen::System) => system::draw(buf, body, cx, hits),
     }
+}
+
+/// Clears an area for a panel that lies over the screen.
+fn bare(buf: &mut Buffer, over: Rect, theme: &Theme) {
+    for y in over.top()..over.bottom() {
+        for x in over.left()..over.right() {
+            if let Some(cell) = buf.cell_mut((x, y)) {
+                cell.reset();
+            }
+        }
+    }
+    buf.set_style(over, theme.base());
+    buf.set_style(over, theme.bg(Role::Surface));
 }
 
 /// Cuts an area into rows of these heights; what is left goes to the last.

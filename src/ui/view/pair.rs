@@ -69,6 +69,11 @@ impl Cx<'_> {
 }
 
 impl Beside<'_> {
+    /// What is to be added to its times to get those of what is shown, nanoseconds.
+    pub(super) fn shift_ns(&self) -> i64 {
+        self.shift_ns
+    }
+
     /// Points over time, seconds, on the axis of what is shown.
     pub(super) fn shifted(&self, points: Vec<(f64, Option<f64>)>) -> Vec<(f64, Option<f64>)> {
         let shift_s = self.shift_ns as f64 / 1e9;

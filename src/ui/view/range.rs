@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
-use super::Cx;
+use super::{Cx, bare};
 use crate::ui::format::{count, rate, seconds};
 use crate::ui::range::{Range, StageFigures};
 use crate::ui::sanitize;
@@ -28,6 +28,17 @@ pub(super) fn edges(cx: &Cx<'_>) -> [Option<u64>; 2] {
     }
     let range = cx.ui.range;
     [range.from_ns, range.to_ns].map(|at| at.and_then(|ns| cx.shown_ns(ns)))
+}
+
+/// The range on the clock of what is shown, nanoseconds; an end that isn't set is the recording's.
+pub(super) fn stretch(cx: &Cx<'_>) -> Option<(u64, u64)> {
+    let range = cx.ui.range.within(cx.pic.transport?.length_ns)?;
+    Some((cx.shown_ns(range.from_ns).unwrap_or(0), cx.shown_ns(range.to_ns)?))
+}
+
+/// [`stretch`] in seconds.
+pub(super) fn stretch_s(cx: &Cx<'_>) -> Option<(f64, f64)> {
+    stretch(cx).map(|(from_ns, to_ns)| (from_ns as f64 / 1e9, to_ns as f64 / 1e9))
 }
 
 /// The ends as ticks for time axes.
@@ -76,15 +87,7 @@ pub(super) fn draw(buf: &mut Buffer, body: Rect, cx: &Cx<'_>) {
 }
 
 fn frame(buf: &mut Buffer, over: Rect, range: Range, cx: &Cx<'_>) -> Rect {
-    for y in over.top()..over.bottom() {
-        for x in over.left()..over.right() {
-            if let Some(cell) = buf.cell_mut((x, y)) {
-                cell.reset();
-            }
-        }
-    }
-    buf.set_style(over, cx.theme.base());
-    buf.set_style(over, cx.theme.bg(Role::Surface));
+    bare(buf, over, cx.theme);
     let whose = if cx.pic.other.is_some() { "Range of A" } else { "Range" };
     let keys = Line::styled("e exports · r hides · \\ clears", cx.theme.fg(Role::Muted));
     panel(buf, over, &format!("{whose} {}", range.words()), &keys, cx.theme)

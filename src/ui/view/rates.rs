@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{Cx, header, pair};
+use super::{Cx, header, pair, range};
 use crate::metrics::{Rate, SeriesPoint, Snapshot};
 use crate::ui::format::rate;
 use crate::ui::state::Window;
@@ -113,6 +113,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, which: Which, big: bool, cx: &C
         from_s,
         to_s: to_s.max(from_s + 10.0),
         marks: &marks,
+        shaded: range::stretch_s(cx),
         ink,
     };
     chart.draw(buf, plot, theme);

@@ -33,7 +33,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     let state = &cx.ui.requests;
     let rows = rows::requests(cx.snap, state);
     let title = if state.slowest { "Slowest requests" } else { "Newest requests" };
-    let inner = focused(buf, area, title, &values(rows.len(), cx), theme);
+    let inner = focused(buf, area, title, &values(rows.len(), area.width - 2, cx), theme);
     if inner.height < 2 {
         return;
     }
@@ -64,7 +64,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     }
 }
 
-fn values(shown: usize, cx: &Cx<'_>) -> Line<'static> {
+fn values(shown: usize, width: u16, cx: &Cx<'_>) -> Line<'static> {
     let state = &cx.ui.requests;
     let muted = cx.theme.fg(Role::Muted);
     let kept = if state.slowest { cx.snap.slowest.len() } else { cx.snap.recent.len() };
@@ -75,6 +75,9 @@ fn values(shown: usize, cx: &Cx<'_>) -> Line<'static> {
     }
     if let Some(request) = rows::in_flight(cx.snap, state).filter(|_| cx.pic.transport.is_none()) {
         spans.push(Span::styled(format!("#{request} in flight: x cancels it  "), muted));
+    }
+    if is_narrow(width) && state.filter.is_empty() {
+        spans.push(Span::styled("✗ failed  ◷ timed out    ", muted));
     }
     spans.push(Span::styled(format!("{shown} of the {kept} kept"), muted));
     Line::from(spans)
@@ -129,13 +132,30 @@ fn draw_row(buf: &mut Buffer, row: Rect, record: &Arc<RequestRecord>, cx: &Cx<'_
     let name = record.outcome.name();
     let words = match (record.warmup, record.outcome) {
         (true, Outcome::Completed) => "warm-up".to_owned(),
+        (true, _) if is_narrow(row.width) => "warm-up".to_owned(),
         (true, _) => format!("{name}, warm-up"),
+        (false, outcome) if is_narrow(row.width) => short(outcome).to_owned(),
         (false, _) => name.to_owned(),
     };
     let x = text_cut(buf, row, (x + 1, 0), &words, theme.fg(role));
     if let Some(error) = &record.error {
         text_cut(buf, row, (x + 2, 0), &sanitize::line(error), theme.fg(Role::Muted));
     }
+}
+
+/// Columns of the longest name of an outcome.
+const LONGEST: u16 = 17;
+
+/// Whether names of outcomes have no room, so that the mark and a short name stand for them.
+fn is_narrow(width: u16) -> bool {
+    let end = COLUMNS.iter().map(|(.., right)| *right).filter(|right| fits(*right, width)).max().unwrap_or(0);
+    end + 4 + LONGEST > width
+}
+
+/// An outcome's name behind its mark, which tells a failure from a time-out: at most nine columns.
+pub(super) fn short(outcome: Outcome) -> &'static str {
+    let name = outcome.name();
+    name.strip_prefix("failed_").or_else(|| name.strip_prefix("timed_out_")).unwrap_or(name)
 }
 
 /// How an outcome is marked: legible without colour.
@@ -145,5 +165,25 @@ pub(super) fn verdict(outcome: Outcome) -> (&'static str, Role) {
         Outcome::Cancelled => ("–", Role::Warn),
         o if o.is_timeout() => ("◷", Role::Warn),
         _ => ("✗", Role::Bad),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_outcome_is_cut_at_any_width() {
+        use Outcome::{
+            Cancelled, Completed, FailedConnect, FailedEngine, FailedHttp, FailedOverload, FailedProtocol,
+            TimedOutConnect, TimedOutIdle, TimedOutTotal, TimedOutTtft,
+        };
+        let failed = [FailedConnect, FailedEngine, FailedHttp, FailedOverload, FailedProtocol];
+        let late = [TimedOutConnect, TimedOutIdle, TimedOutTotal, TimedOutTtft];
+        for outcome in [Cancelled, Completed].into_iter().chain(failed).chain(late) {
+            assert!(outcome.name().len() <= usize::from(LONGEST), "{outcome:?}");
+            assert!(short(outcome).len() <= 9, "{outcome:?}");
+        }
+        assert!(is_narrow(78) && !is_narrow(118));
     }
 }

@@ -12,7 +12,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{Cx, Hits, header, vitals};
+use super::{Cx, Hits, header, range, vitals};
 use crate::ui::theme::Role;
 use crate::ui::tracks::{self, Owner, Track, shown};
 use crate::ui::widget::{Chart, Mark, panel, text};
@@ -89,6 +89,7 @@ fn draw_tracks(buf: &mut Buffer, area: Rect, all: &[Track], cx: &Cx<'_>, hits: &
             from_s: window.from_s,
             to_s: window.to_s,
             marks: &marks,
+            shaded: range::stretch_s(cx),
             ink: cx.theme.base(),
         };
         chart.draw_x(buf, axis, cx.theme);
@@ -143,6 +144,7 @@ fn draw_track(buf: &mut Buffer, area: Rect, track: &Track, axis: (Window, &[Mark
         from_s: window.from_s,
         to_s: window.to_s,
         marks,
+        shaded: range::stretch_s(cx),
         ink: theme.fg(role),
     };
     let plot = Rect { y: area.y + 1, height: area.height - 1, ..area };

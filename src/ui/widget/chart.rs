@@ -1,9 +1,12 @@
 //! A line over time in braille dots, with round ticks, a filled foot and vertical marks.
 
+use std::ops::RangeInclusive;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use super::shade::{columns, shade, shade_axis};
 use super::{text, text_right};
 use crate::ui::format::{clock, digits, round_step};
 use crate::ui::theme::{Role, Theme};
@@ -26,6 +29,8 @@ pub struct Chart<'a> {
     pub from_s: f64,
     pub to_s: f64,
     pub marks: &'a [Mark],
+    /// A stretch of the time axis, in seconds, that stands out.
+    pub shaded: Option<(f64, f64)>,
     pub ink: Style,
 }
 
@@ -52,6 +57,11 @@ impl Chart<'_> {
         self.draw_lines(buf, area, 0.0, theme);
         if axis > 0 {
             self.draw_x(buf, area, theme);
+        } else if let Some(columns) = self.shaded_columns(area.width - GUTTER) {
+            // Its own last row stands for the axis.
+            let last =
+                Rect { y: area.bottom() - 2, height: 1, x: area.x + GUTTER, width: area.width - GUTTER };
+            shade_axis(buf, last, columns, theme);
         }
     }
 
@@ -73,6 +83,9 @@ impl Chart<'_> {
         let step = round_step(wanted, usize::from(plot.height / 2).clamp(1, 5)).max(LEAST_STEP);
         let top = (wanted / step * 0.999_999).ceil().max(1.0) * step;
         Self::draw_y(buf, area, (top, step), theme);
+        if let Some(columns) = self.shaded_columns(plot.width) {
+            shade(buf, plot, columns, theme);
+        }
         self.draw_marks(buf, plot);
         crosses(buf, plot, self.behind, (self.from_s, self.to_s, top), theme.fg(Role::Muted));
         self.draw_line(buf, plot, top);
@@ -102,6 +115,10 @@ impl Chart<'_> {
             return;
         }
         let row = area.height - 1;
+        let below = Rect { x: area.x + GUTTER, y: area.y + row, width: area.width - GUTTER, height: 1 };
+        if let Some(columns) = self.shaded_columns(below.width) {
+            shade_axis(buf, below, columns, theme);
+        }
         let span = (self.to_s - self.from_s).max(1e-9);
         let width = f64::from(area.width - GUTTER);
         let step = time_step(span, usize::from((area.width - GUTTER) / 12).max(1));
@@ -118,6 +135,10 @@ impl Chart<'_> {
             }
             at += step;
         }
+    }
+
+    fn shaded_columns(&self, width: u16) -> Option<RangeInclusive<u16>> {
+        columns(self.shaded?, (self.from_s, self.to_s), width)
     }
 
     fn draw_marks(&self, buf: &mut Buffer, plot: Rect) {

@@ -1,5 +1,7 @@
 //! A client's lane: its requests over a window of time, with edges in eighths of a cell.
 
+use std::ops::RangeInclusive;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
@@ -35,6 +37,13 @@ impl Window {
     fn place(self, at_ns: u64) -> f64 {
         (at_ns as f64 - self.from_ns as f64) / self.cell_ns
     }
+
+    /// The cells of a stretch of time, cut at the edges; `None` if it lies beyond them.
+    pub(super) fn columns(self, from_ns: u64, to_ns: u64) -> Option<RangeInclusive<u16>> {
+        let last = f64::from(self.width) - 1.0;
+        let (from, to) = (self.place(from_ns).max(0.0), self.place(to_ns).min(last));
+        (from <= to).then_some(from as u16..=to as u16)
+    }
 }
 
 /// A stretch of one kind.
@@ -61,7 +70,7 @@ pub(super) fn draw(buf: &mut Buffer, row: Rect, lane: &Lane, window: Window, the
     }
     if lane.spans.len() >= LANE_SPANS {
         // What came before is not kept.
-        let known = lane.spans.first().map_or(0.0, |span| window.place(span.sent_ns));
+        let known = lane.spans.front().map_or(0.0, |span| window.place(span.sent_ns));
         for x in 0..known.clamp(0.0, f64::from(row.width)) as u16 {
             text(buf, row, (x, 0), "·", theme.fg(Role::Muted));
         }

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::super::Cx;
+use super::super::{Cx, pair};
 use super::Look;
 use super::plot::{SHADES, colored, ground};
 use crate::metrics::{Bins, bucket_start_ns};
@@ -17,8 +17,17 @@ pub fn draw(buf: &mut Buffer, area: Rect, look: Option<&Look<'_>>, top: f64, cx:
     let (title, values) = look.map_or_else(Default::default, |look| (title(look, cx), legend(top, cx)));
     let title = if title.is_empty() { "Shown".to_owned() } else { title };
     let inner = panel(buf, area, &title, &values, theme);
-    let Some(look) = look else { return };
-    figures(buf, inner, look.bins(), cx);
+    let Some(look) = look else {
+        let words = "figures come with the first request that completes";
+        text(buf, inner, (1, 0), words, theme.fg(Role::Muted));
+        return;
+    };
+    if look.bins().total() == 0 {
+        let words = format!("no {} in this time", cx.ui.latency.figure.name());
+        text(buf, inner, (1, 0), &words, theme.fg(Role::Muted));
+    } else {
+        figures(buf, inner, look.bins(), cx);
+    }
     let mut words: Vec<String> = Vec::new();
     for limit in &look.limits.lines {
         if let Some(share) = look.bins().share_within(limit.ns) {
@@ -33,7 +42,13 @@ pub fn draw(buf: &mut Buffer, area: Rect, look: Option<&Look<'_>>, top: f64, cx:
     let columns =
         if finest == coarsest { wide(finest) } else { format!("{} to {}", wide(finest), wide(coarsest)) };
     let window = cx.ui.window.seconds();
-    let note = format!("lines over {window} s · kept in columns of {columns}, lengths within 1.6 %");
+    let note = match cx.letters().filter(|_| look.others.is_some()) {
+        Some([_, other]) => {
+            let glyph = pair::GLYPH;
+            format!("lines over {window} s · {glyph} {other}'s p50 and p99 · in columns of {columns}")
+        }
+        None => format!("lines over {window} s · kept in columns of {columns}, lengths within 1.6 %"),
+    };
     text(buf, inner, (1, 2), &note, theme.fg(Role::Muted));
 }
 

@@ -4,16 +4,16 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
 
-use super::super::{Cx, header};
+use super::super::{Cx, header, range};
 use super::field::{Spread, lines};
 use super::scale::{apart, round_up, tick_label};
 use super::sla::LimitLine;
-use super::{GUTTER, Look, NAMES};
+use super::{GUTTER, Look, NAMES, other};
 use crate::metrics::interventions;
 use crate::ui::format::{clock, clock_ms};
 use crate::ui::sanitize;
 use crate::ui::theme::{Depth, Role, Theme};
-use crate::ui::widget::{Dots, text, text_right, time_step};
+use crate::ui::widget::{Dots, shade as shade_columns, shade_axis, text, text_right, time_step};
 
 /// What is less than this is not drawn: the edge of a spread bucket.
 const LEAST: f32 = 0.04;
@@ -45,7 +45,7 @@ pub fn ground(theme: &Theme, strength: f64) -> Option<Color> {
 }
 
 /// The ground below a line: both halves of the cell in one, and half as strong, so that the line is seen.
-fn dimmed(upper: Color, lower: Color, theme: &Theme) -> Option<Color> {
+pub fn dimmed(upper: Color, lower: Color, theme: &Theme) -> Option<Color> {
     let (Color::Rgb(r, g, b), Color::Rgb(r2, g2, b2)) = (upper, lower) else { return None };
     let Some(Color::Rgb(r3, g3, b3)) = theme.color(Role::Background) else { return None };
     let mixed = |a: u8, b: u8, bare: u8| {
@@ -65,7 +65,12 @@ pub fn draw(buf: &mut Buffer, map: Rect, look: &Look<'_>, cx: &Cx<'_>) -> f64 {
     let top = cells(buf, map, look, cx.theme);
     marks(buf, map, look, cx);
     cursor(buf, map, look, cx.theme);
+    if let Some((from, to)) = range::stretch(cx).and_then(|(from, to)| look.axis.cells_of(from, to)) {
+        shade_columns(buf, map, from..=to, cx.theme);
+        shade_axis(buf, Rect { y: map.bottom(), height: 1, ..map }, from..=to, cx.theme);
+    }
     limits(buf, map, look, cx.theme);
+    other::draw(buf, map, look, cx);
     percentiles(buf, map, look, cx);
     limit_names(buf, map, look, cx.theme);
     axes(buf, map, look, cx.theme);

@@ -23,9 +23,14 @@ const NUMBER: u16 = 5;
 pub fn draw(buf: &mut Buffer, area: Rect, look: Option<&Look<'_>>, cx: &Cx<'_>) {
     let total = look.map_or(0, |look| look.bins().total());
     let unit = cx.ui.latency.figure.unit();
-    let values = Line::styled(format!("{} {unit}", count(total)), cx.theme.fg(Role::Muted));
+    // Where nothing is counted, "0 tokens" would look like a measurement.
+    let words = if total == 0 { String::new() } else { format!("{} {unit}", count(total)) };
+    let values = Line::styled(words, cx.theme.fg(Role::Muted));
     let title = if area.width >= 40 { "Distribution" } else { "Spread" };
     let inner = panel(buf, area, title, &values, cx.theme);
+    if total == 0 {
+        text(buf, inner, (1, inner.height / 2), nothing(look), cx.theme.fg(Role::Muted));
+    }
     let Some(look) = look.filter(|_| total > 0 && inner.width > LABELS + NUMBER + 3) else { return };
     let plot = Rect { height: look.scale.rows.min(inner.height), ..inner };
     let rows = Spread::over(&look.scale, look.scale.rows).rows(look.bins());
@@ -40,6 +45,15 @@ pub fn draw(buf: &mut Buffer, area: Rect, look: Option<&Look<'_>>, cx: &Cx<'_>) 
         draw_numbers(buf, beside, &rows, cx);
     }
     draw_labels(buf, Rect { x: beside.right(), width: LABELS, ..plot }, look, &rows, cx);
+}
+
+/// Why there is no distribution.
+fn nothing(look: Option<&Look<'_>>) -> &'static str {
+    match look {
+        None => "no values yet",
+        Some(look) if look.selected.is_some() => "no values in this column",
+        Some(_) => "no values in this stretch",
+    }
 }
 
 fn draw_bars(buf: &mut Buffer, area: Rect, rows: &[f64], cx: &Cx<'_>) {
