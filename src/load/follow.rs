@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::task::coop;
 use tokio::time::Sleep;
 
 use super::driver::Stage;
@@ -74,11 +75,13 @@ impl Follow<'_> {
                 }
             }
             let task = cx.waker().data() as usize;
-            let waits = waits.replace(task) == Some(task);
-            if (!waits || self.stage.turns.recalled()) && cancelled.as_mut().poll(cx).is_ready() {
+            let waiting = waits == Some(task);
+            // A task that has used up its turn asks in vain, and must ask again.
+            waits = coop::has_budget_remaining().then_some(task);
+            if (!waiting || self.stage.turns.recalled()) && cancelled.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(seen.given_up(Outcome::Cancelled));
             }
-            if waits && alarm.is_quiet() {
+            if waiting && alarm.is_quiet() {
                 return Poll::Pending;
             }
             alarm.poll_rung(cx).map(|outcome| seen.given_up(outcome))
@@ -239,14 +242,15 @@ impl<'a> Alarm<'a> {
     }
 
     fn poll_rung(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
-        self.fresh = false;
+        // As above: what is asked in vain wakes nobody.
+        self.fresh = !coop::has_budget_remaining();
         while let Some(sleep) = &mut self.sleep {
             ready!(sleep.as_mut().poll(cx));
             match self.due() {
                 Some((at_ns, outcome)) if at_ns <= self.stage.clock.now_ns() => return Poll::Ready(outcome),
                 _ => self.arm(),
             }
-            self.fresh = false;
+            self.fresh = !coop::has_budget_remaining();
         }
         Poll::Pending
     }

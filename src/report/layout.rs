@@ -190,15 +190,15 @@ fn halves(head: &str) -> Vec<&str> {
 }
 
 /// Names of at most so many columns, if there are any that tell the same: of one that is too long its beginning; of
-/// several without the words that are the same in all of these, before or behind what differs.
+/// several without words that are the same in all rows, before or behind what differs.
 fn shorter(names: &[String], columns: usize) -> Option<Vec<String>> {
     let long: Vec<&str> = names.iter().map(String::as_str).filter(|name| name.width() > columns).collect();
     let short: Box<dyn Fn(&str) -> String> = if let [_] = long.as_slice() {
         Box::new(|name| beginning(name, columns))
-    } else if let Some(bytes) = shared(&long, columns, head) {
+    } else if let Some(bytes) = shared(names, columns, head) {
         Box::new(move |name| format!("..{}", &name[bytes..]))
     } else {
-        let bytes = shared(&long, columns, tail)?;
+        let bytes = shared(names, columns, tail)?;
         Box::new(move |name| format!("{}..", &name[..name.len() - bytes]))
     };
     let cut = |name: &String| if name.width() > columns { short(name) } else { name.clone() };
@@ -208,10 +208,10 @@ fn shorter(names: &[String], columns: usize) -> Option<Vec<String>> {
 }
 
 /// How many bytes all names can do without: as few words as will do, which must be the same in all of them.
-fn shared(names: &[&str], columns: usize, part: impl Fn(&str, usize) -> Option<&str>) -> Option<usize> {
+fn shared(names: &[String], columns: usize, part: impl Fn(&str, usize) -> Option<&str>) -> Option<usize> {
     for words in 1.. {
         let without = part(names.first()?, words)?;
-        let fits = |name: &&str| name.width() + 2 <= columns + without.width();
+        let fits = |name: &String| name.width() + 2 <= columns + without.width();
         if !names.iter().all(|name| part(name, words) == Some(without)) {
             return None;
         }
@@ -331,6 +331,11 @@ mod tests {
             ["vllm", "sglang"].map(|kind| format!("backend={kind}, batch=1, prompt_tokens=2600, output=9"));
         let behind = laid(&table(&[&names[0], &names[1]], 6), 70);
         assert!(behind.contains("\n  backend=sglang, batch=1,..  1000"), "{behind}");
+        // A row that is short enough and tells another server is a row that differs.
+        let rows =
+            [one.replace("prompt", "p"), format!("backend=sglang, {one}"), format!("backend=sglang, {two}")];
+        let above = laid(&table(&[&rows[0], &rows[1], &rows[2]], 6), 82);
+        assert!(above.contains("\n  backend=sglang, prompt_tokens=2600, "), "{above}");
         let single = laid(&table(&["hand", &"very-long-".repeat(9)], 6), 70);
         assert!(single.contains("\n  very-long-very-long-very-long-..  1000"), "{single}");
     }

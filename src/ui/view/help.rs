@@ -119,3 +119,69 @@ fn tallest(columns: &[Vec<Entry>]) -> u16 {
     let rows = columns.iter().map(|column| column.iter().map(|entry| entry.about.len()).sum::<usize>());
     rows.max().unwrap_or(0) as u16
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Snapshot;
+    use crate::ui::state::UiState;
+    use crate::ui::theme::{Depth, load};
+    use crate::ui::view::Picture;
+    use crate::ui::{Recording, Title, Transport};
+
+    /// The rows of the help within its frame, scrolled through from its top to its end.
+    fn read(area: Rect, cx: &Cx<'_>, ui: &mut UiState) -> Vec<String> {
+        let mut rows = Vec::new();
+        loop {
+            let (mut buf, mut hits) = (Buffer::empty(area), Hits::default());
+            let seen = Cx { ui, ..*cx };
+            draw(&mut buf, area, &seen, &mut hits);
+            let row = |y: u16| (0..area.width).map(|x| buf[(x, y)].symbol()).collect::<String>();
+            let all: Vec<String> = (0..area.height).map(row).collect();
+            let inside = all.iter().skip_while(|r| !r.contains("Keys")).skip(1).filter(|r| r.contains('│'));
+            let inside: Vec<String> =
+                inside.map(|r| r.split('│').nth(1).unwrap_or_default().to_owned()).collect();
+            if ui.help_at >= hits.help_most {
+                rows.extend(inside);
+                return rows;
+            }
+            rows.extend(inside.into_iter().next());
+            ui.help_at += 1;
+        }
+    }
+
+    #[test]
+    fn nothing_is_cut_on_a_small_terminal() {
+        let (snap, title, recording) = (Snapshot::default(), Title::default(), Recording::Off);
+        let theme = load("dusk", None, Depth::None).unwrap();
+        let at = Transport { at_ns: 0, length_ns: 9, playing: true, speed: 1.0, indexed: None };
+        for (transport, size) in
+            [(None, (80, 19)), (Some(at), (80, 18)), (Some(at), (60, 10)), (None, (124, 30))]
+        {
+            let pic = Picture {
+                snap: &snap,
+                title: &title,
+                recording: &recording,
+                transport,
+                over: false,
+                measured: None,
+                other: None,
+            };
+            for screen in Screen::ALL {
+                let mut ui = UiState { screen, ..UiState::default() };
+                let still = ui.clone();
+                let cx = Cx { pic: &pic, snap: &snap, ui: &still, theme: &theme };
+                let area = Rect::new(0, 0, size.0, size.1);
+                let wanted = lines(area, &cx);
+                let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+                let seen = words(&read(area, &cx, &mut ui).join(" "));
+                let many = |list: &[String], word: &String| list.iter().filter(|w| *w == word).count();
+                let all =
+                    words(&wanted.iter().map(|(k, a)| format!("{k} {a}")).collect::<Vec<_>>().join(" "));
+                for word in &all {
+                    assert_eq!(many(&seen, word), many(&all, word), "{screen:?} {size:?}: {word}");
+                }
+            }
+        }
+    }
+}
