@@ -6,7 +6,7 @@
 //! libraries and panics print as they like. [`Diversion`] gives the real ones back when it is dropped.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -171,7 +171,8 @@ impl Diversion {
     pub fn begin(hub: &LogHub) -> std::io::Result<Self> {
         let stdout = rustix::io::fcntl_dupfd_cloexec(std::io::stdout(), 3)?;
         let stderr = rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), 3)?;
-        let mut readers = Vec::new();
+        // Should the second fail, dropping this gives the first one back.
+        let mut diversion = Self { stdout, stderr, readers: Vec::new() };
         for (source, level) in [("stdout", Level::Info), ("stderr", Level::Warn)] {
             let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
             match source {
@@ -180,16 +181,11 @@ impl Diversion {
             }
             let hub = hub.clone();
             let reader = std::thread::Builder::new().name(format!("log-{source}")).spawn(move || {
-                for line in BufReader::new(File::from(read)).split(b'\n').map_while(Result::ok) {
-                    let line = String::from_utf8_lossy(&line);
-                    if !line.trim().is_empty() {
-                        hub.say(level, source, line.trim_end());
-                    }
-                }
+                each_line(File::from(read), |line| hub.say(level, source, line));
             })?;
-            readers.push(reader);
+            diversion.readers.push(reader);
         }
-        Ok(Self { stdout, stderr, readers })
+        Ok(diversion)
     }
 
     /// The real standard output, as a file of its own.
@@ -209,6 +205,23 @@ impl Diversion {
     }
 }
 
+/// Hands on each line that is not blank; one longer than a message may be, in pieces.
+fn each_line(from: impl Read, mut say: impl FnMut(&str)) {
+    let mut from = BufReader::new(from);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match (&mut from).take(MESSAGE_LIMIT as u64).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let text = String::from_utf8_lossy(&line);
+        if !text.trim().is_empty() {
+            say(text.trim_end());
+        }
+    }
+}
+
 impl Drop for Diversion {
     fn drop(&mut self) {
         // The pipes' last writing ends close here, so their readers see the end and stop.
@@ -217,5 +230,20 @@ impl Drop for Diversion {
         for reader in self.readers.drain(..) {
             let _ = reader.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_an_end_comes_in_pieces() {
+        let endless = "x".repeat(3 * MESSAGE_LIMIT);
+        let text = format!("one\r\n \n\ntwo\n{endless}");
+        let mut said = Vec::new();
+        each_line(text.as_bytes(), |line| said.push(line.to_owned()));
+        assert_eq!(said[..2], ["one", "two"]);
+        assert_eq!(said[2..].iter().map(String::len).collect::<Vec<_>>(), [MESSAGE_LIMIT; 3]);
     }
 }

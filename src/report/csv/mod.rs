@@ -124,6 +124,20 @@ pub struct Export {
     segments: Output,
     rows: summary::Rows,
     segment_rows: usize,
+    // Behind the files: they are gone before it goes.
+    _folder: Folder,
+}
+
+/// The folder of an export. One that was made for it, and in which nothing is left, goes with it.
+struct Folder(Option<PathBuf>);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Some(made) = &self.0 {
+            // Fails where there are tables, and that is as it should be.
+            let _ = std::fs::remove_dir(made);
+        }
+    }
 }
 
 impl Export {
@@ -138,7 +152,9 @@ impl Export {
                 return Err(ExportError::Exists { path });
             }
         }
+        let is_new = !dir.exists();
         std::fs::create_dir_all(dir).map_err(|source| ExportError::Write { path: dir.to_owned(), source })?;
+        let folder = Folder(is_new.then(|| dir.to_owned()));
         let mut export = Self {
             requests: Output::create(dir, TABLES[0])?,
             tokens: Output::create(dir, TABLES[1])?,
@@ -147,6 +163,7 @@ impl Export {
             segments: Output::create(dir, TABLES[4])?,
             rows: summary::Rows::default(),
             segment_rows: 0,
+            _folder: folder,
         };
         export.requests.header(REQUESTS)?;
         export.tokens.header(TOKENS)?;

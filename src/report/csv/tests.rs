@@ -247,3 +247,16 @@ fn tables_are_replaced_only_when_asked() {
     export(&fixture::run(), Old::Replace).unwrap();
     assert_eq!((rows("requests.csv").unwrap(), rows("segments.csv").is_err()), (6, true));
 }
+
+#[test]
+fn an_export_that_is_given_up_leaves_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let (new, old) = (home.path().join("new"), home.path().join("old"));
+    std::fs::create_dir(&old).unwrap();
+    drop(Export::create(&new, Old::Keep).unwrap());
+    drop(Export::create(&old, Old::Keep).unwrap());
+    assert!(!new.exists() && old.exists());
+    assert_eq!(std::fs::read_dir(&old).unwrap().count(), 0);
+    Export::create(&new, Old::Keep).unwrap().finish().unwrap();
+    assert_eq!(std::fs::read_dir(&new).unwrap().count(), 4);
+}
