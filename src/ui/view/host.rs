@@ -91,14 +91,54 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let inner = panel(buf, area, "Host", &title, theme);
     let unknown = Sample::default();
     let sample = cx.snap.sample.as_deref().unwrap_or(&unknown);
-    let width = if inner.width >= 70 { 20 } else { 8 };
-    for (y, (label, part, words)) in (0u16..).zip(readings(sample)).take(usize::from(inner.height)) {
+    let lines = readings(sample);
+    let longest = |columns| {
+        lines.iter().map(|line| fitting(&line.2, columns).chars().count() as u16).max().unwrap_or(0)
+    };
+    let whole = longest(u16::MAX);
+    let width = bar_width(inner.width, if whole + 8 <= inner.width { whole } else { longest(0) });
+    let behind = if width > 0 { 9 + width } else { 8 };
+    for (y, (label, part, words)) in (0u16..).zip(lines).take(usize::from(inner.height)) {
         text(buf, inner, (1, y), &label, theme.fg(Role::Muted));
         let bar = Rect { x: inner.x + 8, y: inner.y + y, width, height: 1 };
-        if let Some(part) = part {
+        if let Some(part) = part.filter(|_| width > 0) {
             let role = if part > 0.97 && label.ends_with("memory") { Role::Warn } else { Role::Accent };
             meter(buf, bar, part, theme.fg(role), theme.fg(Role::Border));
         }
-        text(buf, inner, (9 + width, y), &words, theme.fg(Role::Text));
+        let words = fitting(&words, inner.width.saturating_sub(behind));
+        text(buf, inner, (behind, y), words, theme.fg(Role::Text));
+    }
+}
+
+/// As many figures of a line as fit into so many columns, the first at any rate. They stand two blanks apart.
+fn fitting(words: &str, columns: u16) -> &str {
+    let ends = words.match_indices("  ").map(|(at, _)| at).chain([words.len()]);
+    let fits = |end: &usize| words[..*end].chars().count() <= usize::from(columns);
+    let first = words.find("  ").unwrap_or(words.len());
+    &words[..ends.filter(fits).max().unwrap_or(first)]
+}
+
+/// Columns of the bars beside the longest words: figures come before pictures, and a bar of two says nothing.
+fn bar_width(inner: u16, longest: u16) -> u16 {
+    let wanted = if inner >= 70 { 20 } else { 8 };
+    let room = inner.saturating_sub(9 + longest);
+    if room < 3 { 0 } else { wanted.min(room) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{bar_width, fitting};
+
+    #[test]
+    fn figures_are_whole_or_not_there() {
+        let words = "100 %  process 0.14 cores";
+        assert_eq!((fitting(words, 25), fitting(words, 24), fitting(words, 3)), (words, "100 %", "100 %"));
+        assert_eq!(fitting("– none seen", 40), "– none seen");
+    }
+
+    #[test]
+    fn bars_give_way_to_figures() {
+        assert_eq!((bar_width(80, 38), bar_width(56, 38), bar_width(52, 38)), (20, 8, 5));
+        assert_eq!((bar_width(48, 38), bar_width(10, 38)), (0, 0));
     }
 }
