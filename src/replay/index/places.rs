@@ -139,9 +139,13 @@ pub(super) struct Gatherer {
     stage: StageId,
     /// Requests of the stage under way.
     measured: Vec<Measured>,
-    /// E2E of the slowest so far, nanoseconds.
-    slowest_ns: u64,
+    slowest: Slowest,
+    /// The slowest of the stages before.
+    before: Slowest,
 }
+
+/// A request and its E2E in nanoseconds.
+type Slowest = Option<(Found, u64)>;
 
 impl Gatherer {
     pub(super) fn look(&mut self, entry: &Entry) {
@@ -157,6 +161,7 @@ impl Gatherer {
                     // What a stage that begins anew has measured before is void.
                     if start.stage == self.stage {
                         self.measured.clear();
+                        self.slowest = self.before;
                     } else {
                         self.judge();
                     }
@@ -173,9 +178,9 @@ impl Gatherer {
         let counts = !record.warmup && record.stage == self.stage && record.outcome == Outcome::Completed;
         let (true, Some(e2e_ns)) = (counts, record.e2e_ns()) else { return };
         let (end_ns, request, took_us) = (record.finished_ns, record.request, us(e2e_ns));
-        if self.places.slowest.is_none() || e2e_ns > self.slowest_ns {
-            self.slowest_ns = e2e_ns;
-            self.places.slowest = Some(Found { end_ns, request, value_us: took_us, ..Found::default() });
+        if self.slowest.is_none_or(|(_, slowest_ns)| e2e_ns > slowest_ns) {
+            let found = Found { end_ns, request, value_us: took_us, ..Found::default() };
+            self.slowest = Some((found, e2e_ns));
         }
         if self.measured.len() < MAX_ENDS {
             let ttft_us = record.ttft_ns().map_or(u32::MAX, us);
@@ -185,6 +190,7 @@ impl Gatherer {
 
     /// The stage under way is over: its outliers are known.
     fn judge(&mut self) {
+        self.before = self.slowest;
         let measured = std::mem::take(&mut self.measured);
         let e2e = p99(measured.iter().map(|m| m.e2e_us));
         let ttft = p99(measured.iter().map(|m| m.ttft_us).filter(|us| *us < u32::MAX));
@@ -194,6 +200,7 @@ impl Gatherer {
     pub(super) fn finish(mut self) -> Places {
         self.judge();
         let mut places = self.places;
+        places.slowest = self.slowest.map(|(found, _)| found);
         for times in [&mut places.ends, &mut places.jumps] {
             times.0.sort_unstable();
             times.0.dedup();
@@ -220,6 +227,7 @@ fn is_jump(event: &Event) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 mod tests {
     use super::*;
 
@@ -248,6 +256,44 @@ mod tests {
         let go = |from, forward| places.outlier(from, forward).map(|o| (o.found.request, o.nth, o.of));
         assert_eq!((go(0, true), go(10, true), go(30, true)), (Some((10, 1, 3)), Some((20, 2, 3)), None));
         assert_eq!((go(99, false), go(20, false), go(10, false)), (Some((30, 3, 3)), Some((10, 1, 3)), None));
+    }
+
+    #[test]
+    fn the_slowest_is_not_one_of_a_void_beginning() {
+        let mut gatherer = Gatherer::default();
+        let stage = |stage| {
+            let start = serde_json::json!({ "t": 0, "stage": stage, "name": "s", "clients": 1 });
+            Entry::Event(Event::Stage(Box::new(serde_json::from_value(start).unwrap())))
+        };
+        let request = |request: RequestId, stage: StageId, took_ns: u64| {
+            Entry::Request(RequestRecord {
+                request,
+                client: 0,
+                stage,
+                warmup: false,
+                scheduled_ns: 0,
+                sent_ns: 0,
+                prefill_ns: None,
+                finished_ns: took_ns,
+                prompt_tokens: 1,
+                max_tokens: 1,
+                output_tokens: 1,
+                counted_by: crate::event::CountedBy::Engine,
+                outcome: Outcome::Completed,
+                error: None,
+                text: None,
+                status: None,
+                retries: 0,
+                chunk_at_ns: vec![took_ns],
+                chunk_tokens: Vec::new(),
+            })
+        };
+        for entry in
+            [stage(0), request(1, 0, 500), stage(1), request(2, 1, 900), stage(1), request(3, 1, 400)]
+        {
+            gatherer.look(&entry);
+        }
+        assert_eq!(gatherer.finish().slowest.map(|found| found.request), Some(1));
     }
 
     #[test]
