@@ -318,3 +318,16 @@ fn a_range_that_is_not_in_the_recording_is_named_with_what_is() {
     let replayed = home.run(&["replay", DEMO, "--with", "nowhere.jsonl", "--shot", "1s", "-o", "x.svg"]);
     assert!(replayed.status == Some(1) && replayed.error.contains("nowhere.jsonl"), "{}", replayed.error);
 }
+
+#[test]
+fn options_before_a_command_are_not_passed_over() {
+    let home = Home::new();
+    for args in [
+        &["--profile", "sim", "record", "--dry-run"][..],
+        &["--theme", "nope", "replay", DEMO],
+        &["--no-record", "calibrate"],
+    ] {
+        home.refuses(args, 2, &["cannot be used with", args[0]]);
+    }
+    home.is_clean();
+}

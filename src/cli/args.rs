@@ -46,7 +46,8 @@ const LONG_VERSION: &str = concat!(
     about = "Live benchmarks of LLM inference in the terminal",
     long_about = LONG_ABOUT,
     after_help = AFTER_HELP,
-    max_term_width = 100
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true
 )]
 pub struct Cli {
     #[command(subcommand)]

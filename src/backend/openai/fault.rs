@@ -48,10 +48,10 @@ impl Fault {
         Self::new(Outcome::TimedOutConnect, message)
     }
 
-    /// A connection whose other end says nothing. `to`: what it is to answer, and what may be the reason.
-    pub fn mute(shown: &str, limit: Duration, to: &str) -> Self {
+    /// A connection whose other end says nothing. `what`: what it is to answer; `hint`: what may be the reason.
+    pub fn mute(shown: &str, limit: Duration, what: &str, hint: &str) -> Self {
         let limit = values::show(limit);
-        let message = format!("{shown} did not answer within {limit} (load.connect_timeout) {to}");
+        let message = format!("{shown} did not answer {what} within {limit} (load.connect_timeout); {hint}");
         Self::new(Outcome::TimedOutConnect, message)
     }
 

@@ -220,9 +220,14 @@ impl Server {
             Err(if !reached.load(Ordering::Relaxed) {
                 Fault::connect_timeout(&shown, limit)
             } else if self.target.tls {
-                Fault::mute(&shown, limit, "the TLS handshake; if it speaks plain HTTP there, write http://")
+                Fault::mute(
+                    &shown,
+                    limit,
+                    "the TLS handshake",
+                    "if it speaks plain HTTP there, write http://",
+                )
             } else {
-                Fault::mute(&shown, limit, "in HTTP/2; leave backend.http out to speak HTTP/1.1")
+                Fault::mute(&shown, limit, "in HTTP/2", "leave backend.http out to speak HTTP/1.1")
             })
         };
         tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| late())

@@ -152,6 +152,10 @@ impl Export {
                 return Err(ExportError::Exists { path });
             }
         }
+        if dir.is_file() {
+            let source = io::Error::from(io::ErrorKind::NotADirectory);
+            return Err(ExportError::Write { path: dir.to_owned(), source });
+        }
         let is_new = !dir.exists();
         std::fs::create_dir_all(dir).map_err(|source| ExportError::Write { path: dir.to_owned(), source })?;
         let folder = Folder(is_new.then(|| dir.to_owned()));

@@ -1,6 +1,7 @@
 //! Commands that can do nothing now say why in the footer, instead of doing nothing or changing what nobody sees.
 
 use super::{Effect, Sight};
+use crate::event::Phase;
 use crate::ui::keymap::Command;
 use crate::ui::keymap::names::Name;
 use crate::ui::state::UiState;
@@ -11,7 +12,7 @@ pub(super) fn refused(ui: &UiState, command: &Command, sight: Sight<'_>) -> Opti
         return None;
     }
     let name = command.name();
-    let why = in_replay(name, sight).map(str::to_owned);
+    let why = in_replay(name, sight).or_else(|| at_the_end(name, sight)).map(str::to_owned);
     let why = why.or_else(|| {
         // Some have a word of their own, or are seen in the header.
         let anywhere = matches!(name, Name::Cancel | Name::Definitions);
@@ -39,6 +40,13 @@ fn in_replay(name: Name, sight: Sight<'_>) -> Option<&'static str> {
         Name::Other if !sight.pair => "no other recording plays along: replay FILE --with OTHER",
         _ => return None,
     })
+}
+
+/// While a stage drains, its load can't be changed any more, and the next one has its own.
+fn at_the_end(name: Name, sight: Sight<'_>) -> Option<&'static str> {
+    let load = matches!(name, Name::MoreLoad | Name::LessLoad | Name::Clients | Name::Rate);
+    let drains = !sight.over && sight.snap.phase == Some(Phase::Draining);
+    (load && drains).then_some("the stage is ending: nothing more is sent")
 }
 
 #[cfg(test)]
@@ -76,6 +84,17 @@ mod tests {
         assert_eq!(update(&mut ui, &Command::Up(3), live), []);
         ui.screen = Screen::Latency;
         assert_eq!(update(&mut ui, &Command::Side(1), live), []);
+    }
+
+    #[test]
+    fn a_stage_that_ends_takes_no_other_load() {
+        let mut ui = UiState::default();
+        let at = |phase| Snapshot { phase: Some(phase), ..Snapshot::default() };
+        let (draining, measuring) = (at(Phase::Draining), at(Phase::Measuring));
+        let sight = Sight { snap: &draining, transport: None, over: false, pair: false };
+        assert!(said(&mut ui, &Command::AddLoad(1), sight).contains("the stage is ending"));
+        let effects = update(&mut ui, &Command::AddLoad(1), Sight { snap: &measuring, ..sight });
+        assert!(!matches!(&effects[..], [Effect::Say(_)]), "{effects:?}");
     }
 
     #[test]

@@ -81,13 +81,17 @@ impl Beside<'_> {
     }
 }
 
-/// By how much the other's value is higher than the shown one's, in percent of that; 7 columns at most.
+/// By how much the other's value is higher than the shown one's, in percent of that, or how many times that
+/// from eleven times on; 6 columns at most.
 pub(super) fn difference(other: Option<f64>, shown: Option<f64>) -> String {
     let part = other.zip(shown.filter(|s| *s > 0.0)).map(|(other, shown)| (other - shown) / shown * 100.0);
     match part.filter(|p| p.is_finite()) {
         None => "–".into(),
         Some(p) if p.abs() < 0.05 => "±0 %".into(),
-        Some(p) if p > 999.0 => ">+999 %".into(),
+        Some(p) if p > 999.0 => match p / 100.0 + 1.0 {
+            times if times > 9999.0 => ">×9999".into(),
+            times => format!("×{times:.0}"),
+        },
         Some(p) => {
             let sign = if p < 0.0 { "−" } else { "+" };
             let decimals = usize::from(p.abs() < 9.95);
@@ -134,7 +138,8 @@ mod tests {
         assert_eq!(difference(Some(3.0), Some(2.0)), "+50 %");
         assert_eq!(difference(Some(1.9), Some(2.0)), "−5.0 %");
         assert_eq!(difference(Some(2.0), Some(2.0)), "±0 %");
-        assert_eq!(difference(Some(200.0), Some(2.0)), ">+999 %");
+        assert_eq!(difference(Some(200.0), Some(2.0)), "×100");
+        assert_eq!(difference(Some(2e9), Some(2.0)), ">×9999");
         for (other, shown) in [(None, Some(1.0)), (Some(1.0), None), (Some(1.0), Some(0.0))] {
             assert_eq!(difference(other, shown), "–");
         }
