@@ -4,9 +4,9 @@ which does nothing but read. The server is pinned to one core, the client to ano
 one go, and medians are compared: on a shared machine single runs of one program differ more than these programs do.
 
 Usage: benches/http.py SERVER OHA [DRAIN] [--rounds N] [--streams N,N] [--tokens N] [--requests N]
-                       [--ttft-ms N --itl-ms N]
+                       [--ttft-ms N --itl-ms N] [--burst N]
 
-SERVER: a program with mocksrv's flags (--port, --ttft-ms, --itl-ms). `cargo install oha --version 1.16.0 --locked` makes OHA.
+SERVER: a program with mocksrv's flags (--port, --ttft-ms, --itl-ms; with --burst that, too: tokens it writes at once). `cargo install oha --version 1.16.0 --locked` makes OHA.
 Build first: cargo build --release
 """
 
@@ -32,6 +32,7 @@ options.add_argument("--tokens", type=int, default=100)
 options.add_argument("--requests", type=int, default=12800)
 options.add_argument("--ttft-ms", default="0")
 options.add_argument("--itl-ms", default="0")
+options.add_argument("--burst")
 options = options.parse_args()
 program = f"{os.environ.get('CARGO_TARGET_DIR', 'target')}/release/fastgen-tui"
 port = 8197
@@ -86,6 +87,7 @@ def drain(streams):
 
 def serve():
     command = [options.server, "--port", str(port), "--ttft-ms", options.ttft_ms, "--itl-ms", options.itl_ms]
+    command += ["--burst", options.burst] if options.burst else []
     child = subprocess.Popen(["taskset", "-c", "1", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(100):
         try:
