@@ -9,6 +9,7 @@ mod client;
 pub mod csv;
 mod definitions;
 mod exact;
+mod failures;
 pub mod fastgen;
 mod figures;
 #[cfg(test)]

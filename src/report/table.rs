@@ -1,6 +1,7 @@
 //! Tables of text cells, and how numbers are written in reports for people.
 
 use super::definitions::RedefinedLatency;
+use super::failures;
 use super::figures::{Latency, Report, SlaReport, StageReport, Throughput};
 use super::stats::Stats;
 use super::{Show, Window};
@@ -296,12 +297,16 @@ pub fn at_most(value: f64, decimals: usize) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// The verdict in one line.
+/// The verdict in one line, with the requests that failed.
 pub fn verdict_line(report: &Report) -> String {
     let r = &report.recording;
     let said: Vec<_> =
         r.verdicts.iter().map(|v| format!("{} ({})", v.verdict.words(), harmless(&v.why))).collect();
-    if said.is_empty() { "complete, nothing lost".into() } else { said.join("; ") }
+    match (said.is_empty(), failures::line(report)) {
+        (true, None) => "complete, nothing lost".into(),
+        (true, Some(failed)) => format!("complete, but {failed}"),
+        (false, failed) => said.into_iter().chain(failed).collect::<Vec<_>>().join("; "),
+    }
 }
 
 /// Text from a recording without control characters, so that it can't command a terminal.

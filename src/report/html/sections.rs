@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::Source;
 use super::write::{escaped, short, table as push_table, time};
+use crate::report::failures;
 use crate::report::fastgen::{self, Validator};
 use crate::report::figures::{Report, StageReport, VerdictKind, Window};
 use crate::report::segments;
@@ -79,8 +80,12 @@ fn verdicts(out: &mut String, report: &Report) {
             escaped(&v.why)
         );
     }
+    let failed = failures::line(report);
     if report.recording.verdicts.is_empty() {
-        let _ = writeln!(out, "<li class=\"good\">{}</li>", escaped(&table::verdict_line(report)));
+        let class = if failed.is_some() { "bad" } else { "good" };
+        let _ = writeln!(out, "<li class=\"{class}\">{}</li>", escaped(&table::verdict_line(report)));
+    } else if let Some(failed) = failed {
+        let _ = writeln!(out, "<li class=\"bad\">{}</li>", escaped(&failed));
     }
     out.push_str("</ul>\n");
 }
