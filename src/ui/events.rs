@@ -13,6 +13,10 @@ const MOST_PASTED: usize = 1000;
 
 /// Carries out what an event asks for.
 pub fn heard(ui: &mut UiState, hits: &Hits, event: &Event, sight: Sight<'_>) -> Vec<Effect> {
+    if speaks(event) {
+        // What the footer says was of the one before.
+        ui.flash = None;
+    }
     let command = match event {
         Event::Key(key) if ui.prompt.is_some() => return typed(ui, *key),
         Event::Key(key) if ui.palette.is_some() => return palette_key(ui, *key, sight),
@@ -32,6 +36,18 @@ pub fn heard(ui: &mut UiState, hits: &Hits, event: &Event, sight: Sight<'_>) -> 
         _ => None,
     };
     command.map_or_else(Vec::new, |command| update(ui, &command, sight))
+}
+
+/// Somebody did something; a button that is let go belongs to the press before.
+fn speaks(event: &Event) -> bool {
+    match event {
+        Event::Key(_) | Event::Paste(_) => true,
+        Event::Mouse(mouse) => matches!(
+            mouse.kind,
+            MouseEventKind::Down(_) | MouseEventKind::ScrollUp | MouseEventKind::ScrollDown
+        ),
+        _ => false,
+    }
 }
 
 /// Pasted text goes into an open text field as one line, and nowhere else: its letters are no keys.
@@ -76,6 +92,18 @@ mod tests {
     use super::*;
     use crate::metrics::Snapshot;
     use crate::ui::state::{Prompt, PromptKind};
+
+    #[test]
+    fn a_word_in_the_footer_is_gone_with_the_next_key() {
+        let snap = Snapshot::default();
+        let sight = Sight { snap: &snap, transport: None, over: false, pair: false };
+        let key = |code| Event::Key(KeyEvent::new(code, KeyModifiers::NONE));
+        for event in [key(KeyCode::Char('2')), key(KeyCode::Char(':')), Event::Paste("x".into())] {
+            let mut ui = UiState { flash: Some(("theme foo".into(), u64::MAX)), ..UiState::default() };
+            heard(&mut ui, &Hits::default(), &event, sight);
+            assert_eq!(ui.flash, None, "{event:?}");
+        }
+    }
 
     #[test]
     fn pasted_text_is_typed_into_a_field_and_is_no_keys() {

@@ -56,7 +56,8 @@ pub fn choose_units(bytes: ByteUnits, times: TimeUnits) {
     let _ = UNITS.set((bytes, times));
 }
 
-fn units() -> (ByteUnits, TimeUnits) {
+/// The units that the user chose.
+pub fn units() -> (ByteUnits, TimeUnits) {
     UNITS.get().copied().unwrap_or_default()
 }
 

@@ -177,7 +177,7 @@ impl<'a> Dashboard<'a> {
         self.dirty |= measured != self.measured;
         self.measured = measured;
         if let Some(word) = self.session.news() {
-            self.say(word);
+            self.say(view::of_first(word, self.other.is_some()));
             self.dirty = true;
         }
         let rest = (self.session.transport(), self.session.recording(), self.session.over());
@@ -186,7 +186,7 @@ impl<'a> Dashboard<'a> {
         self.quit |= self.ui.leave && self.shown_rest.2;
         self.hear();
         if let Some(word) = self.session.told() {
-            self.say(word);
+            self.say(view::of_first(word, self.other.is_some()));
             self.dirty = true;
         }
         let now = self.clock.now_ns();

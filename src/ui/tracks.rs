@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::format::{UNKNOWN, digits};
+use super::format::{ByteUnits, UNKNOWN, digits, units};
 use crate::event::{GpuSample, Sample};
 use crate::metrics::{SeriesPoint, Snapshot};
 
@@ -138,17 +138,39 @@ fn output(series: &[SeriesPoint]) -> Track {
 
 fn host(samples: &[&Arc<Sample>], newest: Option<&Sample>, figure: &Figure) -> Option<Track> {
     let points = points(samples, figure.of);
+    let now = newest.and_then(figure.of).filter(|value| value.is_finite());
+    let (unit, times) = unit(figure.unit, &points, now);
+    let points = scaled(points, times);
     // Nothing that never happened takes up room.
     let idle = figure.title == "Preemptions" && points.iter().all(|(_, value)| value.is_none_or(|n| n < 0.5));
     (known(&points) && !idle).then(|| Track {
         owner: figure.owner,
         title: figure.title.into(),
-        unit: figure.unit,
+        unit,
         points,
-        now: newest.and_then(figure.of).filter(|value| value.is_finite()),
+        now: now.map(|v| v * times),
         least_top: figure.least_top,
         words: String::new(),
     })
+}
+
+/// A figure's unit, and what its values are to be multiplied by. Memory is told in the units that the user chose, as it is
+/// beside the lines, and in the smaller one if it never comes to one of the larger: so its axis has whole numbers.
+fn unit(unit: &'static str, points: &[(f64, Option<f64>)], now: Option<f64>) -> (&'static str, f64) {
+    if unit != "GiB" {
+        return (unit, 1.0);
+    }
+    let most = points.iter().filter_map(|(_, value)| *value).chain(now).fold(0.0, f64::max);
+    let (small, large, step, factor) = match units().0 {
+        ByteUnits::Binary => ("MiB", "GiB", 1024.0, 1.0),
+        ByteUnits::Decimal => ("MB", "GB", 1000.0, GIB / 1e9),
+    };
+    if most * factor < 1.0 { (small, step * factor) } else { (large, factor) }
+}
+
+/// Values so many times as great.
+fn scaled(points: Vec<(f64, Option<f64>)>, times: f64) -> Vec<(f64, Option<f64>)> {
+    points.into_iter().map(|(at, value)| (at, value.map(|v| v * times))).collect()
 }
 
 /// A GPU's utilisation, memory and power.
@@ -159,6 +181,8 @@ fn of_gpu(samples: &[&Arc<Sample>], newest: Option<&Sample>, gpu: usize) -> Vec<
         let (owner, title) = (Owner::Gpu(gpu), format!("GPU {gpu} {title}"));
         let now = newest.and_then(of).filter(|value| value.is_finite());
         let seen = known(&points);
+        let (unit, times) = self::unit(unit, &points, now);
+        let (points, now, least_top) = (scaled(points, times), now.map(|v| v * times), least_top * times);
         seen.then_some(Track { owner, title, unit, points, now, least_top, words })
     };
     let words = newest.map(state).unwrap_or_default();
@@ -258,6 +282,16 @@ mod tests {
         let all = tracks(&snap);
         assert_eq!(all[1].points, [(0.5, None), (1.5, None), (2.5, Some(8.0))]);
         assert_eq!((all[2].now, all[2].peak(0.0), all[2].least_top), (Some(40.0), Some(40.0), 100.0));
+    }
+
+    #[test]
+    fn little_memory_is_told_in_a_smaller_unit() {
+        let with = |rss: u64| Sample { rss_bytes: Some(rss), ..Sample::default() };
+        let little = snap(vec![(0, with(32 << 20)), (1, with(48 << 20))]);
+        let track = &tracks(&little)[1];
+        assert_eq!((track.unit, track.now, track.points[0].1), ("MiB", Some(48.0), Some(32.0)));
+        let much = snap(vec![(0, with(32 << 20)), (1, with(3 << 30))]);
+        assert_eq!((tracks(&much)[1].unit, tracks(&much)[1].now), ("GiB", Some(3.0)));
     }
 
     #[test]

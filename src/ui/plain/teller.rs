@@ -195,6 +195,8 @@ fn phase(name: &'static str) -> &'static str {
         "measuring" => "measuring begins",
         "draining" => "draining: requests in flight are finished",
         "ending" => "ending at once",
+        "sweep done" => "the sweep is done",
+        "stage done" => "the stage is done",
         other => other,
     }
 }
@@ -250,7 +252,12 @@ fn line(pic: &Picture<'_>, ui: &UiState, theme: &Theme, rates: &str) -> String {
     }
     if snap.phase.is_some_and(|phase| phase > Phase::Loading) {
         let counts = &snap.counts;
-        parts.push(format!("{} requests done", count(counts.completed)));
+        // The figures are of this one stage.
+        let of = snap.stages.planned.filter(|planned| *planned > 1);
+        let stage = of.zip(snap.stage.as_ref());
+        let stage =
+            stage.map_or_else(String::new, |(of, stage)| format!("stage {} of {of}: ", stage.stage + 1));
+        parts.push(format!("{stage}{} requests done", count(counts.completed)));
         parts.push(format!("{} failed", count(counts.failed + counts.timed_out)));
         parts.push(format!("{} in flight", snap.in_flight.total));
         parts.push(rates.to_owned());

@@ -215,7 +215,7 @@ fn draw_table(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
         for ((_, right), cell) in COLUMNS.iter().zip(cells) {
             text_right(buf, row, (name + right, 0), &cell, theme.fg(Role::Text));
         }
-        let mark = if !point.over {
+        let mark = if !point.over && cx.snap.ended.is_none() {
             "now"
         } else if best == Some(point.id) {
             "best"

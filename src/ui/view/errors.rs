@@ -1,18 +1,50 @@
-//! What went wrong, by kind.
+//! What went wrong, by kind, and the verdict of it once the run is over.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::Cx;
+use crate::metrics::{ErrorCount, ErrorKind};
 use crate::ui::format::count;
 use crate::ui::sanitize;
 use crate::ui::theme::Role;
-use crate::ui::widget::{panel, text, text_cut, text_right};
+use crate::ui::widget::{panel, text};
 
-/// Rows that the panel wants within its frame; 0 where nothing went wrong.
+/// Rows that the panel wants within its frame, two a kind; 0 where nothing went wrong.
 pub(super) fn wanted(cx: &Cx<'_>) -> u16 {
-    cx.snap.counts.errors.len().min(6) as u16
+    (cx.snap.counts.errors.len() * 2).min(6) as u16
+}
+
+/// Rows that are kept for it on a comfortable and on a large screen, so that a failure moves nothing else.
+pub(super) const RESERVED: [u16; 2] = [3, 6];
+
+/// At a run's end: how many requests failed, and why most of them. A run of that kind is done, but not well.
+pub(super) fn verdict(cx: &Cx<'_>) -> Option<(String, String)> {
+    let counts = &cx.snap.counts;
+    let failed = counts.failed + counts.timed_out;
+    if failed == 0 || cx.snap.ended.is_none() {
+        return None;
+    }
+    let sweep = cx.snap.stages.planned.is_some_and(|planned| planned > 1);
+    let stage = if sweep { "in the last stage; " } else { "" };
+    let why = kinds(cx).into_iter().next().map_or_else(String::new, |(kind, of)| said(kind, of));
+    let badge = format!("{} of {} failed", count(failed), count(counts.ended()));
+    Some((badge, format!("{stage}{why}")))
+}
+
+/// The kinds, those of the most requests first.
+fn kinds<'a>(cx: &Cx<'a>) -> Vec<(&'a ErrorKind, &'a ErrorCount)> {
+    let mut kinds: Vec<_> = cx.snap.counts.errors.iter().collect();
+    kinds.sort_by_key(|(_, count)| std::cmp::Reverse(count.requests));
+    kinds
+}
+
+/// A kind with its cause.
+fn said(kind: &ErrorKind, of: &ErrorCount) -> String {
+    let why = of.first.as_deref().map_or_else(String::new, |why| format!(": {}", sanitize::line(why)));
+    format!("{kind}{why}")
 }
 
 pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
@@ -29,13 +61,36 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
         theme.bold(Role::Bad),
     );
     let inner = panel(buf, area, "Not completed", &title, theme);
-    let mut kinds: Vec<_> = counts.errors.iter().collect();
-    kinds.sort_by_key(|(_, count)| std::cmp::Reverse(count.requests));
-    for (y, (kind, of)) in (0u16..).zip(kinds).take(usize::from(inner.height)) {
-        text_right(buf, inner, (8, y), &count(of.requests), theme.bold(Role::Text));
-        let end = text(buf, inner, (10, y), &kind.to_string(), theme.fg(Role::Bad));
-        if let Some(why) = &of.first {
-            text_cut(buf, inner, (end.max(26) + 2, y), &sanitize::line(why), theme.fg(Role::Muted));
+    let kinds = kinds(cx);
+    let digits = kinds.iter().map(|(_, of)| count(of.requests).len()).max().unwrap_or(0);
+    let (mut y, mut left) = (0, kinds.len());
+    for (kind, of) in kinds {
+        left -= 1;
+        // A cause goes on in the next row as long as the other kinds have one each.
+        let rows = usize::from(inner.height - y).saturating_sub(left).max(1);
+        let head = format!("{:>digits$} {kind}", count(of.requests));
+        y = draw_kind(buf, Rect { y: inner.y + y, height: inner.height - y, ..inner }, (&head, of), rows, cx)
+            + y;
+        if y >= inner.height {
+            break;
         }
     }
+}
+
+/// A kind in as many rows as it takes, and in `rows` at most; tells how many.
+fn draw_kind(buf: &mut Buffer, area: Rect, (head, of): (&str, &ErrorCount), rows: usize, cx: &Cx<'_>) -> u16 {
+    let theme = cx.theme;
+    let why = of.first.as_deref().map_or_else(String::new, |why| format!(": {}", sanitize::line(why)));
+    let lines = sanitize::wrap(&format!("{head}{why}"), usize::from(area.width.saturating_sub(2)));
+    let shown = lines.len().min(rows);
+    for (y, line) in (0u16..).zip(&lines[..shown]) {
+        let end = text(buf, area, (1, y), line, theme.fg(Role::Text));
+        if usize::from(y) + 1 == shown && shown < lines.len() {
+            text(buf, area, (end.min(area.width.saturating_sub(1)), y), "…", theme.fg(Role::Muted));
+        }
+    }
+    if lines.first().is_some_and(|line| line.starts_with(head)) && head.width() < usize::from(area.width) {
+        text(buf, area, (1, 0), head, theme.fg(Role::Bad));
+    }
+    shown as u16
 }

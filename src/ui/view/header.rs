@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{Cx, Hits, Target, range};
+use super::{Cx, Hits, Target, errors, range};
 use crate::event::{Control, Ended, Phase};
 use crate::metrics::{Definitions, falls_behind};
 use crate::ui::Recording;
@@ -18,8 +18,7 @@ use crate::ui::widget::text;
 
 /// Draws it at the top of the area; gives its height.
 pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) -> u16 {
-    let verdicts = verdicts(cx);
-    let height = if verdicts.is_empty() { 3 } else { 4 };
+    let height = 3;
     let ground = Rect { height: height - 1, ..area };
     buf.set_style(ground, cx.theme.bg(Role::Surface));
     draw_pair(buf, Rect { height: 1, ..area }, &names(cx), &recording(cx));
@@ -27,11 +26,13 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) -
     let tabs_end = tabs(buf, second, cx, hits);
     let rest = Rect { x: second.x + tabs_end, width: second.width - tabs_end, ..second };
     draw_pair(buf, rest, &phase(cx), &counts(cx));
+    let rule = Rect { y: area.y + height - 1, height: 1, ..area };
+    progress(buf, rule, cx);
+    // They lie on the rule, so that one that comes during a run moves nothing.
+    let verdicts = verdicts(cx);
     if !verdicts.is_empty() {
-        let line = Line::from(verdicts);
-        line_cut(buf, (area.x + 1, area.y + 2), &line, area.width - 1);
+        line_cut(buf, (area.x + 1, rule.y), &Line::from(verdicts), area.width - 1);
     }
-    progress(buf, Rect { y: area.y + height - 1, height: 1, ..area }, cx);
     height
 }
 
@@ -119,10 +120,13 @@ fn tabs(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) -> u16 {
     let other = if cx.ui.definitions == Definitions::Own { 0 } else { OTHER_DEFINITIONS };
     let all = names + BESIDE_TABS + other <= usize::from(area.width);
     for screen in Screen::ALL {
-        let label = if all || screen == cx.ui.screen {
-            format!(" {} {} ", screen.number(), screen.name())
-        } else {
-            format!(" {} ", screen.number())
+        // The key as it is now: a user may have given the screen another, or none.
+        let key = cx.ui.keys.shown(&screen.number().to_string());
+        let key = key.split(' ').next().unwrap_or_default();
+        let label = match (all || screen == cx.ui.screen, key.is_empty()) {
+            (true, false) => format!(" {key} {} ", screen.name()),
+            (false, false) => format!(" {key} "),
+            (_, true) => format!(" {} ", screen.name()),
         };
         let style =
             if screen == cx.ui.screen { cx.theme.badge(Role::Accent) } else { cx.theme.fg(Role::Muted) };
@@ -140,6 +144,8 @@ pub(super) fn phase_name(cx: &Cx<'_>) -> (&'static str, Role) {
         (Some(Ended::Failed { .. }), _) => ("failed", Role::Bad),
         (Some(Ended::Interrupted), _) => ("interrupted", Role::Warn),
         (Some(Ended::Complete), _) if cut_short(cx) => ("ended by hand", Role::Warn),
+        (Some(Ended::Complete), _) if sweep(cx).is_some() => ("sweep done", Role::Good),
+        (None, Some(Phase::Done)) if sweep(cx).is_some() => ("stage done", Role::Good),
         (Some(Ended::Complete), _) | (_, Some(Phase::Done)) => ("done", Role::Good),
         _ if cx.snap.paused => ("paused", Role::Warn),
         _ if cx.ui.stops >= 2 => ("ending", Role::Warn),
@@ -149,6 +155,12 @@ pub(super) fn phase_name(cx: &Cx<'_>) -> (&'static str, Role) {
         (_, Some(Phase::Measuring)) => ("measuring", Role::Good),
         (_, Some(Phase::Draining)) => ("draining", Role::Warn),
     }
+}
+
+/// The number of the stage and how many there are, from two stages on.
+fn sweep(cx: &Cx<'_>) -> Option<(u32, u32)> {
+    let planned = cx.snap.stages.planned.filter(|planned| *planned > 1)?;
+    Some((cx.snap.stage.as_ref()?.stage + 1, planned))
 }
 
 /// Somebody ended the last stage before its time, and with it the run.
@@ -197,7 +209,10 @@ fn phase(cx: &Cx<'_>) -> Line<'static> {
         line.push(Span::raw(format!(" {}/{planned}", count(counts.warmup_done))));
     }
     let over = cx.snap.ended.is_some() || cx.snap.phase == Some(Phase::Done);
-    let spent = if over {
+    let spent = if over && cx.snap.ended.is_some() && sweep(cx).is_some() {
+        // Of all stages, as the word beside it.
+        cx.snap.at_ns
+    } else if over {
         cx.snap.measured_end_ns.unwrap_or(cx.snap.at_ns).saturating_sub(cx.snap.measuring_at_ns.unwrap_or(0))
     } else {
         cx.snap.at_ns.saturating_sub(cx.snap.phase_at_ns)
@@ -227,7 +242,11 @@ fn counts(cx: &Cx<'_>) -> Line<'static> {
     let of = planned.map_or_else(String::new, |p| format!("/{}", count(p)));
     let failed = counts.failed + counts.timed_out;
     let failed_style = if failed > 0 { theme.bold(Role::Bad) } else { theme.fg(Role::Muted) };
+    // At a sweep's end these counts, unlike all else in this row, are of its last stage.
+    let stage = sweep(cx).filter(|_| cx.snap.ended.is_some());
+    let stage = stage.map_or_else(String::new, |(number, planned)| format!("stage {number}/{planned}: "));
     let mut line = vec![
+        Span::styled(stage, theme.fg(Role::Muted)),
         Span::styled(format!("{}{of}", count(counts.ended())), theme.bold(Role::Text)),
         Span::styled(" req  ", theme.fg(Role::Muted)),
         Span::styled(format!("{} failed", count(failed)), failed_style),
@@ -247,7 +266,12 @@ fn verdicts(cx: &Cx<'_>) -> Vec<Span<'static>> {
             Span::styled(format!(" {why}  "), theme.fg(Role::Warn)),
         ]
     };
-    doubts(cx).into_iter().flat_map(badge).collect()
+    let mut spans: Vec<Span<'static>> = doubts(cx).into_iter().flat_map(badge).collect();
+    // The gap before the next one is not worth an ellipsis.
+    if let Some(last) = spans.last_mut() {
+        last.content = format!("{} ", last.content.trim_end()).into();
+    }
+    spans
 }
 
 /// What puts the figures in doubt, in a word or two and in full; empty is good.
@@ -287,6 +311,7 @@ pub(super) fn doubts(cx: &Cx<'_>) -> Vec<(String, String)> {
     if let (Some(Ended::Failed { reason }), true) = (&cx.snap.ended, cx.snap.stage.is_some()) {
         say("run failed".into(), sanitize::line(reason));
     }
+    out.extend(errors::verdict(cx));
     out
 }
 

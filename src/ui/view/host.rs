@@ -87,7 +87,9 @@ pub(super) fn wanted(cx: &Cx<'_>) -> u16 {
 pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let theme = cx.theme;
     let name = cx.snap.sample.as_ref().and_then(|s| s.gpus.first()).map_or("", |g| g.name.as_str());
-    let title = Line::styled(sanitize::line(name), theme.fg(Role::Muted));
+    let last = if cx.snap.ended.is_some() && cx.snap.sample.is_some() { "  last readings" } else { "" };
+    let title = format!("{}{last}", sanitize::line(name)).trim_start().to_owned();
+    let title = Line::styled(title, theme.fg(Role::Muted));
     let inner = panel(buf, area, "Host", &title, theme);
     let unknown = Sample::default();
     let sample = cx.snap.sample.as_deref().unwrap_or(&unknown);

@@ -53,7 +53,8 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     }
     let engine = cx.snap.sample.as_ref().and_then(|s| Some((s.engine.running?, s.engine.waiting?)));
     if let Some((running, waiting)) = engine {
-        let words = format!("engine: {running} running, {waiting} waiting");
+        let last = if cx.snap.ended.is_some() { "'s last reading" } else { "" };
+        let words = format!("engine{last}: {running} running, {waiting} waiting");
         text(buf, bar, (0, 2), &words, theme.fg(Role::Muted));
     }
 }

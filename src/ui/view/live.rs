@@ -18,7 +18,11 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
 
 /// 80×24: the line of output tokens, two small ones beside it, latencies, and what is in flight.
 fn small(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
-    let bottom = if area.height >= 18 { 4 } else { 0 };
+    let bottom = match area.height {
+        20.. => 5,
+        18..20 => 4,
+        _ => 0,
+    };
     let table = 8.min(area.height / 2);
     let [top, middle, last] = rows(area, [area.height - table - bottom, table, bottom]);
     let side = (area.width / 3).clamp(20, 40);
@@ -42,8 +46,8 @@ fn small(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
 
 /// 120×40: the same with room to breathe.
 fn comfortable(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
-    let wrong = errors::wanted(cx);
-    let bottom = (host::wanted(cx) + 2).max(5 + if wrong > 0 { wrong + 2 } else { 0 }).min(area.height / 3);
+    let wrong = errors::wanted(cx).min(errors::RESERVED[0]);
+    let bottom = (host::wanted(cx) + 2).max(5 + errors::RESERVED[0] + 2).min(area.height / 3);
     let table = 10;
     let [top, middle, last] = rows(area, [area.height - table - bottom, table, bottom]);
     let side = area.width / 3;
@@ -66,8 +70,8 @@ fn comfortable(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
 
 /// 200×60: everything, and the clients' lanes below.
 fn rich(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
-    let wrong = errors::wanted(cx);
-    let beside = 5 + if wrong > 0 { wrong + 2 } else { 0 } + host::wanted(cx) + 2;
+    let wrong = errors::wanted(cx).min(errors::RESERVED[1]);
+    let beside = 5 + errors::RESERVED[1] + 2 + host::wanted(cx) + 2;
     let lanes = (cx.snap.lanes.len().min(100) as u16 + 4).max(beside).min(area.height * 2 / 5);
     let table = 10;
     let [top, middle, last] = rows(area, [area.height - table - lanes, table, lanes]);
@@ -81,7 +85,9 @@ fn rich(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     let [left, right] = columns(last, [area.width - side, side]);
     clients::draw_lanes(buf, left, cx, None);
     let errors_height = if wrong > 0 { wrong + 2 } else { 0 };
-    let [flight, errors_area, host_area] = rows(right, [5, errors_height, 0]);
+    // Below the host's, which stays where it is when the first request fails.
+    let host_height = right.height.saturating_sub(5 + errors_height);
+    let [flight, host_area, errors_area] = rows(right, [5, host_height, 0]);
     in_flight::draw(buf, flight, cx);
     if wrong > 0 {
         errors::draw(buf, errors_area, cx);

@@ -9,6 +9,8 @@
 
 mod clients;
 mod curve;
+#[cfg(test)]
+mod end_tests;
 mod errors;
 mod failed;
 mod footer;
@@ -57,7 +59,7 @@ pub struct Picture<'a> {
     pub other: Option<Beside<'a>>,
 }
 
-pub use pair::Beside;
+pub use pair::{Beside, of_first};
 
 /// What a click does.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,6 +117,11 @@ struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// What a newest reading is called: once the run is over there is no now.
+    fn newest(&self) -> &'static str {
+        if self.snap.ended.is_some() { "last" } else { "now" }
+    }
+
     /// What keys depend on.
     fn scene(&self) -> Scene {
         Scene { pair: self.pic.other.is_some(), ..Scene::of(self.snap, self.pic.transport.is_some()) }

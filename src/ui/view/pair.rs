@@ -30,6 +30,11 @@ pub struct Beside<'a> {
     first: bool,
 }
 
+/// What a session says, as the footer has it: of two recordings it speaks of A, whichever is shown.
+pub fn of_first(word: String, pair: bool) -> String {
+    if pair { format!("A: {word}") } else { word }
+}
+
 impl<'a> Picture<'a> {
     /// The same with another recording beside it, or, `switched`, that one with this beside it.
     #[must_use]
@@ -132,6 +137,12 @@ pub(super) fn row(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_replay_says_is_of_its_first_recording() {
+        assert_eq!(of_first("the slowest request: #3".into(), true), "A: the slowest request: #3");
+        assert_eq!(of_first("the slowest request: #3".into(), false), "the slowest request: #3");
+    }
 
     #[test]
     fn differences_are_of_the_shown_ones() {

@@ -120,7 +120,7 @@ fn draw_track(buf: &mut Buffer, area: Rect, track: &Track, axis: (Window, &[Mark
     let muted = theme.fg(Role::Muted);
     let values = Line::from(vec![
         Span::styled(value(track.now), theme.bold(role)),
-        Span::styled(" now", muted),
+        Span::styled(format!(" {}", cx.newest()), muted),
         Span::styled(format!("{} peak", value(track.peak(window.from_s))), muted),
     ]);
     let head = Rect { height: 1, ..area };

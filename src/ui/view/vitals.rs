@@ -43,7 +43,11 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
 fn draw_group(buf: &mut Buffer, area: Rect, group: &Group, cx: &Cx<'_>) {
     let theme = cx.theme;
     let room = usize::from(area.width).saturating_sub(group.title.len() + 9);
-    let about: String = sanitize::line(&group.about).chars().take(room).collect();
+    let mut about = sanitize::line(&group.about);
+    if cx.snap.ended.is_some() {
+        about = format!("{about}  last readings").trim_start().to_owned();
+    }
+    let about: String = about.chars().take(room).collect();
     let inner = panel(buf, area, &group.title, &Line::styled(about, theme.fg(Role::Muted)), theme);
     for (y, (name, value)) in (0..inner.height).zip(&group.facts) {
         let end = text(buf, inner, (1, y), name, theme.fg(Role::Muted));
@@ -129,8 +133,11 @@ fn can_measure(cx: &Cx<'_>) -> String {
     let Some(client) = &cx.pic.title.client else { return "not calibrated".into() };
     let counts = &cx.snap.counts;
     let limit = client.tokens_per_s(counts.output_tokens as f64 / counts.ended().max(1) as f64);
-    let share =
-        cx.snap.output_rate.s10.map_or_else(String::new, |now| format!(", now {:.1} %", now / limit * 100.0));
+    let share = cx
+        .snap
+        .output_rate
+        .s10
+        .map_or_else(String::new, |now| format!(", {} {:.1} %", cx.newest(), now / limit * 100.0));
     format!("{} tok/s{share}", rate(Some(limit)).trim())
 }
 

@@ -99,8 +99,8 @@ impl Chart<'_> {
         }
         for i in 0..=(top / step).round() as u32 {
             let value = f64::from(i) * step;
-            // The row that holds the dot of this value.
-            let dot = (1.0 - value / top) * f64::from(rows * 4 - 1);
+            // The row that holds the dot of this value, where a line would have it.
+            let dot = ((1.0 - value / top) * f64::from(rows * 4 - 1)).round();
             let y = (dot / 4.0) as u16;
             let label = tick(value, step);
             text(buf, area, (0, y), "     ", theme.fg(Role::Muted));
@@ -259,6 +259,32 @@ mod tests {
         let labels: std::collections::HashSet<String> =
             (0..5).map(|i| tick(f64::from(i) * 0.005, 0.005)).collect();
         assert_eq!(labels.len(), 5);
+    }
+
+    #[test]
+    fn a_tick_is_in_the_row_of_its_value() {
+        let theme = crate::ui::theme::load("dusk", None, crate::ui::theme::Depth::None).unwrap();
+        for height in 4..24 {
+            let area = Rect::new(0, 0, 30, height);
+            let mut buf = Buffer::empty(area);
+            let points = [(0.0, Some(50.0)), (9.0, Some(50.0))];
+            let chart = Chart {
+                points: &points,
+                behind: &[],
+                from_s: 0.0,
+                to_s: 10.0,
+                marks: &[],
+                shaded: None,
+                ink: Style::new(),
+            };
+            chart.draw_bare(&mut buf, area, 100.0, &theme);
+            let row = |y: u16| (0..30).map(|x| buf[(x, y)].symbol()).collect::<String>();
+            let rows: Vec<String> = (0..height).map(row).collect();
+            if let Some(tick) = rows.iter().find(|row| row.trim_start().starts_with("50┤")) {
+                let line = tick.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c));
+                assert!(line, "{height}: {rows:#?}");
+            }
+        }
     }
 
     #[test]
