@@ -164,6 +164,9 @@ fn what_was_found_is_told_and_what_is_not_there_too() {
     assert!(word.starts_with(&format!("the slowest request: #{} E2E ", slowest.request)), "{word}");
     assert!(word.ends_with(&format!(", ended {ended}")), "{word}");
     session.act(Action::Seek(0));
+    let named = said(Action::Jump(true));
+    assert!(named.starts_with("stage 1: ") && named.contains(", at 0:0"), "{named}");
+    session.act(Action::Seek(0));
     let first = said(Action::Outlier(true));
     assert!(first.starts_with("outlier 1 of ") && first.contains("; p99 is "), "{first}");
     assert!(said(Action::Outlier(false)).starts_with("no more outliers before "));

@@ -1,7 +1,7 @@
 //! What a replay tells of the places that it is sent to: which request that is and why, or that there is none.
 
 use super::index::{Found, Outlier, Places};
-use crate::ui::{Action, clock_ms, nanos};
+use crate::ui::{Action, clock_ms, harmless, nanos};
 
 /// Where an action leads from here, with what is to be told of that; or why it leads nowhere.
 pub(super) fn place(places: &Places, action: &Action, head_ns: u64) -> Result<(u64, Option<String>), String> {
@@ -12,9 +12,8 @@ pub(super) fn place(places: &Places, action: &Action, head_ns: u64) -> Result<(u
             end_ns.map(|ns| (ns, None)).ok_or_else(|| format!("no request ends {} {at}", side(forward)))
         }
         Action::Jump(forward) => {
-            let to_ns = places.jump(head_ns, forward);
-            to_ns
-                .map(|ns| (ns, None))
+            let to = places.jump(head_ns, forward);
+            to.map(|to| (to.at_ns, Some(format!("{}, at {}", harmless(&to.what), clock_ms(to.at_ns)))))
                 .ok_or_else(|| format!("no more marks, phases or interventions {} {at}", side(forward)))
         }
         Action::Outlier(forward) => match places.outlier(head_ns, forward) {

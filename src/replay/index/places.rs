@@ -1,8 +1,8 @@
 //! Where one can jump to: ends of requests, marks and phases, outliers, the slowest request.
 
-use crate::event::{Event, Outcome, Phase, RequestId, StageId};
-use crate::metrics::RequestRecord;
+use crate::event::{Control, Event, Outcome, Phase, RequestId, StageId};
 use crate::metrics::pack::{Pack, pack, pack_ascending, unpack_ascending};
+use crate::metrics::{RequestRecord, interventions};
 use crate::recording::Entry;
 
 /// Ends of requests kept for stepping: 128 MiB. Later ones are played, but not stepped to one by one.
@@ -16,12 +16,21 @@ pub(in crate::replay) struct Places {
     pub(in crate::replay) length_ns: u64,
     ends: Times,
     /// Stages, phases, marks and other interventions.
-    jumps: Times,
+    jumps: Vec<Jump>,
     /// Requests whose TTFT or E2E is above the p99 of their stage, by their ends.
     outliers: Vec<Found>,
     /// The request with the greatest E2E; the limit says nothing.
     pub(in crate::replay) slowest: Option<Found>,
 }
+
+/// A place between requests, and what it is: `stage 2: clients=8, warm-up begins`.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(in crate::replay) struct Jump {
+    pub(in crate::replay) at_ns: u64,
+    pub(in crate::replay) what: String,
+}
+
+pack!(Jump { at_ns, what });
 
 /// A request worth going to, and why.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
@@ -78,8 +87,12 @@ impl Places {
     }
 
     /// The mark, phase or intervention after (or before) a time.
-    pub(in crate::replay) fn jump(&self, from_ns: u64, forward: bool) -> Option<u64> {
-        self.jumps.neighbour(from_ns, forward)
+    pub(in crate::replay) fn jump(&self, from_ns: u64, forward: bool) -> Option<&Jump> {
+        if forward {
+            self.jumps.get(self.jumps.partition_point(|jump| jump.at_ns <= from_ns))
+        } else {
+            self.jumps[..self.jumps.partition_point(|jump| jump.at_ns < from_ns)].last()
+        }
     }
 
     /// The outlier that ends next after (or before) a time.
@@ -154,8 +167,8 @@ impl Gatherer {
         match entry {
             Entry::Request(record) => self.request(record),
             Entry::Event(event) => {
-                if is_jump(event) && places.jumps.0.len() < MAX_JUMPS {
-                    places.jumps.0.push(event.at_ns());
+                if let Some(what) = jump_to(event).filter(|_| places.jumps.len() < MAX_JUMPS) {
+                    places.jumps.push(Jump { at_ns: event.at_ns(), what });
                 }
                 if let Event::Stage(start) = event {
                     // What a stage that begins anew has measured before is void.
@@ -201,10 +214,9 @@ impl Gatherer {
         self.judge();
         let mut places = self.places;
         places.slowest = self.slowest.map(|(found, _)| found);
-        for times in [&mut places.ends, &mut places.jumps] {
-            times.0.sort_unstable();
-            times.0.dedup();
-        }
+        places.ends.0.sort_unstable();
+        places.ends.0.dedup();
+        join(&mut places.jumps);
         places.outliers.sort_unstable_by_key(|found| (found.end_ns, found.request));
         places.outliers.dedup_by_key(|found| found.end_ns);
         places
@@ -218,12 +230,34 @@ fn p99(values: impl Iterator<Item = u32>) -> u32 {
     *values.select_nth_unstable(rank).1
 }
 
-fn is_jump(event: &Event) -> bool {
-    match event {
-        Event::Stage(_) | Event::Resumed(_) | Event::Control { .. } => true,
-        Event::Phase { phase, .. } => *phase != Phase::Loading,
-        _ => false,
-    }
+/// In the order of time; what happens at once is one place.
+fn join(jumps: &mut Vec<Jump>) {
+    jumps.sort_by_key(|jump| jump.at_ns);
+    jumps.dedup_by(|later, first| {
+        let same = later.at_ns == first.at_ns;
+        if same {
+            first.what = format!("{}, {}", first.what, later.what);
+        }
+        same
+    });
+}
+
+/// What an event is called as a place to jump to; `None`: it is none.
+fn jump_to(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Stage(start) => format!("stage {}: {}", start.stage + 1, start.name),
+        Event::Resumed(_) => "the run is resumed".into(),
+        Event::Control { control: Control::Mark { note }, .. } if !note.is_empty() => format!("mark: {note}"),
+        Event::Control { control, .. } => interventions::words(control),
+        Event::Phase { phase, .. } => match phase {
+            Phase::Loading => return None,
+            Phase::Warmup => "warm-up begins".into(),
+            Phase::Measuring => "measuring begins".into(),
+            Phase::Draining => "draining begins".into(),
+            Phase::Done => "the stage is done".into(),
+        },
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

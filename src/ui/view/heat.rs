@@ -14,6 +14,7 @@ use crate::ui::widget::{focused, text};
 
 mod detail;
 mod field;
+mod labels;
 mod other;
 mod plot;
 mod scale;

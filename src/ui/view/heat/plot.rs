@@ -6,9 +6,9 @@ use ratatui::style::{Color, Style};
 
 use super::super::{Cx, header, range};
 use super::field::{Spread, lines};
-use super::scale::{apart, round_up, tick_label};
+use super::scale::{apart, round_up, tick_label, whither};
 use super::sla::LimitLine;
-use super::{GUTTER, Look, NAMES, other};
+use super::{GUTTER, Look, NAMES, Selected, labels, other};
 use crate::metrics::interventions;
 use crate::ui::format::{clock, clock_ms};
 use crate::ui::sanitize;
@@ -122,12 +122,14 @@ fn marks(buf: &mut Buffer, map: Rect, look: &Look<'_>, cx: &Cx<'_>) {
             bare(buf, map, (x, y), glyph, style);
         }
     }
-    for (at_ns, control) in cx.snap.controls.iter() {
-        let Some(x) = look.axis.cell_of(*at_ns) else { continue };
-        let word: String = sanitize::line(&interventions::words(control)).chars().take(14).collect();
-        for (x, c) in (x + 1..map.width).zip(word.chars()) {
-            bare(buf, map, (x, 0), c.encode_utf8(&mut [0; 4]), cx.theme.fg(Role::Muted));
-        }
+    let words = |(at_ns, control): &(u64, _)| {
+        Some((look.axis.cell_of(*at_ns)?, sanitize::line(&interventions::words(control))))
+    };
+    let labels: Vec<(u16, String)> = cx.snap.controls.iter().filter_map(words).collect();
+    let blank = |x: u16| buf.cell((map.x + x, map.y)).is_some_and(|cell| cell.symbol() == " ");
+    let fitting: Vec<(u16, String)> = labels::fitting(&labels, map.width, blank);
+    for (x, word) in fitting {
+        text(buf, map, (x, 0), &word, cx.theme.fg(Role::Muted));
     }
 }
 
@@ -203,9 +205,11 @@ fn percentiles(buf: &mut Buffer, map: Rect, look: &Look<'_>, cx: &Cx<'_>) {
     }
     let Some(newest) = found.iter().rev().find_map(|values| *values) else { return };
     let names = Rect { x: map.right(), width: NAMES, ..map };
-    let rows = [2, 1, 0].map(|i| (place(0, newest[i]).1 / 4.0) as u16);
-    for (i, row) in [2, 1, 0].into_iter().zip(apart(rows, map.height)) {
-        text(buf, names, (1, row), NAMES_OF_LINES[i], theme.bold(INKS[i]));
+    // The row of the dot that the line ends with.
+    let rows = [2, 1, 0].map(|i| (place(0, newest[i]).1.round() / 4.0) as u16);
+    for ((i, wanted), row) in [2, 1, 0].into_iter().zip(rows).zip(apart(rows, map.height)) {
+        let name = format!("{}{}", whither(wanted, row), NAMES_OF_LINES[i]);
+        text(buf, names, (0, row), &name, theme.bold(INKS[i]));
     }
 }
 
@@ -224,26 +228,34 @@ fn axes(buf: &mut Buffer, map: Rect, look: &Look<'_>, theme: &Theme) {
     let span_s = (axis.end_ns() - axis.from_ns) as f64 / 1e9;
     let step = time_step(span_s, usize::from(map.width / 12).max(1));
     let first = (axis.from_ns as f64 / 1e9 / step).ceil() * step;
+    let cursor = look.selected.as_ref().map(|selected| cursor_label(selected, below.width));
     let mut free = 0;
     for i in 0..map.width {
         let at = first + f64::from(i) * step;
         let Some(x) = axis.cell_of((at * 1e9) as u64) else { break };
         let label = format!("╵{}", clock((at * 1e9) as u64));
-        if x >= free {
+        let end = x + label.chars().count() as u16;
+        // The cursor's time takes the place of those that it would overwrite.
+        let under = cursor.as_ref().is_some_and(|(from, to, _)| x <= *to && end >= *from);
+        if x >= free && !under {
             free = text(buf, below, (x, 0), &label, muted) + 1;
         }
     }
-    if let Some(selected) = &look.selected {
-        let label = clock_ms(selected.from_ns);
-        let label = format!("▲{}", label.get(..label.len() - 1).unwrap_or(&label));
-        let width = label.chars().count() as u16;
-        let x = if selected.cell + width + 1 > below.width {
-            selected.cell.saturating_sub(width)
-        } else {
-            selected.cell
-        };
-        text(buf, below, (x, 0), &format!("{label} "), theme.bold(Role::Accent));
+    if let (Some(selected), Some((from, _, label))) = (&look.selected, cursor) {
+        text(buf, below, (from, 0), &label, theme.bold(Role::Accent));
         text(buf, below, (selected.cell, 0), "▲", theme.bold(Role::Accent));
+    }
+}
+
+/// The cursor's time with its place on the axis: its first column, the one behind its last, the words.
+fn cursor_label(selected: &Selected, width: u16) -> (u16, u16, String) {
+    let label = clock_ms(selected.from_ns);
+    let label = format!("▲{}", label.get(..label.len() - 1).unwrap_or(&label));
+    let columns = label.chars().count() as u16;
+    if selected.cell + columns + 1 > width {
+        (selected.cell.saturating_sub(columns), selected.cell + 1, label)
+    } else {
+        (selected.cell, selected.cell + columns, label)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The two axes: time in cells, and latency in rows by its logarithm, both with round ticks.
 
+use std::cmp::Ordering;
+
 use super::super::Cx;
 use super::sla::Limits;
 use crate::metrics::{Bins, bucket_start_ns};
@@ -116,6 +118,15 @@ pub fn apart<const N: usize>(mut wanted: [u16; N], rows: u16) -> [u16; N] {
     wanted
 }
 
+/// In front of a word that gave way to others: where the row is that it belongs to.
+pub fn whither(wanted: u16, row: u16) -> char {
+    match wanted.cmp(&row) {
+        Ordering::Less => '↑',
+        Ordering::Equal => ' ',
+        Ordering::Greater => '↓',
+    }
+}
+
 /// The next 1, 2 or 5 times a power of ten, up or down.
 fn round(value: f64, up: bool) -> f64 {
     let power = 10f64.powf(value.max(1e-9).log10().floor());
@@ -172,6 +183,11 @@ mod tests {
         assert_eq!(apart([5, 5, 5], 20), [5, 6, 7]);
         assert_eq!(apart([8, 9, 9], 10), [7, 8, 9]);
         assert_eq!(apart([0, 0, 0], 2), [0, 0, 1]);
+        let wanted = [8, 9, 9];
+        let shown = apart(wanted, 10);
+        let signs: Vec<char> = wanted.into_iter().zip(shown).map(|(w, row)| whither(w, row)).collect();
+        assert_eq!(signs, ['↓', '↓', ' ']);
+        assert_eq!(whither(3, 4), '↑');
     }
 
     #[test]

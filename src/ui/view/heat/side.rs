@@ -8,7 +8,7 @@ use super::super::Cx;
 use super::Look;
 use super::field::{LINES, Spread, peaks};
 use super::plot::INKS;
-use super::scale::apart;
+use super::scale::{apart, whither};
 use crate::ui::format::{count, seconds};
 use crate::ui::theme::Role;
 use crate::ui::widget::{Dots, LEFT, panel, text, text_right};
@@ -122,9 +122,11 @@ fn draw_numbers(buf: &mut Buffer, area: Rect, rows: &[f64], cx: &Cx<'_>) {
 fn draw_labels(buf: &mut Buffer, area: Rect, look: &Look<'_>, rows: &[f64], cx: &Cx<'_>) {
     let Some(values) = look.bins().percentiles_ns(LINES) else { return };
     let row = |ns: f64| look.scale.row(ns).unwrap_or(0);
-    let taken = apart([row(values[2]), row(values[1]), row(values[0])], area.height);
-    for ((i, name), row) in [(2, "p99"), (1, "p90"), (0, "p50")].into_iter().zip(taken) {
-        let words = format!(" {name} {}", seconds(Some(values[i] / 1e9)));
+    let wanted = [row(values[2]), row(values[1]), row(values[0])];
+    let taken = apart(wanted, area.height);
+    let places = wanted.into_iter().zip(taken);
+    for ((i, name), (wanted, row)) in [(2, "p99"), (1, "p90"), (0, "p50")].into_iter().zip(places) {
+        let words = format!("{}{name} {}", whither(wanted, row), seconds(Some(values[i] / 1e9)));
         text(buf, area, (0, row), &words, cx.theme.bold(INKS[i]));
     }
     let mut taken = taken.to_vec();
