@@ -4,11 +4,14 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::range::RangeKey;
 use super::state::Screen;
-use crate::metrics::{HeatFigure, Snapshot};
+use crate::metrics::HeatFigure;
 
 mod argument;
 pub mod names;
 pub mod remap;
+mod scene;
+
+pub use scene::Scene;
 
 /// What a user can ask for, by key or mouse.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,6 +123,8 @@ pub enum Place {
     /// Where a list can be moved in: everywhere but on Live and Latency.
     Lists,
     LiveRun,
+    /// A replay, or a run that is over: nothing is left to be ended.
+    Still,
     /// A live run with clients.
     ClosedLoop,
     /// A live run with a rate.
@@ -131,40 +136,6 @@ pub enum Place {
     Replay,
     /// A replay of two recordings.
     Pair,
-}
-
-/// What is shown, as far as keys depend on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Scene {
-    pub replay: bool,
-    /// The stage is an open loop.
-    pub open: bool,
-    /// Another recording plays beside it.
-    pub pair: bool,
-    /// The run has several stages.
-    pub sweep: bool,
-}
-
-impl Scene {
-    /// What is shown of this.
-    pub fn of(snap: &Snapshot, replay: bool) -> Self {
-        let open = snap.stage.as_ref().is_some_and(|stage| stage.open.is_some());
-        let sweep = snap.stages.planned.is_some_and(|planned| planned > 1);
-        Self { replay, open, pair: false, sweep }
-    }
-
-    /// Whether a place is part of it.
-    pub fn has(self, place: Place) -> bool {
-        match place {
-            Place::LiveRun | Place::LiveOn(_) => !self.replay,
-            Place::Sweep => !self.replay && self.sweep,
-            Place::ClosedLoop => !self.replay && !self.open,
-            Place::OpenLoop => !self.replay && self.open,
-            Place::Replay => self.replay,
-            Place::Pair => self.pair,
-            Place::Everywhere | Place::On(_) | Place::Lists => true,
-        }
-    }
 }
 
 /// One line of the table.
@@ -182,11 +153,12 @@ const fn bind(keys: &'static str, hint: &'static str, about: &'static str, place
 }
 
 /// Every key, in the order of the help.
-pub const BINDINGS: [Binding; 57] = [
+pub const BINDINGS: [Binding; 59] = [
     bind("1–7 Tab S-Tab", "", "go to a screen", Place::Everywhere),
     bind("?", "help", "this help", Place::Everywhere),
     bind(":", "commands", "all commands by name, with completion", Place::Everywhere),
-    bind("q ^C", "quit", "end gracefully; again: at once", Place::Everywhere),
+    bind("q ^C", "quit", "end gracefully; again: at once", Place::LiveRun),
+    bind("q ^C", "quit", "leave", Place::Still),
     bind("space", "pause", "pause and resume the load (marked)", Place::LiveRun),
     bind("+ -", "clients", "one client more or fewer (marked)", Place::ClosedLoop),
     bind("+ -", "rate", "a tenth more or fewer requests/s (marked)", Place::OpenLoop),
@@ -194,7 +166,8 @@ pub const BINDINGS: [Binding; 57] = [
     bind("^Z", "", "suspend, load and all; `fg` goes on", Place::Everywhere),
     bind("^L", "", "draw the whole screen anew", Place::Everywhere),
     bind("t", "theme", "next theme", Place::Everywhere),
-    bind("p", "freeze", "freeze the view; the load goes on", Place::Everywhere),
+    bind("p", "freeze", "freeze the view; the load goes on", Place::LiveRun),
+    bind("p", "freeze", "freeze the view; the play head goes on", Place::Replay),
     bind("m", "mark", "set a mark with a note", Place::LiveRun),
     bind("e", "export", "write CSV files of the recording now", Place::Everywhere),
     bind("y", "copy", "copy the screen's figures, tab-separated", Place::Everywhere),

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use crate::ui::state::{Palette, Screen};
 
-    const LIVE: Scene = Scene { replay: false, open: false, pair: false, sweep: false };
+    const LIVE: Scene = Scene { replay: false, open: false, pair: false, sweep: false, over: false };
 
     fn offered(text: &str) -> Vec<Choice> {
         let ui = UiState {

@@ -314,8 +314,8 @@ mod tests {
 
     #[test]
     fn what_is_of_no_use_says_why() {
-        let live = Scene { replay: false, open: false, pair: false, sweep: false };
-        let replay = Scene { replay: true, open: false, pair: false, sweep: false };
+        let live = Scene { replay: false, open: false, pair: false, sweep: false, over: false };
+        let replay = Scene { replay: true, open: false, pair: false, sweep: false, over: false };
         let why = |name: Name, scene, screen| name.unavailable(scene, screen, false);
         assert_eq!(why(Name::Seek, live, Screen::Live).unwrap(), "only in a replay");
         assert_eq!(why(Name::Mark, replay, Screen::Live).unwrap(), "only in a live run");

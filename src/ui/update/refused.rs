@@ -18,9 +18,18 @@ pub(super) fn refused(ui: &UiState, command: &Command, sight: Sight<'_>) -> Opti
         let anywhere = matches!(name, Name::Cancel | Name::Definitions);
         let screen = name.entry().screens.first().filter(|_| anywhere).copied().unwrap_or(ui.screen);
         let why = name.unavailable(sight.scene(), screen, sight.over)?;
-        Some(format!("{}: {why}", name.entry().name))
+        Some(format!("{}: {why}", called(name)))
     });
     why.map(|why| vec![Effect::Say(why)])
+}
+
+/// What a command does, in the words of the help.
+fn called(name: Name) -> &'static str {
+    match name {
+        Name::Left => "back in time",
+        Name::Right => "on in time",
+        _ => name.entry().about.trim_end_matches(" (marked)"),
+    }
 }
 
 /// Movements are not worth a word where there is nothing to move in: the wheel would talk all the time.
@@ -44,6 +53,9 @@ fn in_replay(name: Name, sight: Sight<'_>) -> Option<&'static str> {
 
 /// While a stage drains, its load can't be changed any more, and the next one has its own.
 fn at_the_end(name: Name, sight: Sight<'_>) -> Option<&'static str> {
+    if sight.over && sight.transport.is_none() && matches!(name, Name::Pause | Name::Freeze) {
+        return Some("the run is over: nothing moves any more");
+    }
     let load = matches!(name, Name::MoreLoad | Name::LessLoad | Name::Clients | Name::Rate);
     let drains = !sight.over && sight.snap.phase == Some(Phase::Draining);
     (load && drains).then_some("the stage is ending: nothing more is sent")
@@ -76,11 +88,18 @@ mod tests {
         assert!(said(&mut ui, &Command::MarkWith("x".into()), replay).contains("marks"));
         assert_eq!(ui.prompt, None);
         assert!(said(&mut ui, &Command::Beside, replay).contains("--with"));
-        assert_eq!(said(&mut ui, &Command::ToSlowest, live), "to-slowest: only in a replay");
-        assert_eq!(said(&mut ui, &Command::Side(1), live), "right: only in a replay, or on Latency");
-        assert_eq!(said(&mut ui, &Command::Sort, live), "sort: only on Requests");
+        assert_eq!(
+            said(&mut ui, &Command::ToSlowest, live),
+            "to the slowest request of all: only in a replay"
+        );
+        assert_eq!(said(&mut ui, &Command::Side(1), live), "on in time: only in a replay, or on Latency");
+        assert_eq!(said(&mut ui, &Command::Sort, live), "sort by the next column: only on Requests");
         let over = Sight { over: true, ..live };
-        assert_eq!(said(&mut ui, &Command::AddLoad(1), over), "more-load: the run is over");
+        assert_eq!(
+            said(&mut ui, &Command::AddLoad(1), over),
+            "one client more, or a tenth of the rate: the run is over"
+        );
+        assert!(said(&mut ui, &Command::Pause, over).starts_with("the run is over"));
         assert_eq!(update(&mut ui, &Command::Up(3), live), []);
         ui.screen = Screen::Latency;
         assert_eq!(update(&mut ui, &Command::Side(1), live), []);

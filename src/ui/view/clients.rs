@@ -188,7 +188,9 @@ fn told(to_ns: Option<u64>, found: &[usize], cx: &Cx<'_>) -> Vec<Span<'static>> 
 fn legend(cx: &Cx<'_>) -> Vec<Span<'static>> {
     let theme = cx.theme;
     let mut entries = if prefill_known(cx) {
-        vec![(QUEUED, Role::Queued, "queued"), (PREFILL, Role::Prefill, "prefill")]
+        // Of one in flight it is not known yet how long it is queued; of one that failed early it never was.
+        let waiting = (WAITING, Role::Waiting, "waiting");
+        vec![waiting, (QUEUED, Role::Queued, "queued"), (PREFILL, Role::Prefill, "prefill")]
     } else {
         vec![(WAITING, Role::Waiting, "before 1st token")]
     };
