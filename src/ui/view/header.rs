@@ -311,7 +311,9 @@ pub(super) fn doubts(cx: &Cx<'_>) -> Vec<(String, String)> {
     if let (Some(Ended::Failed { reason }), true) = (&cx.snap.ended, cx.snap.stage.is_some()) {
         say("run failed".into(), sanitize::line(reason));
     }
-    out.extend(errors::verdict(cx));
+    // Only lost events are graver.
+    let at = usize::from(cx.snap.lost_events > 0);
+    out.splice(at..at, errors::verdict(cx));
     out
 }
 

@@ -1,7 +1,7 @@
 //! Drawing: a [`Picture`] and the state in, cells and click targets out. Nothing here changes anything.
 //!
 //! ```text
-//!   header     names, recording │ tabs, phase, counts │ verdicts if any │ progress as a rule
+//!   header     names, recording │ tabs, phase, counts │ progress as a rule, under verdicts if any
 //!   body       one of live, heat (Latency), clients, requests, curve, system, log; or loading; or why it failed
 //!   transport  replay only
 //!   footer     prompt, a passing word, or the keys of this screen
