@@ -35,14 +35,14 @@ pub(super) fn verdict(cx: &Cx<'_>) -> Option<(String, String)> {
 }
 
 /// The kinds, those of the most requests first.
-fn kinds<'a>(cx: &Cx<'a>) -> Vec<(&'a ErrorKind, &'a ErrorCount)> {
-    let mut kinds: Vec<_> = cx.snap.counts.errors.iter().collect();
+fn kinds<'a>(cx: &Cx<'a>) -> Vec<(ErrorKind, &'a ErrorCount)> {
+    let mut kinds: Vec<_> = cx.snap.counts.errors.iter().map(|(kind, of)| (*kind, of)).collect();
     kinds.sort_by_key(|(_, count)| std::cmp::Reverse(count.requests));
     kinds
 }
 
 /// A kind with its cause.
-fn said(kind: &ErrorKind, of: &ErrorCount) -> String {
+fn said(kind: ErrorKind, of: &ErrorCount) -> String {
     let why = of.first.as_deref().map_or_else(String::new, |why| format!(": {}", sanitize::line(why)));
     format!("{kind}{why}")
 }

@@ -43,11 +43,9 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
 fn draw_group(buf: &mut Buffer, area: Rect, group: &Group, cx: &Cx<'_>) {
     let theme = cx.theme;
     let room = usize::from(area.width).saturating_sub(group.title.len() + 9);
-    let mut about = sanitize::line(&group.about);
-    if cx.snap.ended.is_some() {
-        about = format!("{about}  last readings").trim_start().to_owned();
-    }
-    let about: String = about.chars().take(room).collect();
+    let last = if cx.snap.ended.is_some() { "  last readings" } else { "" };
+    let about = format!("{}{last}", sanitize::line(&group.about));
+    let about: String = about.trim_start().chars().take(room).collect();
     let inner = panel(buf, area, &group.title, &Line::styled(about, theme.fg(Role::Muted)), theme);
     for (y, (name, value)) in (0..inner.height).zip(&group.facts) {
         let end = text(buf, inner, (1, y), name, theme.fg(Role::Muted));
