@@ -5,10 +5,18 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
-use crate::backend::lane;
+use crate::backend::{lane, moderation};
+
+/// An event loop for clients.
+///
+/// # Errors
+/// If the system gives none.
+pub(super) fn event_loop() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().on_thread_park(moderation::before_wait).build()
+}
 
 /// Event loops. The conductor's is the first; the others end when this is dropped.
 pub(super) struct ClientThreads {
@@ -43,7 +51,7 @@ impl ClientThreads {
         let mut loops = vec![own.clone()];
         let (mut ends, mut others) = (Vec::new(), Vec::new());
         for number in 1..threads as usize {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let runtime = event_loop()?;
             loops.push(runtime.handle().clone());
             let (end, ended) = oneshot::channel();
             let thread = std::thread::Builder::new().name(format!("client-{number}")).spawn(move || {
