@@ -10,7 +10,9 @@
 //! time, as the next one may have to wait for it, half a moment on average. A loop with little to read doesn't sleep.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::clock::Clock;
 
 /// The longest moment.
 const LONGEST: Duration = Duration::from_micros(200);
@@ -34,7 +36,8 @@ struct Watch {
     /// In this window.
     reads: Cell<u32>,
     begun: Cell<u32>,
-    since: Cell<Option<Instant>>,
+    /// The window's begin, on the run's clock.
+    since_ns: Cell<Option<u64>>,
     /// What the last window came to.
     moment: Cell<Option<Duration>>,
     /// The system was told that this thread's moments are to be exact.
@@ -47,17 +50,18 @@ impl Watch {
             streams: Cell::new(0),
             reads: Cell::new(0),
             begun: Cell::new(0),
-            since: Cell::new(None),
+            since_ns: Cell::new(None),
             moment: Cell::new(None),
             exact: Cell::new(false),
         }
     }
 
     /// The moment to sleep for now, if any.
-    fn moment(&self, now: Instant) -> Option<Duration> {
-        let elapsed = now.saturating_duration_since(self.since.get().unwrap_or(now));
-        if elapsed >= WINDOW || self.since.get().is_none() {
-            self.since.set(Some(now));
+    fn moment(&self, now_ns: u64) -> Option<Duration> {
+        let since_ns = self.since_ns.get();
+        let elapsed = Duration::from_nanos(now_ns.saturating_sub(since_ns.unwrap_or(now_ns)));
+        if elapsed >= WINDOW || since_ns.is_none() {
+            self.since_ns.set(Some(now_ns));
             self.moment.set(moment(self.streams.get(), self.reads.take(), self.begun.take(), elapsed));
         }
         self.moment.get()
@@ -107,9 +111,9 @@ pub fn note_read() {
 }
 
 /// What a loop does when there is nothing left to do, before it waits. Sleeps a moment where that is better.
-pub fn before_wait() {
+pub fn before_wait(clock: &Clock) {
     HERE.with(|here| {
-        let Some(moment) = here.moment(Instant::now()) else { return };
+        let Some(moment) = here.moment(clock.now_ns()) else { return };
         if !here.exact.replace(true) {
             wake_exactly();
         }
@@ -160,14 +164,15 @@ mod tests {
 
     #[test]
     fn a_window_decides_for_the_next() {
-        let (watch, start) = (Watch::new(), Instant::now());
+        let watch = Watch::new();
+        let at = |ms: u64| watch.moment((7 + ms) * 1_000_000);
         watch.streams.set(1000);
-        assert_eq!(watch.moment(start), None);
+        assert_eq!(at(0), None);
         watch.reads.set(500);
-        assert_eq!(watch.moment(start + 4 * MS), None, "the window is not over");
-        assert_eq!(watch.moment(start + 5 * MS), Some(LONGEST));
-        assert_eq!(watch.moment(start + 9 * MS), Some(LONGEST));
-        assert_eq!(watch.moment(start + 60 * MS), None, "nothing came for a long time");
+        assert_eq!(at(4), None, "the window is not over");
+        assert_eq!(at(5), Some(LONGEST));
+        assert_eq!(at(9), Some(LONGEST));
+        assert_eq!(at(60), None, "nothing came for a long time");
     }
 
     #[test]

@@ -73,8 +73,9 @@ impl Sweep {
     /// Readings end with it.
     pub fn run(mut self) -> (Ended, Option<Arc<dyn Backend>>) {
         let most = self.conduct.stages.iter().map(client_threads).max().unwrap_or(1);
-        let started = event_loop().and_then(|own| {
-            self.threads = Some(ClientThreads::start(own.handle(), most)?);
+        let clock = self.conduct.clock;
+        let started = event_loop(clock).and_then(|own| {
+            self.threads = Some(ClientThreads::start(own.handle(), clock, most)?);
             Ok(own)
         });
         let ended = match started {
