@@ -90,7 +90,7 @@ pub struct RunArgs {
         conflicts_with_all = ["profile", "urls", "sets", "output", "duration", "requests"]
     )]
     pub resume: Option<PathBuf>,
-    /// Print the stages, requests, engine loads and the estimated time, and run nothing
+    /// Print the stages, requests, engine loads and the estimated time, and run nothing; status 2 if it couldn't be run
     #[arg(long)]
     pub dry_run: bool,
     /// Run a sweep even if it will take more than an hour

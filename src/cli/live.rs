@@ -42,7 +42,7 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
         return Err(Failure::usage("-o - needs `record`: standard output shows the dashboard"));
     }
     let target = if no_record { Target::None } else { Target::File };
-    let Prepared { launch, path, profile, note, client } = prepare(args, asked, target, false)?;
+    let Prepared { launch, path, fresh, profile, note, client } = prepare(args, asked, target, false)?;
     if let Some(note) = note {
         output::say(&note);
     }
@@ -71,6 +71,7 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
     let end = finish::End {
         outcome: left,
         path: path.as_deref(),
+        fresh,
         kept: None,
         signalled,
         shown_failed: shown.is_err(),

@@ -8,6 +8,7 @@ mod calibrate;
 mod config;
 mod failure;
 mod finish;
+mod fresh;
 mod import;
 mod kept;
 mod lists;

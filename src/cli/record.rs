@@ -37,7 +37,7 @@ pub fn run(args: &RunArgs, json: bool, no_record: bool, hub: &LogHub) -> Outcome
     let signals = signals::watch(&stop)?;
     let diversion = Diversion::begin(hub).map_err(Failure::failed)?;
     let (target, kept) = target(no_record, to_stdout, &diversion)?;
-    let Prepared { launch, path, note, .. } = prepare(args, asked, target, true)?;
+    let Prepared { launch, path, fresh, note, .. } = prepare(args, asked, target, true)?;
     let clock = launch.clock;
     let run = Run::start(launch).map_err(|e| Failure::failed(format!("no threads for the run: {e}")))?;
     hub.attach(run.sink.clone(), clock);
@@ -62,6 +62,7 @@ pub fn run(args: &RunArgs, json: bool, no_record: bool, hub: &LogHub) -> Outcome
     let end = finish::End {
         outcome: left,
         path: path.as_deref(),
+        fresh,
         kept: kept.map(|kept| kept.take()),
         signalled: presses > 0,
         shown_failed: false,
