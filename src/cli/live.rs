@@ -109,19 +109,13 @@ impl LiveSession {
         path: Option<PathBuf>,
         (curves, client): (Vec<Curve>, Option<ClientLimit>),
     ) -> Self {
-        let model = &profile.model;
-        let path_name = model.path.as_ref().map(|p| p.display().to_string());
-        let info = crate::backend::announced(profile);
+        // As a recording has it, so that a replay shows the same.
+        let recorded = serde_json::to_value(profile).unwrap_or_default();
+        let kind = crate::backend::announced(profile).kind;
         Self {
             controls: run.controls.clone(),
             status: run.collector.recording.clone(),
-            title: Title {
-                profile: profile.profile.name.clone(),
-                backend: info.kind,
-                curves: Arc::new(curves),
-                client,
-                model: model.hub.clone().or(path_name).or(model.dummy.clone()).unwrap_or(info.model),
-            },
+            title: Title { curves: Arc::new(curves), client, ..Title::of(&recorded, &kind) },
             clients: profile.load.clients,
             run,
             path,

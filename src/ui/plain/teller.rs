@@ -24,6 +24,7 @@ pub struct Teller {
     stage: Option<String>,
     phase: Option<&'static str>,
     step: Option<String>,
+    engine: Option<String>,
     controls: usize,
     failed: u64,
     logged_ns: Option<u64>,
@@ -42,6 +43,7 @@ impl Teller {
             stage: None,
             phase: None,
             step: None,
+            engine: None,
             controls: 0,
             failed: 0,
             logged_ns: None,
@@ -64,6 +66,7 @@ impl Teller {
             self.next_ns = now_ns.saturating_add(self.every_ns);
         }
         self.loading(snap, &mut out);
+        self.engine(snap, &mut out);
         self.controls(snap, &mut out);
         self.failures(snap, now_ns, &mut out);
         self.log(snap, &mut out);
@@ -122,6 +125,18 @@ impl Teller {
         }
     }
 
+    /// What the engine tells of itself once it is ready, and whenever another takes its place.
+    fn engine(&mut self, snap: &Snapshot, out: &mut Vec<String>) {
+        let Some(info) = &snap.info else { return };
+        let model = Some(info.model_name()).filter(|model| !model.trim().is_empty());
+        let model = model.map_or_else(String::new, |model| format!(", model {model}"));
+        let engine = format!("{}{model}", info.engine_name());
+        if self.engine.as_ref() != Some(&engine) {
+            out.push(format!("{} the engine is {engine}", clock(snap.at_ns)));
+            self.engine = Some(engine);
+        }
+    }
+
     fn controls(&mut self, snap: &Snapshot, out: &mut Vec<String>) {
         for (at, control) in snap.controls.iter().skip(self.controls) {
             out.push(format!("{} {}", clock(*at), intervention(control)));
@@ -168,10 +183,14 @@ pub fn begin(title: &Title, recording: &Recording) -> String {
         Recording::Writing { path, .. } => format!("recording to {path}, "),
         _ => String::new(),
     };
-    let Title { profile, backend, model, .. } = title;
-    format!(
-        "{what}profile {profile}, engine {backend}, model {model}. Type ? and Enter for what can be typed."
-    )
+    let mut names = vec![format!("{what}profile {}", title.profile)];
+    // What isn't known is left out: of a server's model only the server can tell.
+    for (name, value) in [("engine", title.engine()), ("model", title.model.clone())] {
+        if !value.trim().is_empty() {
+            names.push(format!("{name} {value}"));
+        }
+    }
+    format!("{}. Type ? and Enter for what can be typed.", names.join(", "))
 }
 
 /// How many of a stage's requests were as fast as FastGen's SLA asks, at each of the profile's rates. Whether its thresholds

@@ -53,6 +53,42 @@ fn events_have_lines_of_their_own_and_figures_their_interval() {
 }
 
 #[test]
+fn the_engine_is_named_once_it_is_known_and_what_is_unknown_is_left_out() {
+    let title = Title {
+        profile: "demo".into(),
+        backend: "openai".into(),
+        server: Some("gpu:80".into()),
+        ..Title::default()
+    };
+    let first = begin(&title, &Recording::Off);
+    assert!(first.starts_with("profile demo, engine openai at gpu:80. Type ?"), "{first}");
+    let mut teller = Teller::new(Duration::from_secs(5));
+    let info = crate::event::BackendInfo {
+        kind: "openai".into(),
+        version: "vLLM 0.9".into(),
+        device: "server".into(),
+        model: "mock".into(),
+        quantization: "unknown".into(),
+        ..crate::event::BackendInfo::default()
+    };
+    let mut snap =
+        Snapshot { phase: Some(Phase::Warmup), info: Some(Arc::new(info.clone())), ..Snapshot::default() };
+    let lines = tell(&mut teller, &snap, 0);
+    assert_eq!(lines, ["0:00 warming up", "0:00 the engine is openai vLLM 0.9 on server, model mock"]);
+    assert!(tell(&mut teller, &snap, 1).is_empty(), "once");
+    let other = crate::event::BackendInfo {
+        kind: "sim".into(),
+        version: "1".into(),
+        device: "none".into(),
+        model: "simulated".into(),
+        quantization: "none".into(),
+        ..info
+    };
+    snap.info = Some(Arc::new(other));
+    assert_eq!(tell(&mut teller, &snap, 2), ["0:00 the engine is sim 1, model simulated"]);
+}
+
+#[test]
 fn help_names_what_works_without_a_screen() {
     let live = help(&Keys::default(), false).join("\n");
     assert!(live.contains("  pause (space): pause") && live.contains("mark [TEXT] (m):"), "{live}");
