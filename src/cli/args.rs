@@ -220,12 +220,13 @@ pub enum WindowName {
 }
 
 #[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("kinds").args(["csv", "fastgen"]).required(true).multiple(true)))]
 pub struct ExportArgs {
     /// Recordings; `-` is standard input
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// Folder for requests.csv, tokens.csv, series.csv, summary.csv, and segments.csv where somebody intervened
-    #[arg(long, value_name = "DIR", required_unless_present = "fastgen")]
+    #[arg(long, value_name = "DIR")]
     pub csv: Option<PathBuf>,
     /// With --csv: replace tables that are in the folder already
     #[arg(long, requires = "csv")]

@@ -14,6 +14,7 @@ mod kept;
 mod lists;
 mod live;
 mod model;
+mod names;
 mod output;
 mod overlay;
 mod panics;
