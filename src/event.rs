@@ -123,6 +123,11 @@ impl BackendInfo {
         format!("{} {}{device}", self.kind, self.version).trim_end().to_owned()
     }
 
+    /// Another tool's figures, and not a run of this program: its engine tells neither version nor device.
+    pub fn is_imported(&self) -> bool {
+        !self.kind.is_empty() && self.version.is_empty() && self.device.is_empty()
+    }
+
     /// The model, and its weights' type where it is known and there are weights: `tiny Q8_0`.
     pub fn model_name(&self) -> String {
         match self.quantization.as_str() {

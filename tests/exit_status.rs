@@ -71,6 +71,19 @@ fn a_pipe_that_is_closed_early_is_no_failure_and_costs_no_recording() {
 }
 
 #[test]
+fn plain_lines_end_with_the_verdict_on_the_sla() {
+    let home = tempfile::tempdir().unwrap();
+    let said = |args: &[&str]| String::from_utf8_lossy(&run(home.path(), args).stdout).into_owned();
+    let live = said(&[&["--plain", "-o", "missed.jsonl.zst"], &MISSED[1..]].concat());
+    assert!(live.contains("SLA missed (main: e2e"), "{live}");
+    let replay = said(&["replay", "missed.jsonl.zst", "--plain", "--speed", "64"]);
+    assert!(replay.lines().last().unwrap().starts_with("SLA missed: main: e2e"), "{replay}");
+    run(home.path(), &["record", "--profile", "sim", "--requests", "2", "-o", "none.jsonl.zst"]);
+    let none = said(&["replay", "none.jsonl.zst", "--plain", "--speed", "64"]);
+    assert!(!none.contains("SLA "), "without thresholds there is no verdict: {none}");
+}
+
+#[test]
 fn recordings_of_one_name_are_told_apart_and_an_export_names_its_kinds() {
     let home = tempfile::tempdir().unwrap();
     for folder in ["a", "b"] {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::event::{Control, Ended, Level, Phase};
+use crate::event::{Control, Ended, Level, LogLine, Phase};
 use crate::metrics::fastgen::Validator;
 use crate::metrics::{Snapshot, StagePoint, Summary};
 use crate::ui::format::{UNKNOWN, clock, count, seconds};
@@ -59,6 +59,7 @@ impl Teller {
         let snap = pic.snap;
         let words = view::words(pic, ui, theme);
         self.stages(snap, &mut out);
+        self.engine(snap, &mut out);
         if self.phase != Some(words.phase) {
             out.push(format!("{} {}", clock(snap.at_ns), phase(words.phase)));
             self.phase = Some(words.phase);
@@ -66,7 +67,6 @@ impl Teller {
             self.next_ns = now_ns.saturating_add(self.every_ns);
         }
         self.loading(snap, &mut out);
-        self.engine(snap, &mut out);
         self.controls(snap, &mut out);
         self.failures(snap, now_ns, &mut out);
         self.log(snap, &mut out);
@@ -167,7 +167,12 @@ impl Teller {
         let grave = |level: Level, source: &str| {
             level == Level::Error || (level == Level::Warn && source == "fastgen")
         };
-        let new = snap.log.iter().filter(|l| self.logged_ns.is_none_or(|at| l.at_ns > at));
+        // That the run failed has a line of its own.
+        let told = |line: &LogLine| match &snap.ended {
+            Some(Ended::Failed { reason }) => line.message.strip_prefix("the run failed: ") == Some(reason),
+            _ => false,
+        };
+        let new = snap.log.iter().filter(|l| self.logged_ns.is_none_or(|at| l.at_ns > at) && !told(l));
         for line in new.filter(|l| grave(l.level, &l.source)) {
             let level = if line.level == Level::Error { "error" } else { "warning" };
             out.push(format!("{} {level}: {}", clock(line.at_ns), line.message));

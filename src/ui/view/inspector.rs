@@ -27,11 +27,18 @@ fn draw_times(buf: &mut Buffer, area: Rect, record: &RequestRecord, cx: &Cx<'_>)
     let title = format!("Request #{} of client {}", record.request, record.client);
     let inner = panel(buf, area, &title, &outcome, theme);
     let at = |ns: Option<u64>| ns.map_or_else(|| UNKNOWN.to_owned(), clock_ms);
+    let known = cx.snap.knows_schedule();
     let tokens = |n: u32| count(n.into());
     let table = [
-        [("scheduled", at(Some(record.scheduled_ns))), ("send lag", nanos(Some(record.send_lag_ns())))],
+        [
+            ("scheduled", at(known.then_some(record.scheduled_ns))),
+            ("send lag", nanos(cx.snap.send_lag_ns(record))),
+        ],
         [("sent", at(Some(record.sent_ns))), ("TTFT", nanos(record.ttft_ns()))],
-        [("prefill", at(record.prefill_ns)), ("TTFT corrected", nanos(record.ttft_corrected_ns()))],
+        [
+            ("prefill", at(record.prefill_ns)),
+            ("TTFT corrected", nanos(record.ttft_corrected_ns().filter(|_| known))),
+        ],
         [
             ("first token", at(record.chunk_at_ns.first().copied())),
             ("TPOT", nanos(record.tpot_ns().map(|v| v as u64))),

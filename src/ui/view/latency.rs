@@ -14,7 +14,7 @@ use crate::ui::widget::{histogram, panel, text, text_right};
 /// Rows: label and figures. A tool has no corrected ones, and maybe no TPOT.
 fn summaries(snap: &Snapshot, of: Definitions, room: usize) -> Vec<(&'static str, Option<&Summary>)> {
     if of == Definitions::Own {
-        return own(snap, room).into_iter().map(|(name, s)| (name, Some(s))).collect();
+        return own(snap, room);
     }
     let told = snap.told(of);
     let rows =
@@ -49,9 +49,9 @@ fn named(span: &SpanView, words: bool) -> String {
 const WORDS: usize = 24;
 
 /// Our own rows: plain and corrected.
-fn own(snap: &Snapshot, room: usize) -> Vec<(&'static str, &Summary)> {
+fn own(snap: &Snapshot, room: usize) -> Vec<(&'static str, Option<&Summary>)> {
     let l = &snap.latency;
-    let mut rows = l.named().to_vec();
+    let mut rows = snap.latencies();
     if rows.len() > room {
         rows.pop();
     }
