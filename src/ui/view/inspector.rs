@@ -53,8 +53,8 @@ fn draw_times(buf: &mut Buffer, area: Rect, record: &RequestRecord, cx: &Cx<'_>)
         ("counted by", record.counted_by.name().to_owned()),
     ];
     for (y, (pair, last)) in (0u16..).zip(table.into_iter().zip(third)) {
-        let cells = pair.into_iter().chain([last]);
-        for ((label, value), (left, right)) in cells.zip([(1, 25), (29, 52), (56, 76)]) {
+        let cells = pair.into_iter().chain([last]).zip([(1, 25), (29, 52), (56, 76)]);
+        for ((label, value), (left, right)) in cells.filter(|(_, (_, right))| *right < inner.width) {
             text(buf, inner, (left, y), label, theme.fg(Role::Muted));
             text_right(buf, inner, (right, y), &value, theme.fg(Role::Text));
         }
