@@ -56,6 +56,9 @@ fn a_pipe_that_is_closed_early_is_no_failure_and_costs_no_recording() {
     let home = tempfile::tempdir().unwrap();
     let load = ["--profile", "sim", "--requests", "20"];
     let plain = [&["--plain", "--plain-every", "100ms", "-o", "run.jsonl.zst"][..], &load].concat();
+    // What is wrong with the arguments is found before there is a recording.
+    let wrong = run(home.path(), &[&plain[..], &["--with", "none.jsonl.zst"]].concat());
+    assert!(wrong.status.code() == Some(1) && !home.path().join("run.jsonl.zst").exists());
     let (status, said) = closed_early(home.path(), &plain);
     // On a busy machine the client may have been late.
     assert!(matches!(status, Some(0 | 4)) && !said.contains("pipe"), "{status:?}: {said}");
@@ -64,6 +67,9 @@ fn a_pipe_that_is_closed_early_is_no_failure_and_costs_no_recording() {
     assert!(report.contains("20 of 20 requests completed") && !report.contains("interrupted"), "{report}");
     let replay = closed_early(home.path(), &["replay", "run.jsonl.zst", "--plain", "--plain-every", "100ms"]);
     assert_eq!(replay, (Some(0), String::new()));
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/fastgen/first");
+    let imported = closed_early(home.path(), &["import", "fastgen", data, "--count-words", "-o", "-"]);
+    assert!(!imported.1.contains("pipe") && matches!(imported.0, Some(0 | 141)), "{imported:?}");
     let endless = ["record", "-o", "-", "--profile", "sim", "--for", "1h"];
     let (status, said) = closed_early(home.path(), &endless);
     assert_eq!(status, Some(141), "{said}");

@@ -41,14 +41,14 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
     if args.output.as_deref().is_some_and(|path| path.as_os_str() == "-") {
         return Err(Failure::usage("-o - needs `record`: standard output shows the dashboard"));
     }
+    // As a recording has it, so that a replay shows the same; and before there is a recording that an error would leave.
+    let recorded = serde_json::to_value(&asked.profile).map_err(Failure::failed)?;
+    let curves = super::overlay::curves(&recorded, &screen.with)?;
     let target = if no_record { Target::None } else { Target::File };
     let Prepared { launch, path, fresh, profile, note, client } = prepare(args, asked, target, false)?;
     if let Some(note) = note {
         output::say(&note);
     }
-    // As a recording has it, so that a replay shows the same.
-    let recorded = serde_json::to_value(&profile).map_err(Failure::failed)?;
-    let curves = super::overlay::curves(&recorded, &screen.with)?;
     let signals = signals::watch(&options.stop)?;
     let diversion = Diversion::begin(hub).map_err(Failure::failed)?;
     let clock = launch.clock;
