@@ -237,9 +237,9 @@ fn shown(s: &Sampled, ui: &UiState, width: u16) -> String {
 #[test]
 fn the_narrowest_tables_leave_out_columns_and_cut_none() {
     let heads = ["stage", "clients", "requests", "queries/s", "latency", "good", "effective/s"];
-    let (sweep, live) = (sample::sweep(), sample::done());
+    let (sweep, done) = (sample::sweep(), sample::done());
     let mut open = UiState { screen: Screen::Requests, ..UiState::default() };
-    open.requests.open = Some(std::sync::Arc::clone(&live.snap.recent[0]));
+    open.requests.open = Some(std::sync::Arc::clone(&done.snap.recent[0]));
     let vllm = UiState { definitions: fastgen_tui::metrics::Definitions::Vllm, ..UiState::default() };
     for width in 60..90 {
         let curve = shown(&sweep, &UiState { screen: Screen::Curve, ..UiState::default() }, width);
@@ -247,14 +247,14 @@ fn the_narrowest_tables_leave_out_columns_and_cut_none() {
         let words: Vec<&str> = line.trim_matches('│').split_whitespace().collect();
         assert!(words.iter().all(|word| heads.contains(word)), "{width}: {curve}");
         assert!(words.contains(&"effective/s") && words.contains(&"good"), "{width}: {curve}");
-        let latency = shown(&live, &vllm, width);
+        let latency = shown(&done, &vllm, width);
         let line = latency.lines().find(|line| line.contains("│ TTFT")).unwrap();
         let words: Vec<&str> = line.trim_matches('│').split_whitespace().collect();
         for (at, _) in words.iter().enumerate().filter(|(_, word)| word.parse::<f64>().is_ok()) {
             let unit = words.get(at + 1).copied().unwrap_or_default();
             assert!(["µs", "ms", "s"].contains(&unit), "{width}: {latency}");
         }
-        let inspector = shown(&live, &open, width);
+        let inspector = shown(&done, &open, width);
         for (head, last) in [("│ scheduled", "prompt tokens"), ("│ finished", "counted by")] {
             let line = inspector.lines().find(|line| line.contains(head)).unwrap();
             let room = line.trim_matches('│').trim_end();

@@ -216,7 +216,7 @@ fn create(
             Err(RecordingError::Exists { .. }) if number < NAMES && pattern.contains("{started}") => {
                 number += 1;
             }
-            made => return made,
+            ended => return ended,
         }
     }
 }

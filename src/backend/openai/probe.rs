@@ -137,14 +137,14 @@ impl<'a> Asker<'a> {
         if target.prefix == "/v1" {
             return None;
         }
-        let listed = matches!(self.get("/v1/models").await, Ok((200, body)) if serde_json::from_slice::<List>(&body).is_ok());
-        Some((
-            listed,
-            match listed {
-                true => format!("the server has its models at {usual}: give that URL"),
-                false => format!("the usual path is /v1: {usual}"),
-            },
-        ))
+        let list = |body: &[u8]| serde_json::from_slice::<List>(body).is_ok();
+        let listed = self.get("/v1/models").await.is_ok_and(|(status, body)| status == 200 && list(&body));
+        let words = if listed {
+            format!("the server has its models at {usual}: give that URL")
+        } else {
+            format!("the usual path is /v1: {usual}")
+        };
+        Some((listed, words))
     }
 
     /// A server without a list of models must be well at least.
