@@ -288,6 +288,9 @@ impl Aggregator {
     }
 
     fn start_stage(&mut self, start: &StageStart) {
+        if self.stage.start.is_some() {
+            self.fates.leave(self.stage.id, &self.stage.counts, start.stage);
+        }
         self.stage = Stage {
             start: Some(Arc::new(start.clone())),
             id: start.stage,

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Stages;
 use super::pack::pack;
+use super::{Counts, Errors, Stages};
 use crate::event::{StageEnd, StageId, StageOutcome};
 
 /// The ends of stages so far. A stage that is begun again loses its earlier end.
@@ -13,12 +13,31 @@ pub(super) struct Fates {
     failed: BTreeMap<StageId, (Box<str>, Box<str>)>,
     skipped: BTreeSet<StageId>,
     last_failed: Option<StageId>,
+    /// Of the stages before the present one: measured requests that ended, and what went wrong.
+    counts: BTreeMap<StageId, (u64, Errors)>,
 }
 
 impl Fates {
     pub(super) fn begin(&mut self, stage: StageId) {
         self.failed.remove(&stage);
         self.skipped.remove(&stage);
+    }
+
+    /// A stage is left for the next one, or for another attempt.
+    pub(super) fn leave(&mut self, stage: StageId, counts: &Counts, next: StageId) {
+        self.counts.insert(stage, (counts.ended(), counts.errors.clone()));
+        self.counts.remove(&next);
+    }
+
+    /// All that went wrong before the present stage.
+    fn errors(&self) -> Errors {
+        let mut all = Errors::new();
+        for (kind, of) in self.counts.values().flat_map(|(_, errors)| errors) {
+            let sum = all.entry(*kind).or_default();
+            sum.requests += of.requests;
+            sum.first = sum.first.take().or_else(|| of.first.clone());
+        }
+        all
     }
 
     pub(super) fn end(&mut self, end: &StageEnd) {
@@ -39,8 +58,10 @@ impl Fates {
             failed: self.failed.len() as u32,
             skipped: self.skipped.len() as u32,
             last_failure: self.last_failed.and_then(|id| self.failed.get(&id)).cloned(),
+            ended_before: self.counts.values().map(|(ended, _)| ended).sum(),
+            errors_before: self.errors(),
         }
     }
 }
 
-pack!(Fates { planned, failed, skipped, last_failed });
+pack!(Fates { planned, failed, skipped, last_failed, counts });

@@ -137,6 +137,9 @@ pub struct Stages {
     pub skipped: u32,
     /// Name of the stage that failed last, and why.
     pub last_failure: Option<(Box<str>, Box<str>)>,
+    /// Measured requests that ended in the stages before the present one, and what of them went wrong.
+    pub ended_before: u64,
+    pub errors_before: Errors,
 }
 
 /// How far loading has come.

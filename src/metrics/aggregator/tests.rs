@@ -281,6 +281,25 @@ fn ends_of_stages_are_counted_and_a_new_attempt_takes_one_back() {
 }
 
 #[test]
+fn what_went_wrong_in_earlier_stages_is_not_forgotten() {
+    let mut a = measuring(0);
+    for request in [0, 4] {
+        a.apply(&Event::Sent(sent(request, 1)));
+        a.apply(&end(request, S, 0, Outcome::FailedEngine));
+    }
+    assert_eq!(a.snapshot(S).stages.ended_before, 0, "the present stage counts for itself");
+    a.apply(&stage(1, 2 * S));
+    let s = a.snapshot(2 * S);
+    assert_eq!((s.counts.failed, s.stages.ended_before), (0, 2));
+    let requests: Vec<u64> = s.stages.errors_before.values().map(|of| of.requests).collect();
+    assert_eq!(requests, [2]);
+    a.apply(&stage(1, 3 * S));
+    assert_eq!(a.snapshot(3 * S).stages.ended_before, 2, "another attempt at the same stage");
+    a.apply(&stage(0, 4 * S));
+    assert_eq!(a.snapshot(4 * S).stages.ended_before, 0, "what it measured before is void");
+}
+
+#[test]
 fn latencies_beyond_all_reason_add_up_to_no_panic() {
     let mut a = measuring(0);
     for request in [0, 4] {

@@ -107,6 +107,19 @@ fn the_cause_of_failures_is_readable_during_the_run_and_moves_no_other_panel() {
 }
 
 #[test]
+fn failures_of_a_sweeps_earlier_stages_are_told_too() {
+    let mut over = snap(5, Some(Ended::Complete));
+    let early = failing(snap(1, None));
+    over.stages.ended_before = early.counts.ended();
+    over.stages.errors_before = early.counts.errors;
+    let row = &rows(&over, Screen::Live, (80, 24))[2];
+    assert!(row.contains(" 3 of 80 failed ") && row.contains(WHY), "{row}");
+    over.counts = failing(snap(1, None)).counts;
+    let row = &rows(&over, Screen::Live, (80, 24))[2];
+    assert!(row.contains(" 6 of 80 failed "), "{row}");
+}
+
+#[test]
 fn a_verdict_that_comes_during_a_run_moves_nothing() {
     let running = Snapshot { phase: Some(Phase::Measuring), ..snap(1, None) };
     let doubtful = Snapshot { lost_events: 4, ..running.clone() };

@@ -6,6 +6,7 @@ use ratatui::text::Line;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::Cx;
+use crate::event::Outcome;
 use crate::metrics::{ErrorCount, ErrorKind};
 use crate::ui::format::count;
 use crate::ui::sanitize;
@@ -22,16 +23,24 @@ pub(super) const RESERVED: [u16; 2] = [3, 6];
 
 /// At a run's end: how many requests failed, and why most of them. A run of that kind is done, but not well.
 pub(super) fn verdict(cx: &Cx<'_>) -> Option<(String, String)> {
-    let counts = &cx.snap.counts;
-    let failed = counts.failed + counts.timed_out;
-    if failed == 0 || cx.snap.ended.is_none() {
-        return None;
+    cx.snap.ended.as_ref()?;
+    let (counts, stages) = (&cx.snap.counts, &cx.snap.stages);
+    // Of all stages: what somebody has cancelled did not fail.
+    let mut kinds: Vec<(ErrorKind, u64, Option<&str>)> = Vec::new();
+    let all = stages.errors_before.iter().chain(&counts.errors);
+    for (kind, of) in all.filter(|(kind, _)| kind.outcome != Outcome::Cancelled) {
+        match kinds.iter_mut().find(|(k, ..)| k == kind) {
+            Some((_, requests, first)) => {
+                *requests += of.requests;
+                *first = first.or(of.first.as_deref());
+            }
+            None => kinds.push((*kind, of.requests, of.first.as_deref())),
+        }
     }
-    let sweep = cx.snap.stages.planned.is_some_and(|planned| planned > 1);
-    let stage = if sweep { "in the last stage; " } else { "" };
-    let why = kinds(cx).into_iter().next().map_or_else(String::new, |(kind, of)| said(kind, of));
-    let badge = format!("{} of {} failed", count(failed), count(counts.ended()));
-    Some((badge, format!("{stage}{why}")))
+    let failed: u64 = kinds.iter().map(|(_, requests, _)| requests).sum();
+    let (kind, _, first) = kinds.into_iter().max_by_key(|(_, requests, _)| *requests)?;
+    let badge = format!("{} of {} failed", count(failed), count(stages.ended_before + counts.ended()));
+    Some((badge, said(kind, first)))
 }
 
 /// The kinds, those of the most requests first.
@@ -42,8 +51,8 @@ fn kinds<'a>(cx: &Cx<'a>) -> Vec<(ErrorKind, &'a ErrorCount)> {
 }
 
 /// A kind with its cause.
-fn said(kind: ErrorKind, of: &ErrorCount) -> String {
-    let why = of.first.as_deref().map_or_else(String::new, |why| format!(": {}", sanitize::line(why)));
+fn said(kind: ErrorKind, first: Option<&str>) -> String {
+    let why = first.map_or_else(String::new, |why| format!(": {}", sanitize::line(why)));
     format!("{kind}{why}")
 }
 
