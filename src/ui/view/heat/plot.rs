@@ -126,10 +126,12 @@ fn marks(buf: &mut Buffer, map: Rect, look: &Look<'_>, cx: &Cx<'_>) {
         Some((look.axis.cell_of(*at_ns)?, sanitize::line(&interventions::words(control))))
     };
     let labels: Vec<(u16, String)> = cx.snap.controls.iter().filter_map(words).collect();
-    let blank = |x: u16| buf.cell((map.x + x, map.y)).is_some_and(|cell| cell.symbol() == " ");
+    // A limit's name on the first row would lie over them.
+    let row = u16::from(look.limits.lines.iter().any(|limit| limit_row(limit, look).1 == 0));
+    let blank = |x: u16| buf.cell((map.x + x, map.y + row)).is_some_and(|cell| cell.symbol() == " ");
     let fitting: Vec<(u16, String)> = labels::fitting(&labels, map.width, blank);
     for (x, word) in fitting {
-        text(buf, map, (x, 0), &word, cx.theme.fg(Role::Muted));
+        text(buf, map, (x, row), &word, cx.theme.fg(Role::Muted));
     }
 }
 
