@@ -33,6 +33,18 @@ pub(super) struct Told {
     pub retries: u32,
 }
 
+impl Told {
+    /// It ended while it waited to be sent again, by something else than the server that had refused it.
+    fn ended_by(mut self, outcome: Outcome) -> Self {
+        self.refusal = Refusal::default();
+        self.end.outcome = outcome;
+        // That somebody cancelled it is no fault. A limit of time was passed because of what was wrong before.
+        let refused = self.end.error.take().filter(|_| outcome != Outcome::Cancelled);
+        self.end.error = refused.map(|why| format!("while it waited to be sent again, after: {why}").into());
+        self
+    }
+}
+
 /// One request under way.
 pub(super) struct Follow<'a> {
     pub stage: &'a Stage,
@@ -50,11 +62,10 @@ impl Follow<'_> {
                 again = Some(ask.clone());
             }
             let generation = self.stage.backend.generate(ask);
-            let mut told = Told { retries, ..self.attempt(generation).await };
+            let told = Told { retries, ..self.attempt(generation).await };
             let (Some(wait), Some(next)) = (self.wait_before_next(&told), again.take()) else { return told };
             if let Some(outcome) = self.rest(wait).await {
-                told.end.outcome = outcome;
-                return told;
+                return told.ended_by(outcome);
             }
             retries += 1;
             ask = next;
@@ -259,6 +270,28 @@ impl<'a> Alarm<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_ends_between_two_tries_is_not_the_servers_refusal() {
+        let refused = || Told {
+            end: End {
+                outcome: Outcome::FailedOverload,
+                output_tokens: 0,
+                counted_by: CountedBy::Chunks,
+                prompt_tokens: None,
+                error: Some("HTTP 503".into()),
+            },
+            text: String::new(),
+            refusal: Refusal { status: Some(503), retry_after: Some(AGAIN) },
+            retries: 2,
+        };
+        let cancelled = refused().ended_by(Outcome::Cancelled);
+        assert_eq!((cancelled.end.outcome, cancelled.end.error), (Outcome::Cancelled, None));
+        assert_eq!((cancelled.refusal, cancelled.retries), (Refusal::default(), 2));
+        let late = refused().ended_by(Outcome::TimedOutTotal);
+        assert_eq!((late.end.outcome, late.refusal), (Outcome::TimedOutTotal, Refusal::default()));
+        assert_eq!(late.end.error.as_deref(), Some("while it waited to be sent again, after: HTTP 503"));
+    }
 
     #[test]
     fn what_is_kept_of_a_text_is_its_beginning_and_shows_that_it_was_cut() {
