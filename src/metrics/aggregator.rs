@@ -29,6 +29,10 @@ pub(super) struct Stage {
     /// End of the last measured request so far.
     pub(super) last_end_ns: Option<u64>,
     pub(super) done: bool,
+    /// Its end was told, and a run that is resumed goes on behind it.
+    pub(super) counts_for_good: bool,
+    /// The heat maps of the stages before it: what is left of them if the run breaks off, and this stage is void.
+    pub(super) heat_before: HeatMaps,
     pub(super) counts: Counts,
     pub(super) worst_loop_lag_ns: u64,
     /// Clients, and requests/s of an open loop, as somebody set them since.
@@ -142,7 +146,10 @@ impl Aggregator {
                 self.info = Some(Arc::new((**info).clone()));
             }
             Event::Stage(start) => self.start_stage(start),
-            Event::StageEnd(end) => self.fates.end(end),
+            Event::StageEnd(end) => {
+                self.stage.counts_for_good |= end.stage == self.stage.id && end.how.is_final();
+                self.fates.end(end);
+            }
             Event::Resumed(_) => self.resume(),
             Event::Phase { at_ns, stage, phase } => self.phase(*at_ns, *stage, *phase),
             Event::Sample(sample) => self.take_sample(sample),
@@ -292,6 +299,7 @@ impl Aggregator {
             start: Some(Arc::new(start.clone())),
             id: start.stage,
             phase_at_ns: start.at_ns,
+            heat_before: self.heat.clone(),
             ..Stage::default()
         };
         self.fates.begin(start.stage);
@@ -318,8 +326,8 @@ impl Aggregator {
     fn resume(&mut self) {
         self.tracker.clear();
         self.lanes.clear();
-        if let (false, Some(start)) = (self.stage.done, &self.stage.start) {
-            self.heat.forget_since(start.at_ns);
+        if !self.stage.counts_for_good {
+            self.heat = self.stage.heat_before.clone();
         }
         self.ended = None;
         self.paused = false;

@@ -17,6 +17,8 @@ pack!(Stage {
     rate_set,
     clients_set,
     at_limit,
+    counts_for_good,
+    heat_before,
 });
 
 pack!(Aggregator {
