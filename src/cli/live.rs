@@ -15,7 +15,7 @@ use crate::collector::RecordingStatus;
 use crate::load::{Controls, Run, StopLevel};
 use crate::logging::{Diversion, LogHub};
 use crate::metrics::fastgen::Curve;
-use crate::metrics::{ClientLimit, Snapshot};
+use crate::metrics::{ClientLimits, Snapshot};
 use crate::profile::{MOST_RATE, Profile};
 use crate::report::{self, csv};
 use crate::ui::{Action, Recording, Session, Title, theme};
@@ -106,7 +106,7 @@ impl LiveSession {
         run: Run,
         profile: &Profile,
         path: Option<PathBuf>,
-        (curves, client): (Vec<Curve>, Option<ClientLimit>),
+        (curves, client): (Vec<Curve>, Option<ClientLimits>),
     ) -> Self {
         let model = &profile.model;
         let path_name = model.path.as_ref().map(|p| p.display().to_string());

@@ -56,7 +56,9 @@ pub(crate) use hash::IdHasher;
 pub use heat::{
     BUCKETS, Bins, FINEST_NS, Heat, HeatColumn, HeatFigure, HeatMaps, bucket_of, bucket_start_ns,
 };
-pub use limit::{BACKLOG_DEVIATIONS, BACKLOG_SHARE, ClientLimit, backlog_grows, falls_behind};
+pub use limit::{
+    BACKLOG_DEVIATIONS, BACKLOG_SHARE, ClientLimit, ClientLimits, ClientThreads, backlog_grows, falls_behind,
+};
 pub(crate) use pack::Pack;
 pub use record::RequestRecord;
 pub use snapshot::*;

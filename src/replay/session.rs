@@ -147,7 +147,7 @@ pub fn title(header: &Header) -> Title {
         backend: header.engine.kind.clone(),
         model: model.unwrap_or_default().to_owned(),
         curves: Arc::default(),
-        client: header.client_limit(),
+        client: header.client_limits(),
     }
 }
 

@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use crate::event::{RequestId, StageId};
 use crate::metrics::fastgen::Curve;
-use crate::metrics::{ClientLimit, Snapshot};
+use crate::metrics::{ClientLimits, Snapshot};
 
 pub use format::{ByteUnits, TimeUnits, choose_units, clock_ms, nanos};
 pub use keymap::remap::{Keys, Wish};
@@ -99,7 +99,7 @@ pub struct Title {
     /// Published curves of the profile, and other recordings'.
     pub curves: Arc<Vec<Curve>>,
     /// What the client can measure on the run's machine, if it was calibrated there.
-    pub client: Option<ClientLimit>,
+    pub client: Option<ClientLimits>,
 }
 
 /// State of the recording.
