@@ -235,6 +235,8 @@ impl Session for LiveSession {
             Action::AddLoad(by) => self.add_load(by),
             Action::SetClients(clients) => self.controls.set_clients(clients),
             Action::SetRate(rate) => self.controls.set_rate(rate.min(MOST_RATE)),
+            Action::Suspend(true) => self.controls.suspend(),
+            Action::Suspend(false) => self.controls.go_on(),
             Action::Mark(note) => self.controls.mark(note),
             Action::Cancel(request) => self.controls.cancel(request),
             Action::NextStage(stage) => self.controls.next_stage(stage),

@@ -114,7 +114,7 @@ impl Driver {
     /// Runs a stage through its phases; `requests` numbers the run's requests. Events go to the sink all along.
     pub async fn stage(&self, number: StageId, run: StageRun, requests: &Arc<AtomicU64>) -> StageResult {
         self.controls.begin_stage();
-        let beat = |at: &Handle| at.spawn(self.pulse.clone().beat(self.clock));
+        let beat = |at: &Handle| at.spawn(self.pulse.clone().beat(self.clock, self.controls.clone()));
         let pulses: Vec<_> = self.loops.all().iter().map(beat).collect();
         let mut running = self.begin(number, run, requests.clone());
         let how = running.through_the_phases().await;

@@ -8,6 +8,7 @@ use super::lanes::Lanes;
 use super::latencies::Distributions;
 use super::seconds::Seconds;
 use super::spans::Spans;
+use super::standstill::Standstills;
 use super::tables::{Journal, Recent, Slowest};
 use super::tracker::Tracker;
 use super::{Counts, HeatMaps, Loading, RequestRecord, count_error};
@@ -49,6 +50,7 @@ pub struct Aggregator {
     pub(super) stage: Stage,
     pub(super) latency: Distributions,
     pub(super) spans: Spans,
+    pub(super) stood: Standstills,
     pub(super) heat: HeatMaps,
     pub(super) curve: CurveKeeper,
     pub(super) seconds: Seconds,
@@ -83,6 +85,7 @@ impl Aggregator {
             stage: Stage::default(),
             latency: Distributions::new(),
             spans: Spans::default(),
+            stood: Standstills::default(),
             heat: HeatMaps::default(),
             curve: CurveKeeper::default(),
             seconds: Seconds::new(),
@@ -264,17 +267,24 @@ impl Aggregator {
         stage.last_end_ns = Some(stage.last_end_ns.unwrap_or(0).max(record.finished_ns));
         let length = record.prompt_tokens.saturating_add(record.output_tokens);
         stage.counts.longest_tokens = stage.counts.longest_tokens.max(length);
-        self.slowest.push(record);
-        self.count_outcome(record);
+        // The length of one that a standstill spoiled is none of its own.
+        let spoiled = self.stood.spoil(record);
+        if !spoiled {
+            self.slowest.push(record);
+        }
+        self.count_outcome(record, spoiled);
     }
 
-    fn count_outcome(&mut self, record: &RequestRecord) {
+    fn count_outcome(&mut self, record: &RequestRecord, spoiled: bool) {
         let counts = &mut self.stage.counts;
         counts.retries += u64::from(record.retries);
         let outcome = record.outcome;
         if outcome == Outcome::Completed {
             counts.completed += 1;
             self.seconds.add_completed(record.finished_ns);
+            if spoiled {
+                return;
+            }
             self.latency.record(record, &mut self.seconds);
             self.spans.record(record);
             self.heat.record(record);
@@ -332,6 +342,7 @@ impl Aggregator {
         self.ended = None;
         self.paused = false;
         self.spans.resume();
+        self.stood.end(self.newest_ns);
         self.stage.done = true;
     }
 

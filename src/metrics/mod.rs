@@ -14,6 +14,7 @@
 //! | `lanes` | what each client did lately |
 //! | `tables` | the last and the slowest requests, log lines |
 //! | `interventions`, `spans` | what parts a stage into spans; the last spans' own figures |
+//! | `standstill` | when the whole process stood still |
 //! | `latencies` | the seven latency figures of a stage |
 //! | `limit` | the client's limit, and whether an open loop falls behind |
 //! | `definitions`, `by_tool` | the same under other tools' definitions |
@@ -42,6 +43,7 @@ mod record;
 mod seconds;
 mod snapshot;
 mod spans;
+mod standstill;
 mod steps;
 mod tables;
 mod tracker;
@@ -62,6 +64,7 @@ pub use limit::{
 pub(crate) use pack::Pack;
 pub use record::RequestRecord;
 pub use snapshot::*;
+pub use standstill::Standstills;
 pub use tables::MAX_CONTROLS;
 pub(crate) use tables::shorten;
 

@@ -8,7 +8,7 @@ use crate::metrics::{ClientLimits, ClientThreads};
 /// The format's major version: a reader refuses what is newer.
 pub const MAJOR: u32 = 1;
 /// The format's minor version: a reader takes newer ones and skips what it doesn't know.
-pub const MINOR: u32 = 4;
+pub const MINOR: u32 = 5;
 
 /// The first minor version whose headers tell of a calibration, if there was one.
 pub const CALIBRATED_SINCE: u32 = 2;

@@ -146,6 +146,8 @@ pub enum Action {
     SetClients(u32),
     /// So many requests a second of an open loop.
     SetRate(f64),
+    /// The whole process is about to be stopped (`true`), or goes on.
+    Suspend(bool),
     /// A mark with a note.
     Mark(String),
     /// Cancel this request in flight.

@@ -31,6 +31,7 @@ pack!(Aggregator {
     seconds,
     lanes,
     spans,
+    stood,
     recent,
     slowest,
     journal,

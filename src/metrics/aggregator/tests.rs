@@ -337,3 +337,27 @@ fn of_a_stage_that_broke_off_nothing_is_left_in_the_heat_maps() {
         assert_eq!(seen(&a), first);
     }
 }
+
+#[test]
+fn requests_that_a_standstill_spoiled_are_counted_and_not_timed() {
+    use crate::event::Control;
+    let control = |a: &mut Aggregator, at_ns, control| _ = a.apply(&Event::Control { at_ns, control });
+    let mut a = measuring(0);
+    a.apply(&Event::Sent(sent(0, 10 * MS)));
+    tokens(&mut a, 0, &[(20 * MS, 1)]);
+    control(&mut a, 30 * MS, Control::Suspended);
+    let mut a = Aggregator::from_bytes(&a.to_bytes()).unwrap();
+    control(&mut a, 9 * S, Control::Continued);
+    tokens(&mut a, 0, &[(9 * S + MS, 1)]);
+    a.apply(&end(0, 9 * S + 2 * MS, 2, Outcome::Completed));
+    a.apply(&Event::Sent(sent(1, 9 * S + 3 * MS)));
+    tokens(&mut a, 1, &[(9 * S + 5 * MS, 1), (9 * S + 9 * MS, 1)]);
+    a.apply(&end(1, 9 * S + 10 * MS, 2, Outcome::Completed));
+    let s = a.snapshot(10 * S);
+    assert_eq!((s.counts.completed, s.counts.output_tokens), (2, 4));
+    near(s.latency.itl.max, 0.004);
+    near(s.latency.e2e.max, 0.006);
+    assert_eq!((s.latency.itl.count, s.slowest.len(), s.recent.len()), (1, 1, 2));
+    let spans: Vec<_> = s.spans.iter().map(|span| (span.cut.began.name(), span.completed)).collect();
+    assert_eq!(spans, [("start", 0), ("suspended", 0), ("continued", 2)]);
+}

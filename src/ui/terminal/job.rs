@@ -53,6 +53,11 @@ impl Job {
         self.told.asked.swap(false, Ordering::SeqCst) && can_go_on()
     }
 
+    /// Whether [`Self::stop`] would stop it.
+    pub(super) fn can_be_stopped(&self) -> bool {
+        can_go_on()
+    }
+
     /// Stops the process, and with it its group where the terminal would have; returns when it goes on. Where nobody
     /// could let it go on, nothing happens.
     ///
