@@ -24,7 +24,9 @@ impl Standstills {
     /// Those of a run with these interventions.
     pub fn of(controls: &[(u64, Control)]) -> Self {
         let mut all = Self::default();
-        controls.iter().for_each(|(at_ns, control)| all.take(*at_ns, control));
+        for (at_ns, control) in controls {
+            all.take(*at_ns, control);
+        }
         all
     }
 

@@ -136,6 +136,8 @@ impl Origin {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use crate::recording::tests::{record, run};
 
@@ -149,11 +151,11 @@ mod tests {
         let mut noise = String::new();
         while noise.len() < 3 * TAIL as usize {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            noise.push_str(&format!("{random:x}"));
+            let _ = write!(noise, "{random:x}");
         }
-        let line =
+        let words =
             format!("{{\"log\":{{\"t\":1,\"level\":\"info\",\"source\":\"s\",\"message\":\"{noise}\"}}}}\n");
-        text.splice(first..first, line.into_bytes());
+        text.splice(first..first, words.into_bytes());
         let mut whole = zstd::encode_all(&text[..first], 1).unwrap();
         whole.extend(zstd::encode_all(&text[first..], 1).unwrap());
         assert!(whole.len() as u64 > TAIL + TAIL / 4, "{}", whole.len());

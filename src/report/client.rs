@@ -177,8 +177,8 @@ mod tests {
             assert_eq!(made.is(VerdictKind::ClientNearLimit), near, "{backend}");
             let line = made.recording.client.line.unwrap();
             assert!(line.contains(said), "{line}");
-            let live = run.header.client_limits().unwrap().in_stage(&run.stages[0].start.sweep);
-            assert_eq!(made.recording.client.limit_tokens_per_s, Some(live.tokens_per_s(10.0)));
+            let known = run.header.client_limits().unwrap().in_stage(&run.stages[0].start.sweep);
+            assert_eq!(made.recording.client.limit_tokens_per_s, Some(known.tokens_per_s(10.0)));
         }
     }
 

@@ -252,7 +252,7 @@ impl<'a> Dashboard<'a> {
             (0..20).take_while(|_| !halted()).for_each(|_| std::thread::sleep(Duration::from_millis(10)));
         }
         // The load stands still with the rest of the process, which it must not take for its own doing.
-        let stops = transport.is_none() && !self.session.over() && self.terminal.can_be_stopped();
+        let stops = transport.is_none() && !self.session.over() && Terminal::can_be_stopped();
         if stops {
             self.session.act(Action::Suspend(true));
         }

@@ -250,8 +250,8 @@ impl Terminal {
     }
 
     /// Whether there is somebody who could let the process go on, so that [`Self::suspend`] stops it.
-    pub fn can_be_stopped(&self) -> bool {
-        self.job.can_be_stopped()
+    pub fn can_be_stopped() -> bool {
+        job::can_go_on()
     }
 
     /// Whether another process has sent SIGTSTP, which [`Self::suspend`] is the answer to.

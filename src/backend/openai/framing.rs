@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(read(CHUNKED, &[&[b'0'; 300]]), Err(Malformed::Size));
         let zeros = [&[b'0'; 60], b"2\r\nab\r\n0000000000000000000\r\n\r\n".as_slice()].concat();
         assert_eq!(read(CHUNKED, &[&zeros]).unwrap(), (b"ab".to_vec(), zeros.len(), true));
-        let returns = [b"0\r\n".as_slice(), &[b'\r'; 70_000]].concat();
+        let returns = [b"0\r\n".as_slice(), &vec![b'\r'; 70_000]].concat();
         assert_eq!(read(CHUNKED, &[&returns]), Err(Malformed::Endless));
         let trailer = [b"0\r\n".as_slice(), &b"a: b\r\n".repeat(20_000)].concat();
         assert_eq!(read(CHUNKED, &[&trailer]), Err(Malformed::Endless));

@@ -125,9 +125,9 @@ fn framing(status: StatusCode, lines: &[Header<'_>]) -> Result<Framing, BadHead>
     let named = |name: &'static str| lines.iter().filter(move |line| line.name.eq_ignore_ascii_case(name));
     // Empty parts of a list count for nothing, and `identity` of old said that there is no coding.
     let codings = named("transfer-encoding").flat_map(|line| line.value.split(|byte| *byte == b','));
-    let codings = codings.map(<[u8]>::trim_ascii);
+    let mut codings = codings.map(<[u8]>::trim_ascii);
     let real = |coding: &&[u8]| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity");
-    if let Some(last) = codings.filter(real).last() {
+    if let Some(last) = codings.rfind(real) {
         return Ok(if last.eq_ignore_ascii_case(b"chunked") {
             Framing::Chunked(Chunked::START)
         } else {

@@ -53,11 +53,6 @@ impl Job {
         self.told.asked.swap(false, Ordering::SeqCst) && can_go_on()
     }
 
-    /// Whether [`Self::stop`] would stop it.
-    pub(super) fn can_be_stopped(&self) -> bool {
-        can_go_on()
-    }
-
     /// Stops the process, and with it its group where the terminal would have; returns when it goes on. Where nobody
     /// could let it go on, nothing happens.
     ///
@@ -89,7 +84,7 @@ impl Drop for Job {
 
 /// Whether a shell watches the process' group: somebody of the same session whose child is in it. Without one the group is
 /// an orphan, which no SIGTSTP stops.
-fn can_go_on() -> bool {
+pub(super) fn can_go_on() -> bool {
     let (Ok(group), Ok(session)) = (getpgid(None), getsid(None)) else { return false };
     let mut above = getppid();
     while let Some(pid) = above {
