@@ -53,6 +53,11 @@ impl Standstills {
         self.over.iter().copied().chain(self.since.map(|since| (since, u64::MAX)))
     }
 
+    /// Whether one of them ended at this time.
+    pub fn ends_at(&self, at_ns: u64) -> bool {
+        self.over.iter().any(|(_, ended)| *ended == at_ns)
+    }
+
     /// Whether it stood still between these times, if only in a part of them.
     #[inline]
     pub fn touch(&self, from_ns: u64, to_ns: u64) -> bool {

@@ -84,7 +84,8 @@ fn open_steady(stage: &Stage, controls: &[(u64, Control)], measured: Span, open:
     let mut rest = Rest::default();
     for (at_ns, control) in controls {
         let at_ns = match control {
-            Control::Continued => over_ns(stage, *at_ns),
+            // Of all that a damaged recording may hold, those that count.
+            Control::Continued if stage.stood.ends_at(*at_ns) => over_ns(stage, *at_ns),
             _ => *at_ns,
         };
         let at_ns = at_ns.clamp(start_ns, end_ns);
@@ -339,6 +340,34 @@ mod tests {
             open.ramp_ns = Some(u64::MAX);
         }
         assert_eq!(steady(&stage, &[], whole), None, "all of it is ramp");
+    }
+
+    #[test]
+    fn a_standstill_parts_what_is_steady_until_all_that_was_under_way_has_ended() {
+        use crate::metrics::Standstills;
+        let mut stage = fixture::open_stage("constant", 10.0, 8);
+        let made = |i: u64| fixture::request(i, i * 100 * MS).ends((i * 100 + 150) * MS).into();
+        stage.requests = (0..20).map(made).collect();
+        let whole = measured(&stage).unwrap();
+        let span = |start: u64, end: u64| Some(Span { start_ns: start * MS, end_ns: end * MS });
+        let still = |from: u64, to: u64| vec![(from * MS, Control::Suspended), (to * MS, Control::Continued)];
+        let mut steady = |controls: &[(u64, Control)]| {
+            stage.stood = Standstills::of(controls);
+            super::steady(&stage, controls, whole)
+        };
+        // The request that came at 600 ended at 750.
+        assert_eq!(steady(&still(420, 610)), span(750, 1900));
+        let mut paused = still(420, 610);
+        paused.insert(0, (300 * MS, Control::Paused));
+        assert_eq!(steady(&paused), span(150, 300), "it goes on into a pause");
+        let mut closed = fixture::stage(1, 0);
+        closed.requests =
+            (0..20).map(|i| fixture::request(i, i * 100 * MS).ends((i + 1) * 100 * MS).into()).collect();
+        let whole = measured(&closed).unwrap();
+        closed.stood = Standstills::of(&still(420, 610));
+        assert_eq!(super::steady(&closed, &[], whole), span(700, 2000));
+        closed.stood = Standstills::of(&still(420, 610)[..1]);
+        assert_eq!(super::steady(&closed, &[], whole), span(0, 420), "it never went on");
     }
 
     #[test]
