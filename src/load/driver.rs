@@ -68,6 +68,7 @@ pub(super) struct Stage {
     pub generator: Generator,
     pub ignore_eos: bool,
     pub loops: Loops,
+    wish: watch::Receiver<Wish>,
     tally: Tally,
     seed: u64,
     requests: Arc<AtomicU64>,
@@ -97,6 +98,11 @@ impl Stage {
     /// A request failed: the driver looks at the engine's health at once.
     pub fn something_failed(&self) {
         self.failed.notify_one();
+    }
+
+    /// How long the process stood still between two times, nanoseconds; of several standstills the last one counts.
+    pub fn stood_ns(&self, from_ns: u64, to_ns: u64) -> u64 {
+        self.wish.borrow().stood_ns(from_ns, to_ns)
     }
 
     pub fn jitter(&self, client: ClientId) -> Duration {
@@ -154,6 +160,7 @@ impl Driver {
             generator: run.requests,
             ignore_eos: run.ignore_eos,
             loops: self.loops.clone(),
+            wish: self.controls.watch(),
             tally: Tally::default(),
             seed: run.seed,
             requests,

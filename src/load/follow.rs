@@ -10,6 +10,7 @@ use tokio::task::coop;
 use tokio::time::Sleep;
 
 use super::driver::Stage;
+use super::pulse::LATE_NS;
 use crate::backend::{End, GenerateRequest, Generation, Item, Refusal};
 use crate::event::{CountedBy, Event, Outcome, RequestId};
 
@@ -23,6 +24,9 @@ const AGAIN: Duration = Duration::from_millis(100);
 const AGAIN_LIMIT: Duration = Duration::from_secs(5);
 /// A server that asks for a longer wait than this isn't asked again.
 const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long an alarm that rang late waits to be told whether the process stood still.
+const DOUBT: Duration = Duration::from_millis(20);
 
 /// What became of a request.
 pub(super) struct Told {
@@ -202,20 +206,26 @@ struct Alarm<'a> {
     sleep: Option<Pin<Box<Sleep>>>,
     /// It was set since it was last looked at, so that it may wake nobody yet.
     fresh: bool,
+    /// It rang so late that the process may have stood still, which it waits a moment to be told.
+    doubts: bool,
 }
 
 impl<'a> Alarm<'a> {
     fn set(stage: &'a Stage, sent_ns: u64) -> Self {
-        let mut alarm = Self { stage, sent_ns, token_ns: None, sleep: None, fresh: false };
+        let mut alarm = Self { stage, sent_ns, token_ns: None, sleep: None, fresh: false, doubts: false };
         alarm.arm();
         alarm
     }
 
-    /// The limit that comes first, on the run's clock, and what it makes of the request.
+    /// The limit that comes first, on the run's clock, and what it makes of the request. While the process stands still,
+    /// nobody could keep to it.
     fn due(&self) -> Option<(u64, Outcome)> {
-        let load = &self.stage.load;
+        let (load, now_ns) = (&self.stage.load, self.stage.clock.now_ns());
         let after = |from_ns: u64, limit: Option<Duration>| {
-            limit.map(|limit| from_ns.saturating_add(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)))
+            limit.map(|limit| {
+                let limit_ns = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+                from_ns.saturating_add(limit_ns).saturating_add(self.stage.stood_ns(from_ns, now_ns))
+            })
         };
         let total = after(self.sent_ns, load.request_timeout).map(|at| (at, Outcome::TimedOutTotal));
         let next = match self.token_ns {
@@ -257,9 +267,18 @@ impl<'a> Alarm<'a> {
         self.fresh = !coop::has_budget_remaining();
         while let Some(sleep) = &mut self.sleep {
             ready!(sleep.as_mut().poll(cx));
+            let now_ns = self.stage.clock.now_ns();
             match self.due() {
-                Some((at_ns, outcome)) if at_ns <= self.stage.clock.now_ns() => return Poll::Ready(outcome),
-                _ => self.arm(),
+                Some((at_ns, _)) if at_ns.saturating_add(LATE_NS) <= now_ns && !self.doubts => {
+                    self.doubts = true;
+                    let until = self.stage.clock.instant(now_ns) + DOUBT;
+                    self.sleep = Some(Box::pin(tokio::time::sleep_until(until.into())));
+                }
+                Some((at_ns, outcome)) if at_ns <= now_ns => return Poll::Ready(outcome),
+                _ => {
+                    self.doubts = false;
+                    self.arm();
+                }
             }
             self.fresh = !coop::has_budget_remaining();
         }

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 /// How often the loop is asked to wake.
 const BEAT: Duration = Duration::from_millis(50);
 /// A loop that wakes so late (nanoseconds) may have stood still. Less is told as lag, which is below what counts.
-const LATE_NS: u64 = 50_000_000;
+pub(super) const LATE_NS: u64 = 50_000_000;
 /// What goes on first may be this loop, and not the thread that is told of the signal.
 const TOLD_WITHIN: Duration = Duration::from_millis(5);
 
