@@ -114,6 +114,29 @@ pub struct BackendInfo {
     pub load_s: f64,
 }
 
+impl BackendInfo {
+    /// Kind, version and device, as far as there are any: `mistralrs 0.8.1 on cpu`. An imported recording tells neither
+    /// version nor device, and the simulated engine runs on none.
+    pub fn engine_name(&self) -> String {
+        let device = Some(&self.device).filter(|device| !["", "none"].contains(&device.as_str()));
+        let device = device.map_or_else(String::new, |device| format!(" on {device}"));
+        format!("{} {}{device}", self.kind, self.version).trim_end().to_owned()
+    }
+
+    /// Another tool's figures, and not a run of this program: its engine tells neither version nor device.
+    pub fn is_imported(&self) -> bool {
+        !self.kind.is_empty() && self.version.is_empty() && self.device.is_empty()
+    }
+
+    /// The model, and its weights' type where it is known and there are weights: `tiny Q8_0`.
+    pub fn model_name(&self) -> String {
+        match self.quantization.as_str() {
+            "" | "none" | "unknown" => self.model.clone(),
+            known => format!("{} {known}", self.model).trim_start().to_owned(),
+        }
+    }
+}
+
 /// Where a stage is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

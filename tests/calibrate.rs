@@ -45,7 +45,7 @@ fn runs_after_a_calibration_tell_their_share_of_the_limit() {
     assert!(said.contains("over HTTP: ") && said.contains("saved: "), "{said}");
     let made: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(made["profile"], "sim");
-    assert!(made["verdict"].as_str().unwrap().contains("over HTTP this client measures here up to"));
+    assert!(made["verdict"].as_str().unwrap().contains("over HTTP this client measured here up to"));
     for load in made["loads"].as_array().unwrap() {
         assert!(load["tokens"].as_u64().unwrap() > 0, "{load}");
         assert_eq!(load["requests_unlike"].as_u64().unwrap_or(0), 0, "{load}");

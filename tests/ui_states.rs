@@ -217,3 +217,51 @@ fn a_small_terminal_gets_whole_words() {
         assert!(shown.lines().skip(1).all(str::is_empty));
     }
 }
+
+/// A frame with a state of its own, as text.
+fn shown(s: &Sampled, ui: &UiState, width: u16) -> String {
+    let mut buffer = Buffer::empty(Rect::new(0, 0, width, 16));
+    let picture = Picture {
+        snap: &s.snap,
+        title: &s.title,
+        recording: &s.recording,
+        transport: s.transport,
+        over: s.over,
+        measured: None,
+        other: None,
+    };
+    draw(&mut buffer, &picture, ui, &theme("dusk", Depth::None));
+    text(&buffer)
+}
+
+#[test]
+fn the_narrowest_tables_leave_out_columns_and_cut_none() {
+    let heads = ["stage", "clients", "requests", "queries/s", "latency", "good", "effective/s"];
+    let (sweep, done) = (sample::sweep(), sample::done());
+    let mut open = UiState { screen: Screen::Requests, ..UiState::default() };
+    open.requests.open = Some(std::sync::Arc::clone(&done.snap.recent[0]));
+    let vllm = UiState { definitions: fastgen_tui::metrics::Definitions::Vllm, ..UiState::default() };
+    for width in 60..90 {
+        let curve = shown(&sweep, &UiState { screen: Screen::Curve, ..UiState::default() }, width);
+        let line = curve.lines().find(|line| line.contains("│ stage ")).unwrap();
+        let words: Vec<&str> = line.trim_matches('│').split_whitespace().collect();
+        assert!(words.iter().all(|word| heads.contains(word)), "{width}: {curve}");
+        assert!(words.contains(&"effective/s") && words.contains(&"good"), "{width}: {curve}");
+        let latency = shown(&done, &vllm, width);
+        let line = latency.lines().find(|line| line.contains("│ TTFT")).unwrap();
+        let words: Vec<&str> = line.trim_matches('│').split_whitespace().collect();
+        for (at, _) in words.iter().enumerate().filter(|(_, word)| word.parse::<f64>().is_ok()) {
+            let unit = words.get(at + 1).copied().unwrap_or_default();
+            assert!(["µs", "ms", "s"].contains(&unit), "{width}: {latency}");
+        }
+        let inspector = shown(&done, &open, width);
+        for (head, last) in [("│ scheduled", "prompt tokens"), ("│ finished", "counted by")] {
+            let line = inspector.lines().find(|line| line.contains(head)).unwrap();
+            let room = line.trim_matches('│').trim_end();
+            assert!(
+                line.contains(last) || [" ms", " µs", " s"].iter().any(|unit| room.ends_with(unit)),
+                "{width}: {line}"
+            );
+        }
+    }
+}

@@ -18,6 +18,7 @@ pub use crate::progress::Progress;
 pub mod lane;
 #[cfg(feature = "mistralrs")]
 pub mod mistralrs;
+pub mod moderation;
 #[cfg(feature = "http")]
 pub mod openai;
 pub mod sim;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::{Aim, Load, Plan, Way};
 use super::store::Key;
+use crate::metrics::ClientLimit;
 use crate::recording::Calibration;
 use crate::report::Stats;
 
@@ -66,6 +67,14 @@ pub struct Limits {
     pub in_process: Option<Calibration>,
 }
 
+impl Limits {
+    /// Those of a way.
+    pub(super) fn of(&self, way: Way) -> Option<ClientLimit> {
+        let made = if way == Way::Http { self.http } else { self.in_process };
+        made.map(|made| made.limit())
+    }
+}
+
 /// A calibration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Calibrated {
@@ -113,14 +122,14 @@ impl Calibrated {
 
 /// The loads that a limit rests on: those without losses, or if there are none, what was recorded of the others, which
 /// is less than what can be measured.
-fn of(loads: &[Measured], way: Way, aim: Aim) -> Vec<&Measured> {
+pub(super) fn of(loads: &[Measured], way: Way, aim: Aim) -> Vec<&Measured> {
     let all = loads.iter().filter(|m| m.load.way == way && m.load.aim == aim && m.tokens > 0);
     let (whole, lossy): (Vec<_>, Vec<_>) = all.partition(|m| m.lost_events == 0);
     if whole.is_empty() { lossy } else { whole }
 }
 
 /// The load with the most tokens/s.
-fn fastest(loads: &[Measured], way: Way) -> Option<&Measured> {
+pub(super) fn fastest(loads: &[Measured], way: Way) -> Option<&Measured> {
     of(loads, way, Aim::Tokens).into_iter().max_by(|a, b| a.tokens_per_s.total_cmp(&b.tokens_per_s))
 }
 

@@ -51,7 +51,7 @@ fn the_pipe_is_measured_without_a_server() {
         calibrated(vec![load(Way::InProcess, Aim::Tokens, 4, 20), load(Way::InProcess, Aim::Paced, 4, 20)]);
     assert!(made.loads.iter().all(|m| m.tokens > 0 && m.requests_alike.is_none() && m.error.is_none()));
     assert!(made.limits.in_process.is_some());
-    assert!(made.verdict.starts_with("in process up to "), "{}", made.verdict);
+    assert!(made.verdict.starts_with("in process it measured up to "), "{}", made.verdict);
 }
 
 #[test]

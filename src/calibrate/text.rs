@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::plan::{Aim, Way};
-use super::result::{Calibrated, Measured};
+use super::result::{Calibrated, Measured, fastest, of};
 use crate::report::{Stats, three_digits};
 
 /// What stands for a value that isn't known.
@@ -25,6 +25,7 @@ pub fn text(made: &Calibrated) -> String {
     out.push('\n');
     push_loads(&mut out, made);
     line(&mut out, "us: CPU of the clients' thread and of the collector for a token; %: of one core");
+    push_limits(&mut out, made);
     push_errors(&mut out, made);
     out.push('\n');
     line(&mut out, &made.verdict);
@@ -78,6 +79,27 @@ fn kind(m: &Measured) -> String {
     match m.load.aim {
         Aim::Tokens | Aim::Requests => format!("{way}, flat out"),
         Aim::Paced => format!("{way}, each {} ms", ms(m.load.itl_s)),
+    }
+}
+
+/// What follows from the loads' CPU times: the limits that later runs are held against.
+fn push_limits(out: &mut String, made: &Calibrated) {
+    let head = ["limits of one thread", "tokens", "tokens/s one by one", "token us", "request us"];
+    let mut rows = vec![row(head)];
+    for (way, name) in [(Way::Http, "HTTP"), (Way::InProcess, "in process")] {
+        let Some(limit) = made.limits.of(way) else { continue };
+        let n = tokens_a_request(made, way);
+        rows.push(vec![
+            name.into(),
+            n.to_string(),
+            number(Some(limit.tokens_per_s(n)), 0),
+            number(Some(limit.token_cpu_us), 2),
+            number(Some(limit.request_cpu_us), 2),
+        ]);
+    }
+    if rows.len() > 1 {
+        out.push('\n');
+        push_table(out, &rows);
     }
 }
 
@@ -135,43 +157,57 @@ fn number(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| UNKNOWN.into(), |v| format!("{v:.decimals$}"))
 }
 
-/// What this client can measure, in a sentence; errors are those at so many streams.
+/// What this client can measure, in a sentence. What it calls measured are the table's own figures; what is reckoned from
+/// CPU times, which a machine that does something else hardly changes, is told as that. Errors are those at so many streams.
 pub(super) fn verdict(made: &Calibrated, streams: u32) -> String {
     let mut said = Vec::new();
-    let tokens = |way: Way| {
-        let first = made.loads.iter().find(|m| m.load.way == way && m.load.aim == Aim::Tokens);
-        first.map_or(1.0, |m| f64::from(m.load.output_tokens))
-    };
-    if let Some(http) = &made.limits.http {
-        let n = tokens(Way::Http);
-        let (alone, seen) = (http.tokens_per_s(n), http.seen_tokens_per_s);
-        // Where tokens one by one are no dearer than what was seen, that is the limit.
-        let limit = if alone < seen * 0.99 {
-            format!(
-                "{} tokens/s that come one by one, {} in bunches",
-                three_digits(alone),
-                three_digits(seen)
-            )
-        } else {
-            format!("{} tokens/s", three_digits(seen))
-        };
-        said.push(format!(
-            "over HTTP this client measures here up to {limit} on one thread, at {n} tokens a request, and {} \
-             requests/s of one token; a token costs it {:.1} us of CPU, a request {:.0} us",
-            three_digits(http.tokens_per_s(1.0)),
-            http.token_cpu_us,
-            http.request_cpu_us
-        ));
+    if made.limits.http.is_some() {
+        said.push(format!("over HTTP this client measured here up to {}", seen(made, Way::Http)));
+        said.extend(reckoned(made, Way::Http));
         said.extend(errors(made, streams));
     }
-    if let Some(inside) = &made.limits.in_process {
-        let n = tokens(Way::InProcess);
-        said.push(format!("in process up to {} tokens/s", three_digits(inside.tokens_per_s(n))));
+    if made.limits.in_process.is_some() {
+        said.push(format!("in process it measured up to {}", seen(made, Way::InProcess)));
+        said.extend(reckoned(made, Way::InProcess));
     }
     if said.is_empty() {
         return "no load was measured whole, so there is no limit to tell".into();
     }
     said.join("; ")
+}
+
+/// The rates of the table that are the highest of their kind.
+fn seen(made: &Calibrated, way: Way) -> String {
+    let tokens = fastest(&made.loads, way).map(|m| three_digits(m.tokens_per_s));
+    let requests = of(&made.loads, way, Aim::Requests).last().map(|m| three_digits(m.requests_per_s));
+    let tokens = format!("{} tokens/s", tokens.unwrap_or_else(|| UNKNOWN.into()));
+    requests
+        .map_or_else(|| tokens.clone(), |requests| format!("{tokens} and {requests} requests/s of one token"))
+}
+
+/// The limit that runs' reports go by.
+fn reckoned(made: &Calibrated, way: Way) -> Option<String> {
+    let limit = made.limits.of(way)?;
+    let n = tokens_a_request(made, way);
+    let (token, request) = (limit.token_cpu_us, limit.request_cpu_us);
+    let most = limit.tokens_per_s(n);
+    // Where tokens one by one are no dearer than what was seen, that is the limit.
+    if most > limit.seen_tokens_per_s * 0.99 {
+        return Some(format!(
+            "tokens one by one may be as many: one that comes alone costs it {token:.1} us of CPU, a request {request:.0} us"
+        ));
+    }
+    Some(format!(
+        "by its CPU time, {token:.1} us for a token that comes alone and {request:.0} us for a request, one thread can \
+         take {} tokens/s one by one, at {n} tokens a request",
+        three_digits(most)
+    ))
+}
+
+/// Tokens of a request in the loads that are flat out.
+fn tokens_a_request(made: &Calibrated, way: Way) -> f64 {
+    let first = made.loads.iter().find(|m| m.load.way == way && m.load.aim == Aim::Tokens);
+    first.map_or(1.0, |m| f64::from(m.load.output_tokens))
 }
 
 /// The errors at so many streams, and what they are of the SLA's limits.
@@ -219,15 +255,34 @@ mod tests {
     fn the_verdict_tells_limits_and_errors() {
         let said = calibrated().verdict;
         for part in [
-            "up to 167,000 tokens/s that come one by one, 333,000 in bunches",
-            "and 18,900 requests/s of one token",
-            "a token costs it 5.0 us of CPU, a request 48 us",
+            "over HTTP this client measured here up to 333,000 tokens/s and 20,000 requests/s of one token; by its CPU time",
+            "5.0 us for a token that comes alone and 48 us for a request, one thread can take 167,000 tokens/s one by one",
             "at 64 streams TTFT is right to 0.05 ms (p50), 0.50 ms (p99) (1.0 % of the SLA's 50 ms)",
             "ITL to 0.02 ms (p50), 0.20 ms (p99)",
-            "in process up to 167,000 tokens/s",
+            "in process it measured up to 333,000 tokens/s and 20,000 requests/s of one token; by its CPU time",
         ] {
             assert!(said.contains(part), "`{part}` is missing in {said}");
         }
+    }
+
+    /// Waiting for something else costs a client rate, not CPU: the sentence must not give a rate that the table lacks.
+    #[test]
+    fn on_a_loaded_machine_the_verdict_tells_the_tables_rates() {
+        let mut all = loads(Way::Http);
+        for m in &mut all {
+            (m.tokens_per_s, m.requests_per_s) = (m.tokens_per_s / 3.0, m.requests_per_s / 3.0);
+            m.client_busy = m.client_busy.map(|busy| busy / 3.0);
+        }
+        let plan = Plan::general(Wanted::default());
+        let made = Calibrated::new(&plan, Key::default(), jiff::Timestamp::UNIX_EPOCH, true, all);
+        let measured =
+            "up to 111,000 tokens/s and 6,670 requests/s of one token; tokens one by one may be as many";
+        assert!(made.verdict.contains(measured), "{}", made.verdict);
+        let text = text(&made);
+        let cells: Vec<&str> = text.lines().flat_map(str::split_whitespace).collect();
+        assert!(cells.contains(&"111000") && cells.contains(&"6667"), "{text}");
+        let limit = format!("{:.0}", made.limits.http.unwrap().tokens_per_s(48.0));
+        assert!(cells.contains(&limit.as_str()), "{text}");
     }
 
     #[test]

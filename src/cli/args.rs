@@ -90,7 +90,7 @@ pub struct RunArgs {
         conflicts_with_all = ["profile", "urls", "sets", "output", "duration", "requests"]
     )]
     pub resume: Option<PathBuf>,
-    /// Print the stages, requests, engine loads and the estimated time, and run nothing
+    /// Print the stages, requests, engine loads and the estimated time, and run nothing; status 2 if it couldn't be run
     #[arg(long)]
     pub dry_run: bool,
     /// Run a sweep even if it will take more than an hour
@@ -220,12 +220,13 @@ pub enum WindowName {
 }
 
 #[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("kinds").args(["csv", "fastgen"]).required(true).multiple(true)))]
 pub struct ExportArgs {
     /// Recordings; `-` is standard input
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// Folder for requests.csv, tokens.csv, series.csv, summary.csv, and segments.csv where somebody intervened
-    #[arg(long, value_name = "DIR", required_unless_present = "fastgen")]
+    #[arg(long, value_name = "DIR")]
     pub csv: Option<PathBuf>,
     /// With --csv: replace tables that are in the folder already
     #[arg(long, requires = "csv")]

@@ -17,6 +17,8 @@ pub enum Exit {
     Tainted,
     /// Interrupted; the recording is closed.
     Interrupted,
+    /// Who was to take the recording (`-o -`) closed the pipe before its end, as if SIGPIPE had ended the program.
+    ClosedPipe,
 }
 
 impl From<Exit> for ExitCode {
@@ -28,6 +30,7 @@ impl From<Exit> for ExitCode {
             Exit::SlaMissed => 3,
             Exit::Tainted => 4,
             Exit::Interrupted => 130,
+            Exit::ClosedPipe => 141,
         })
     }
 }

@@ -4,6 +4,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use super::failure::{Exit, Failure, Outcome};
+use super::fresh::{Fresh, never_began};
 use super::output;
 use crate::event::{Ended, Level, LogLine};
 use crate::load::RunOutcome;
@@ -18,6 +19,8 @@ const MOST_WARNINGS: usize = 5;
 pub struct End<'a> {
     pub outcome: RunOutcome,
     pub path: Option<&'a Path>,
+    /// The same, if the run made it.
+    pub fresh: Option<Fresh>,
     /// The recording, if it went to a stream.
     pub kept: Option<Vec<u8>>,
     /// Ended by a signal or by Ctrl-C.
@@ -29,7 +32,8 @@ pub struct End<'a> {
 /// After the dashboard: a few lines on the terminal, where the recording is and what it says.
 pub fn after_live(mut end: End<'_>, hub: &LogHub) -> Outcome {
     let report = read(&mut end);
-    if let Some(report) = &report {
+    let began = keep_what_began(&mut end, report.as_ref());
+    if let Some(report) = report.as_ref().filter(|_| began) {
         let columns = output::columns(std::io::stdout());
         output::print(&report::text_within(std::slice::from_ref(report), Show::Measured, columns))?;
     }
@@ -43,7 +47,8 @@ pub fn after_live(mut end: End<'_>, hub: &LogHub) -> Outcome {
 /// After `record`: the report on standard output, or on standard error where that holds the recording.
 pub fn after_record(mut end: End<'_>, json: bool, to_stdout: bool, hub: &LogHub) -> Outcome {
     let report = read(&mut end);
-    if let Some(report) = &report {
+    let began = keep_what_began(&mut end, report.as_ref());
+    if let Some(report) = report.as_ref().filter(|_| began || json) {
         let text = if json {
             report.to_json().map_err(Failure::failed)?
         } else {
@@ -64,6 +69,17 @@ pub fn after_record(mut end: End<'_>, json: bool, to_stdout: bool, hub: &LogHub)
         output::say(&format!("recorded: {}", path.display()));
     }
     conclude(&end, report.as_ref(), hub)
+}
+
+/// Takes the recording of a run that could not begin away; `false`: that was so, and there is nothing to report but why.
+/// Of a sweep the report tells that of each stage.
+fn keep_what_began(end: &mut End<'_>, report: Option<&Report>) -> bool {
+    let Some(report) = report.filter(|report| never_began(&end.outcome.ended, report)) else { return true };
+    if let Some(fresh) = end.fresh.take() {
+        fresh.remove();
+        end.path = None;
+    }
+    report.stages.len() > 1
 }
 
 /// The exact figures come from the recording: what can't be read back was not measured.

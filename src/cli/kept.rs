@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The stream and what went into it. Copies share both.
@@ -11,12 +12,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Kept {
     out: Arc<File>,
     copy: Arc<Mutex<Vec<u8>>>,
+    closed: Arc<AtomicBool>,
 }
 
 impl Kept {
     /// Nothing yet.
     pub fn new(out: File) -> Self {
-        Self { out: Arc::new(out), copy: Arc::default() }
+        Self { out: Arc::new(out), copy: Arc::default(), closed: Arc::default() }
+    }
+
+    /// Whether the other side has closed the stream: it wants no more of the recording.
+    pub fn closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     /// Takes out what was written.
@@ -27,7 +34,9 @@ impl Kept {
 
 impl Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = (&*self.out).write(bytes)?;
+        let written = (&*self.out).write(bytes).inspect_err(|error| {
+            self.closed.fetch_or(error.kind() == io::ErrorKind::BrokenPipe, Ordering::Relaxed);
+        })?;
         self.copy.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&bytes[..written]);
         Ok(written)
     }

@@ -41,14 +41,14 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
     if args.output.as_deref().is_some_and(|path| path.as_os_str() == "-") {
         return Err(Failure::usage("-o - needs `record`: standard output shows the dashboard"));
     }
+    // As a recording has it, so that a replay shows the same; and before there is a recording that an error would leave.
+    let recorded = serde_json::to_value(&asked.profile).map_err(Failure::failed)?;
+    let curves = super::overlay::curves(&recorded, &screen.with)?;
     let target = if no_record { Target::None } else { Target::File };
-    let Prepared { launch, path, profile, note, client } = prepare(args, asked, target, false)?;
+    let Prepared { launch, path, fresh, profile, note, client } = prepare(args, asked, target, false)?;
     if let Some(note) = note {
         output::say(&note);
     }
-    // As a recording has it, so that a replay shows the same.
-    let recorded = serde_json::to_value(&profile).map_err(Failure::failed)?;
-    let curves = super::overlay::curves(&recorded, &screen.with)?;
     let signals = signals::watch(&options.stop)?;
     let diversion = Diversion::begin(hub).map_err(Failure::failed)?;
     let clock = launch.clock;
@@ -71,6 +71,7 @@ pub fn live(args: &RunArgs, screen: &ScreenArgs, no_record: bool, hub: &LogHub) 
     let end = finish::End {
         outcome: left,
         path: path.as_deref(),
+        fresh,
         kept: None,
         signalled,
         shown_failed: shown.is_err(),
@@ -108,19 +109,13 @@ impl LiveSession {
         path: Option<PathBuf>,
         (curves, client): (Vec<Curve>, Option<ClientLimits>),
     ) -> Self {
-        let model = &profile.model;
-        let path_name = model.path.as_ref().map(|p| p.display().to_string());
-        let info = crate::backend::announced(profile);
+        // As a recording has it, so that a replay shows the same.
+        let recorded = serde_json::to_value(profile).unwrap_or_default();
+        let kind = crate::backend::announced(profile).kind;
         Self {
             controls: run.controls.clone(),
             status: run.collector.recording.clone(),
-            title: Title {
-                profile: profile.profile.name.clone(),
-                backend: info.kind,
-                curves: Arc::new(curves),
-                client,
-                model: model.hub.clone().or(path_name).or(model.dummy.clone()).unwrap_or(info.model),
-            },
+            title: Title { curves: Arc::new(curves), client, ..Title::of(&recorded, &kind) },
             clients: profile.load.clients,
             run,
             path,

@@ -71,12 +71,15 @@ pub fn allowed(asked: &Asked, yes: bool) -> Result<(), Failure> {
 }
 
 /// Prints the plan.
+///
+/// # Errors
+/// If it can't be run as it stands, with the status that the run would have had.
 pub fn print(asked: &Asked) -> Outcome {
     output::print(&text(asked))?;
-    if let Err(error) = check_engines(asked) {
-        output::say(&format!("attention: this plan can't be run as it stands: {}", error.message));
-    }
-    Ok(Exit::Done)
+    check_engines(asked).map(|()| Exit::Done).map_err(|error| Failure {
+        exit: error.exit,
+        message: format!("this plan can't be run as it stands: {}", error.message),
+    })
 }
 
 fn text(asked: &Asked) -> String {
@@ -105,6 +108,14 @@ fn text(asked: &Asked) -> String {
         ),
         None => writeln!(out, "its time is unknown: a stage goes on until it is ended"),
     };
+    let there = |(_, stage): &(StageId, &StagePlan)| {
+        let backend = &stage.profile.backend;
+        backend.kind == BackendKind::Openai && backend.launch.is_none()
+    };
+    if plan.stages.iter().any(there) {
+        let _ =
+            writeln!(out, "the servers were not asked: whether they are there is seen when the run begins");
+    }
     out
 }
 

@@ -8,6 +8,7 @@ use super::args::RunArgs;
 use super::calibrate::recorded;
 use super::config::{self, Config};
 use super::failure::Failure;
+use super::fresh::Fresh;
 use super::kept::Kept;
 use super::resume::{self, Interrupted};
 use super::{output, plan};
@@ -42,6 +43,8 @@ pub struct Prepared {
     pub launch: Launch,
     /// The recording's file, if there is one.
     pub path: Option<PathBuf>,
+    /// The same, if this run makes it.
+    pub fresh: Option<Fresh>,
     pub profile: Profile,
     /// What the user should know before it starts, in a line.
     pub note: Option<String>,
@@ -171,18 +174,18 @@ pub fn prepare(args: &RunArgs, asked: Asked, target: Target, headless: bool) -> 
     let client = header.client_limits();
     let folder =
         args.output.as_deref().filter(|_| matches!(target, Target::File)).and_then(output::missing_folder);
-    let (writer, path) = match target {
-        Target::None => (None, None),
-        Target::Stream(kept) => (Some(Writer::to(Box::new(kept), &header, profile.record.text)?), None),
+    let (writer, path, fresh) = match target {
+        Target::None => (None, None, None),
+        Target::Stream(kept) => (Some(Writer::to(Box::new(kept), &header, profile.record.text)?), None, None),
         Target::File => {
-            let (writer, path) = create(args.output.as_deref(), &profile, &header)?;
-            (Some(writer), Some(path))
+            let (writer, path, fresh) = create(args.output.as_deref(), &profile, &header)?;
+            (Some(writer), Some(path), Some(fresh))
         }
     };
     let note =
         [note, folder.map(|folder| output::made(&folder))].into_iter().flatten().reduce(|a, b| a + "\n" + &b);
     let launch = Launch { profile: profile.clone(), stages, clock, writer, headless, resume: None };
-    Ok(Prepared { launch, path, profile, note, client })
+    Ok(Prepared { launch, path, fresh, profile, note, client })
 }
 
 /// Opens the recording. A name of the user's must be free; one made from the profile's pattern gets a number
@@ -191,9 +194,13 @@ fn create(
     asked: Option<&Path>,
     profile: &Profile,
     header: &Header,
-) -> Result<(Writer, PathBuf), RecordingError> {
+) -> Result<(Writer, PathBuf, Fresh), RecordingError> {
+    let make = |path: &Path| {
+        let fresh = Fresh::note(path);
+        Writer::create(path, header, profile.record.text).map(|writer| (writer, path.to_owned(), fresh))
+    };
     if let Some(path) = asked {
-        return Ok((Writer::create(path, header, profile.record.text)?, path.to_owned()));
+        return make(path);
     }
     let started = header.started_at.strftime("%Y%m%dT%H%M%SZ").to_string();
     let pattern = &profile.record.path;
@@ -205,11 +212,11 @@ fn create(
         };
         let path =
             PathBuf::from(pattern.replace("{profile}", &profile.profile.name).replace("{started}", &name));
-        match Writer::create(&path, header, profile.record.text) {
+        match make(&path) {
             Err(RecordingError::Exists { .. }) if number < NAMES && pattern.contains("{started}") => {
                 number += 1;
             }
-            made => return made.map(|writer| (writer, path)),
+            ended => return ended,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::args::RunArgs;
-use super::failure::{Failure, Outcome};
+use super::failure::{Exit, Failure, Outcome};
 use super::kept::Kept;
 use super::prepare::{Prepared, Target, asked, prepare};
 use super::{finish, plan, signals};
@@ -37,36 +37,57 @@ pub fn run(args: &RunArgs, json: bool, no_record: bool, hub: &LogHub) -> Outcome
     let signals = signals::watch(&stop)?;
     let diversion = Diversion::begin(hub).map_err(Failure::failed)?;
     let (target, kept) = target(no_record, to_stdout, &diversion)?;
-    let Prepared { launch, path, note, .. } = prepare(args, asked, target, true)?;
+    let closed = || kept.as_ref().is_some_and(Kept::closed);
+    let Prepared { launch, path, fresh, note, .. } = match prepare(args, asked, target, true) {
+        Err(_) if closed() => return Ok(Exit::ClosedPipe),
+        prepared => prepared?,
+    };
     let clock = launch.clock;
     let run = Run::start(launch).map_err(|e| Failure::failed(format!("no threads for the run: {e}")))?;
     hub.attach(run.sink.clone(), clock);
     let mut progress = Progress::new(diversion.stderr().map_err(Failure::failed)?, note.as_deref());
-    let mut presses = 0_u32;
-    while !run.is_over() {
-        if stop.swap(false, Ordering::Relaxed) {
-            presses += 1;
-            progress.line(end(&run, presses));
-        }
-        if run.collector.is_finished() {
-            run.controls.stop(StopLevel::Abort);
-        }
-        progress.show(&run.collector.snapshots.load());
-        std::thread::sleep(LOOK);
-    }
-    progress.done();
+    let presses = watch(&run, &mut progress, &stop, &closed);
     let left = run.join();
     hub.detach();
     drop(diversion);
     drop(signals);
+    if closed() {
+        return Ok(Exit::ClosedPipe);
+    }
     let end = finish::End {
         outcome: left,
         path: path.as_deref(),
+        fresh,
         kept: kept.map(|kept| kept.take()),
         signalled: presses > 0,
         shown_failed: false,
     };
     finish::after_record(end, json, to_stdout, hub)
+}
+
+/// Watches the run until it is over, and ends it when asked: by signals, which it counts, or by who closed the stream that
+/// the recording goes to.
+fn watch(run: &Run, progress: &mut Progress, stop: &AtomicBool, closed: &dyn Fn() -> bool) -> u32 {
+    let mut presses = 0;
+    while !run.is_over() {
+        if stop.swap(false, Ordering::Relaxed) {
+            presses += 1;
+            progress.line(end(run, presses));
+        }
+        if run.collector.is_finished() {
+            run.controls.stop(StopLevel::Abort);
+        }
+        let snapshot = run.collector.snapshots.load();
+        // Asked after the snapshot is taken, which may tell of it as of trouble.
+        if closed() {
+            run.controls.stop(StopLevel::Abort);
+        } else {
+            progress.show(&snapshot);
+        }
+        std::thread::sleep(LOOK);
+    }
+    progress.done();
+    presses
 }
 
 /// Where the recording goes, and where a stream's is to be had.

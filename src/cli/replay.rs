@@ -10,15 +10,16 @@ use self::args::ScreenName;
 use super::failure::{Exit, Failure, Outcome};
 use super::prepare::user_themes;
 use super::range::Figures;
-use super::screen::{check, options, plain, show, way};
+use super::screen::{Way, check, options, plain, show, way};
 use super::{config, finish, output, overlay, report, signals};
 use crate::clock::Clock;
 use crate::logging::{Diversion, LogHub};
 use crate::profile::Ui;
 use crate::replay::{self, ReplaySession};
+use crate::report::VerdictKind;
 use crate::ui::state::{Screen, UiState};
 use crate::ui::view::Picture;
-use crate::ui::{self, Other, Recording, Transport, theme};
+use crate::ui::{self, Other, Recording, Session as _, Transport, theme};
 
 pub use self::args::ReplayArgs;
 
@@ -57,12 +58,33 @@ pub fn replay(args: &ReplayArgs, hub: &LogHub) -> Outcome {
     let options = options(theme_name, look.fps, &config)?;
     let _signals = signals::watch(&options.stop)?;
     let way = way(&args.screen, &config)?;
+    let lines = matches!(way, Way::Plain(_));
     let diversion = Diversion::begin(hub).map_err(Failure::failed)?;
     let shown = show(&session, way, &options, &diversion);
     drop(diversion);
     shown.map_err(Failure::failed)?;
-    let signalled = options.stop.load(std::sync::atomic::Ordering::Relaxed);
-    Ok(if signalled { Exit::Interrupted } else { Exit::Done })
+    if options.stop.load(std::sync::atomic::Ordering::Relaxed) {
+        return Ok(Exit::Interrupted);
+    }
+    let at_end = session.transport().is_some_and(|t| t.at_ns >= t.length_ns);
+    if lines && at_end { say_sla(&args.file, &session.header().profile) } else { Ok(Exit::Done) }
+}
+
+/// After a replay's last plain line: whether the thresholds of the recording's `[sla]` were kept, which only exact figures
+/// tell. What came by standard input can't be read once more.
+fn say_sla(file: &Path, profile: &serde_json::Value) -> Outcome {
+    const FASTGENS: [&str; 3] = ["prompt_tokens_per_s", "generation_tokens_per_s", "validators"];
+    let sla = profile.pointer("/sla").and_then(|sla| sla.as_object());
+    let thresholds = sla.is_some_and(|sla| sla.keys().any(|key| !FASTGENS.contains(&key.as_str())));
+    if !thresholds || file.as_os_str() == "-" {
+        return Ok(Exit::Done);
+    }
+    let report = report::read(file)?;
+    let judged = [VerdictKind::SlaMet, VerdictKind::SlaMissed];
+    for verdict in report.recording.verdicts.iter().filter(|v| judged.contains(&v.verdict)) {
+        output::print(&format!("{}: {}\n", verdict.verdict.words(), ui::harmless(&verdict.why)))?;
+    }
+    Ok(Exit::Done)
 }
 
 fn headless(args: &ReplayArgs) -> Outcome {

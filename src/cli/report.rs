@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::args::{ExportArgs, Format, ReportArgs, ToolName, WindowName};
 use super::failure::{Exit, Failure, Outcome};
+use super::names::told_apart;
 use super::plot::target::Part;
+use super::range::RangeArgs;
 use super::{finish, output};
 use crate::exchange;
 use crate::metrics::Definitions;
@@ -45,25 +47,36 @@ fn made(args: &ReportArgs) -> Result<(String, Vec<Report>), Failure> {
     };
     if args.format == Format::Html {
         // A recording is boiled down before the next is read.
-        let read =
-            |path: &PathBuf| Ok::<_, Failure>(html::Source::of(&args.range.read(path)?, skips, definitions));
-        let sources = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let sources =
+            runs(&args.files, &args.range).map(|run| Ok(html::Source::of(&run?, skips, definitions)));
+        let sources = sources.collect::<Result<Vec<_>, Failure>>()?;
         let reports = sources.iter().map(|s| s.report().clone()).collect();
         return Ok((html::html(&sources, show), reports));
     }
-    let read = |path: &PathBuf| {
-        let run = args.range.read(path)?;
+    let read = |run: Result<Run, Failure>| {
+        let run = run?;
         let mut report = report::report_with(&run, skips);
         report::redefine(&mut report, &run, definitions);
         Ok::<_, Failure>(report)
     };
-    let reports = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let reports = runs(&args.files, &args.range).map(read).collect::<Result<Vec<_>, _>>()?;
     let text = match args.format {
         Format::Html | Format::Text => report::text_within(&reports, show, columns(&args.output)),
         Format::Markdown => report::markdown(&reports, show),
         Format::Json => report::to_json(&reports).map_err(Failure::failed)?,
     };
     Ok((text, reports))
+}
+
+/// Recordings one after another, each read when it is its turn, under names that tell them apart.
+fn runs(files: &[PathBuf], range: &RangeArgs) -> impl Iterator<Item = Result<Run, Failure>> {
+    files.iter().zip(told_apart(files)).map(|(path, name)| {
+        let mut run = range.read(path)?;
+        if let Some(name) = name {
+            run.name = name;
+        }
+        Ok(run)
+    })
 }
 
 /// Columns of a text report: a file is as wide whatever the terminal.
@@ -110,8 +123,8 @@ pub fn export(args: &ExportArgs) -> Outcome {
     for folder in missing {
         output::say(&output::made(folder));
     }
-    for path in &args.files {
-        let run = args.range.read(path)?;
+    for run in runs(&args.files, &args.range) {
+        let run = run?;
         let report = report::report(&run);
         warn_of_losses(&report);
         if let Some(tables) = &mut tables {

@@ -82,6 +82,6 @@ impl Interrupted {
             resume: Some((earlier, resumed)),
         };
         let client = header.client_limits();
-        Ok(Prepared { launch, path: Some(path), profile, note: None, client })
+        Ok(Prepared { launch, path: Some(path), fresh: None, profile, note: None, client })
     }
 }

@@ -12,7 +12,7 @@ use super::flat::Flat;
 use super::launch::Conduct;
 use super::pulse::Pulse;
 use super::readings::Telemetry;
-use super::threads::ClientThreads;
+use super::threads::{ClientThreads, event_loop};
 use crate::backend::{Backend, BackendError};
 use crate::event::{Ended, Event, StageEnd, StageId, StageOutcome};
 use crate::profile::StagePlan;
@@ -73,8 +73,9 @@ impl Sweep {
     /// Readings end with it.
     pub fn run(mut self) -> (Ended, Option<Arc<dyn Backend>>) {
         let most = self.conduct.stages.iter().map(client_threads).max().unwrap_or(1);
-        let started = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|own| {
-            self.threads = Some(ClientThreads::start(own.handle(), most)?);
+        let clock = self.conduct.clock;
+        let started = event_loop(clock).and_then(|own| {
+            self.threads = Some(ClientThreads::start(own.handle(), clock, most)?);
             Ok(own)
         });
         let ended = match started {

@@ -5,10 +5,19 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
-use crate::backend::lane;
+use crate::backend::{lane, moderation};
+use crate::clock::Clock;
+
+/// An event loop for clients.
+///
+/// # Errors
+/// If the system gives none.
+pub(super) fn event_loop(clock: Clock) -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().on_thread_park(move || moderation::before_wait(&clock)).build()
+}
 
 /// Event loops. The conductor's is the first; the others end when this is dropped.
 pub(super) struct ClientThreads {
@@ -39,11 +48,11 @@ impl ClientThreads {
     ///
     /// # Errors
     /// If the system gives no more.
-    pub fn start(own: &Handle, threads: u32) -> io::Result<Self> {
+    pub fn start(own: &Handle, clock: Clock, threads: u32) -> io::Result<Self> {
         let mut loops = vec![own.clone()];
         let (mut ends, mut others) = (Vec::new(), Vec::new());
         for number in 1..threads as usize {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let runtime = event_loop(clock)?;
             loops.push(runtime.handle().clone());
             let (end, ended) = oneshot::channel();
             let thread = std::thread::Builder::new().name(format!("client-{number}")).spawn(move || {
@@ -82,7 +91,7 @@ mod tests {
     #[test]
     fn clients_are_dealt_out_and_threads_end() {
         let own = Builder::new_current_thread().enable_all().build().unwrap();
-        let threads = ClientThreads::start(own.handle(), 3).unwrap();
+        let threads = ClientThreads::start(own.handle(), Clock::start(), 3).unwrap();
         assert_eq!(threads.of_stage(0).all().len(), 1);
         assert_eq!(threads.of_stage(9).all().len(), 3);
         let loops = threads.of_stage(3);

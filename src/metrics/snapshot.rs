@@ -89,6 +89,26 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether it is known when requests were meant to be sent. Other tools' files don't tell: an import takes the time of
+    /// sending for it.
+    pub fn knows_schedule(&self) -> bool {
+        !self.info.as_ref().is_some_and(|info| info.is_imported())
+    }
+
+    /// A request's send lag, nanoseconds, where it is known.
+    pub fn send_lag_ns(&self, record: &RequestRecord) -> Option<u64> {
+        self.knows_schedule().then(|| record.send_lag_ns())
+    }
+
+    /// The stage's latencies with their names, in the order in which tables have them; `None` what rests on a schedule that
+    /// isn't known.
+    pub fn latencies(&self) -> Vec<(&'static str, Option<&Summary>)> {
+        let known = self.knows_schedule();
+        let rests = |name: &str| name.ends_with("corrected") || name == "send lag";
+        let named = self.latency.named().into_iter();
+        named.map(|(name, s)| (name, Some(s).filter(|_| known || !rests(name)))).collect()
+    }
+
     /// How requests arrive, in words, e.g. `poisson 8 req/s`; `None` for a closed loop.
     pub fn arrivals(&self) -> Option<String> {
         self.stage.as_ref()?.open.as_ref().map(|open| open.words(self.rate_set))
@@ -311,4 +331,30 @@ pub struct Open {
     pub max_tokens: u32,
     pub prompt_tokens: u32,
     pub warmup: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_rests_on_an_unknown_schedule_is_unknown() {
+        let info = |version: &str, device: &str| {
+            let (version, device) = (version.to_owned(), device.to_owned());
+            Some(Arc::new(BackendInfo { kind: "fastgen".into(), version, device, ..BackendInfo::default() }))
+        };
+        let record = crate::metrics::definitions::tests::chunky();
+        let mut snap = Snapshot { info: info("", ""), ..Snapshot::default() };
+        let known = |snap: &Snapshot| {
+            let rows = snap.latencies().into_iter();
+            rows.filter_map(|(name, s)| s.map(|_| name)).collect::<Vec<_>>()
+        };
+        assert_eq!(known(&snap), ["TTFT", "ITL", "TPOT", "E2E"]);
+        assert_eq!(snap.send_lag_ns(&record), None);
+        for info in [info("0.8.1", "cpu"), info("", "server"), None] {
+            snap.info = info;
+            assert_eq!(known(&snap).len(), 7);
+            assert_eq!(snap.send_lag_ns(&record), Some(record.send_lag_ns()));
+        }
+    }
 }

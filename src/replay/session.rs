@@ -140,15 +140,7 @@ impl ReplaySession {
 
 /// Names for the header line, from the recorded profile.
 pub fn title(header: &Header) -> Title {
-    let text = |pointer: &str| header.profile.pointer(pointer).and_then(serde_json::Value::as_str);
-    let model = ["/model/hub", "/model/path", "/model/dummy"].into_iter().find_map(text);
-    Title {
-        profile: text("/profile/name").unwrap_or_default().to_owned(),
-        backend: header.engine.kind.clone(),
-        model: model.unwrap_or_default().to_owned(),
-        curves: Arc::default(),
-        client: header.client_limits(),
-    }
+    Title { client: header.client_limits(), ..Title::of(&header.profile, &header.engine.kind) }
 }
 
 impl Session for ReplaySession {

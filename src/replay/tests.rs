@@ -166,7 +166,12 @@ fn what_was_found_is_told_and_what_is_not_there_too() {
     assert!(word.ends_with(&format!(", ended {ended}")), "{word}");
     session.act(Action::Seek(0));
     let first = said(Action::Outlier(true));
-    assert!(first.starts_with("outlier 1 of ") && first.contains("; p99 is "), "{first}");
+    assert!(
+        first.starts_with("outlier 1 of ")
+            && first.contains("; p99 is ")
+            && first.ends_with(" by nearest rank"),
+        "{first}"
+    );
     assert!(said(Action::Outlier(false)).starts_with("no more outliers before "));
     session.act(Action::Seek(0));
     assert_eq!(said(Action::SeekBy(-5)), "the head is at the beginning");

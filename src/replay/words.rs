@@ -37,7 +37,7 @@ fn side(forward: bool) -> &'static str {
 fn told(outlier: &Outlier) -> String {
     let found = &outlier.found;
     let p99 = length(found.p99_us);
-    format!("outlier {} of {}: {}; p99 is {p99}", outlier.nth, outlier.of, request(found))
+    format!("outlier {} of {}: {}; p99 is {p99} by nearest rank", outlier.nth, outlier.of, request(found))
 }
 
 /// Its number, what stands out, and when it ended.

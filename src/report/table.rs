@@ -251,11 +251,8 @@ pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
     if served.is_empty() {
         facts.push(("backend", r.backend.clone()));
     } else {
-        // An imported recording tells neither version nor device, nor its host.
-        let device =
-            |e: &BackendInfo| if e.device.is_empty() { String::new() } else { format!(" on {}", e.device) };
-        facts.push(("backend", each(&served, |e| format!("{} {}{}", e.kind, e.version, device(e)))));
-        facts.push(("model", each(&served, |e| format!("{} {}", e.model, e.quantization))));
+        facts.push(("backend", each(&served, BackendInfo::engine_name)));
+        facts.push(("model", each(&served, BackendInfo::model_name)));
     }
     if r.host.cores > 0 {
         facts.push(("host", format!("{}, {}, {} cores", r.host.name, r.host.cpu, r.host.cores)));

@@ -43,11 +43,15 @@ pub enum TimeUnits {
     /// The largest that leaves a whole number before the point.
     #[default]
     Auto,
-    /// Milliseconds as far as four digits go, seconds beyond.
+    /// Milliseconds as far as four digits go, seconds beyond; microseconds where hardly a digit would be left.
     Milliseconds,
-    /// Seconds.
+    /// Seconds; smaller units where fewer than three digits would be left.
     Seconds,
 }
+
+/// The least milliseconds, and the least seconds, that a column shows with enough digits.
+const LEAST_MS: f64 = 0.000_099_5;
+const LEAST_S: f64 = 0.099_95;
 
 static UNITS: OnceLock<(ByteUnits, TimeUnits)> = OnceLock::new();
 
@@ -67,6 +71,8 @@ pub fn seconds(value: Option<f64>) -> String {
 
 fn seconds_in(units: TimeUnits, value: Option<f64>) -> String {
     let value = value.filter(|v| v.is_finite() && *v >= 0.0);
+    let least = if units == TimeUnits::Seconds { LEAST_S } else { LEAST_MS };
+    let units = if value.is_some_and(|v| v > 0.0 && v < least) { TimeUnits::Auto } else { units };
     match value {
         Some(v) if units == TimeUnits::Milliseconds && v < 9.999_5 => {
             format!("{:>4} ms", digits(v * 1e3))
@@ -161,6 +167,7 @@ pub fn round_step(top: f64, most: usize) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 mod tests {
     use proptest::prelude::*;
 
@@ -186,7 +193,13 @@ mod tests {
         assert_eq!(seconds_in(TimeUnits::Milliseconds, Some(0.000_85)), "0.85 ms");
         assert_eq!(seconds_in(TimeUnits::Milliseconds, Some(1.234)), "1234 ms");
         assert_eq!(seconds_in(TimeUnits::Milliseconds, Some(12.34)), "12.34 s");
-        assert_eq!(seconds_in(TimeUnits::Seconds, Some(0.0123)), "0.012 s");
+        assert_eq!(seconds_in(TimeUnits::Milliseconds, Some(0.000_003)), "3.00 µs");
+        assert_eq!(seconds_in(TimeUnits::Milliseconds, Some(0.0)), "0.00 ms");
+        assert_eq!(seconds_in(TimeUnits::Seconds, Some(0.123)), "0.123 s");
+        assert_eq!(seconds_in(TimeUnits::Seconds, Some(0.099_96)), "0.100 s");
+        assert_eq!(seconds_in(TimeUnits::Seconds, Some(0.0123)), "12.3 ms");
+        assert_eq!(seconds_in(TimeUnits::Seconds, Some(0.000_3)), " 300 µs");
+        assert_eq!(seconds_in(TimeUnits::Seconds, Some(0.0)), "0.000 s");
         assert_eq!(seconds_in(TimeUnits::Seconds, Some(1234.5)), " 1234 s");
         assert_eq!(percent(Some(7.4)), "  7 %");
         assert_eq!(clock(3_723_000_000_000), "1:02:03");
@@ -195,6 +208,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn seconds_keep_three_digits(exponent in -5.9f64..4.9) {
+            let value = 10f64.powf(exponent);
+            let shown = seconds_in(TimeUnits::Seconds, Some(value));
+            let (number, unit) = shown.trim().split_once(' ').unwrap();
+            let scale = match unit { "s" => 1.0, "ms" => 1e-3, "µs" => 1e-6, other => panic!("{other}") };
+            let read = number.parse::<f64>().unwrap() * scale;
+            prop_assert!((read / value - 1.0).abs() < 0.006, "{value} is {shown}");
+        }
+
         #[test]
         fn columns_keep_their_width(v in 0.0f64..1e7) {
             let at_most_week = v.min(600_000.0);

@@ -21,6 +21,7 @@ pub mod state;
 mod svg;
 mod terminal;
 pub mod theme;
+mod title;
 mod tracks;
 #[cfg(test)]
 mod traffic;
@@ -95,6 +96,9 @@ pub struct Title {
     pub profile: String,
     /// E.g. `mistralrs`; refined by the snapshot's `info` once that is there.
     pub backend: String,
+    /// Where the server is, if one that was there before is measured: host and port.
+    pub server: Option<String>,
+    /// Empty if it isn't known before the engine tells.
     pub model: String,
     /// Published curves of the profile, and other recordings'.
     pub curves: Arc<Vec<Curve>>,

@@ -1,5 +1,6 @@
 //! Which server gets a request, over which connection; how long it is waited for, and how often it is tried.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::sync::atomic::Ordering;
 
 use fastgen_tui::event::Outcome;
@@ -45,6 +46,45 @@ fn a_name_without_an_address_is_said_before_any_load() {
         said.contains("the name \"no-such-host.invalid\"") && said.contains("check its spelling"),
         "{said}"
     );
+}
+
+/// A server that is well, and has its list of models at `/v1` or nowhere.
+fn well(listed: bool) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut socket in listener.incoming().map_while(Result::ok) {
+            let mut head = String::new();
+            let mut lines = BufReader::new(socket.try_clone().unwrap());
+            while !head.ends_with("\r\n\r\n") && lines.read_line(&mut head).is_ok_and(|n| n > 0) {}
+            let (status, body) = match head.split(' ').nth(1) {
+                Some("/v1/models") if listed => ("200 OK", "{\"data\":[{\"id\":\"m\"}]}"),
+                Some("/health") => ("200 OK", ""),
+                _ => ("404 Not Found", "{}"),
+            };
+            let length = body.len();
+            let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+            let _ = socket.write_all(format!("{head}{body}").as_bytes());
+        }
+    });
+    port
+}
+
+#[test]
+fn a_path_that_is_not_there_is_told_with_the_usual_one() {
+    let port = well(true);
+    let said = try_load_apart(&format!("http://127.0.0.1:{port}/openai/api"), "");
+    let at = format!("http://127.0.0.1:{port}");
+    let found = format!(
+        "GET /openai/api/models was not found (HTTP 404); the server has its models at {at}/v1: give"
+    );
+    assert!(said.contains(&found), "{said}");
+    let port = well(false);
+    let said = try_load_apart(&format!("http://127.0.0.1:{port}/api"), "");
+    assert!(said.contains("GET /api/models was not found (HTTP 404); the usual path is /v1: http"), "{said}");
+    assert!(said.contains("if the path is right") && said.contains("backend.model"), "{said}");
+    let said = try_load_apart(&format!("http://127.0.0.1:{port}/v1"), "");
+    assert!(said.contains("GET /v1/models was not found (HTTP 404); if the path is right"), "{said}");
 }
 
 /// Counts of a report: completed, failed, timed out, retries; and its kinds of errors.

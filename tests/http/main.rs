@@ -265,6 +265,8 @@ async fn nobody_there_is_a_refused_connection() {
     for (scenario, more, words) in [
         ("plain", "model = \"llama\"", "has no model \"llama\" (backend.model); it has m, n"),
         ("no-models", "", "GET /no-models/v1/models: HTTP 404"),
+        // The server's own list is where lists usually are.
+        ("no-models", "", "/v1: give that URL"),
         ("locked", "", "refuses the key (HTTP 401)"),
         ("page", "", "is no OpenAI-compatible server"),
         (

@@ -61,8 +61,10 @@ fn the_key_is_sent_and_never_shown() {
         let args = ["record", "--url", &url, "--set", set, "--requests", "5", "-o", &file];
         let output = program(folder.path(), &args);
         assert_eq!(output.status.code(), Some(status), "{}", String::from_utf8_lossy(&output.stderr));
-        let recorded = std::fs::File::open(folder.path().join(&file)).unwrap();
-        let recorded = zstd::decode_all(recorded).unwrap();
+        // Where no request was sent, nothing is left.
+        let recorded = std::fs::File::open(folder.path().join(&file)).ok();
+        assert_eq!(recorded.is_some(), scenario != "locked");
+        let recorded = recorded.map_or_else(Vec::new, |file| zstd::decode_all(file).unwrap());
         for bytes in [&output.stdout, &output.stderr, &recorded] {
             assert!(!String::from_utf8_lossy(bytes).contains(KEY), "{scenario}: the key is in there");
         }
@@ -128,6 +130,21 @@ fn a_server_that_is_not_there_ends_the_run_with_a_reason() {
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("there is no server to measure at http://127.0.0.1:9/v1"), "{error}");
+    assert!(!error.contains("recorded:") && output.stdout.is_empty(), "there is nothing to see");
+    assert!(
+        !folder.path().join("x.jsonl.zst").exists(),
+        "an empty recording would be in the way of the next try"
+    );
+    let made = ["record", "--url", "http://127.0.0.1:9/v1", "--for", "1s", "--json"];
+    let output = program(folder.path(), &made);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["recording"]["ended"], "failed", "scripts are told all the same");
+    assert!(!folder.path().join("recordings").exists(), "nor a folder that was made for it");
+    let mine = folder.path().join("mine.jsonl.zst");
+    std::fs::write(&mine, "mine").unwrap();
+    let args = ["record", "--url", "http://127.0.0.1:9/v1", "--for", "1s", "-o", "mine.jsonl.zst"];
+    assert_eq!(program(folder.path(), &args).status.code(), Some(1));
+    assert_eq!(std::fs::read(&mine).unwrap(), b"mine");
 }
 
 #[test]

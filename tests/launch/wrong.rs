@@ -45,7 +45,8 @@ fn a_server_that_is_there_already_is_not_measured_by_mistake() {
     assert!(error(&output).contains("something listens on 127.0.0.1:"), "{}", error(&output));
     assert!(error(&output).contains("urls = [\"http://127.0.0.1:"), "the line is shown: {}", error(&output));
     let plan = folder.run(&["record", "--profile", &profile, "--for", "1s", "--dry-run"]);
-    assert!(plan.status.success() && error(&plan).contains("can't be run as it stands"), "{}", error(&plan));
+    assert_eq!(plan.status.code(), Some(2));
+    assert!(error(&plan).contains("can't be run as it stands"), "{}", error(&plan));
     assert!(!folder.path().join("recordings").exists() && folder.pids().is_empty());
 }
 
@@ -70,8 +71,8 @@ fn a_sweep_over_backends_names_what_is_wrong_with_one() {
         assert_eq!(status, Some(2), "{backends}: {said}");
         assert!(said.contains(words), "{backends}: {said}");
     }
-    // Whether its program is here is for this machine to say, not for the profile.
-    assert_eq!(run("[\"sim\", \"vllm\"]").0, Some(0));
+    let (status, said) = run("[\"sim\", \"vllm\"]");
+    assert!(status == Some(2) && said.contains("can't be run as it stands"), "{said}");
     assert_eq!(
         run("[{ name = \"fast\", backend = { kind = \"sim\", sim = { step = \"1ms\" } } }]").0,
         Some(0)

@@ -54,6 +54,11 @@ mod linux {
             Self { asked: wanted && setsockopt(socket, sockopt::ReceiveTimestampns, &true).is_ok() }
         }
 
+        /// The kernel tells them.
+        pub fn are_known(&self) -> bool {
+            self.asked
+        }
+
         /// Reads into memory that holds something already, and tells when the last of it arrived, as time since 1970, if
         /// the kernel does.
         #[inline]
@@ -131,6 +136,11 @@ mod other {
     impl Arrivals {
         pub fn of(_: &TcpStream, _: StampedBy) -> Self {
             Self
+        }
+
+        /// They are not.
+        pub fn are_known(&self) -> bool {
+            false
         }
 
         /// Reads; nobody tells when it arrived.

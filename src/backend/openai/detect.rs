@@ -66,6 +66,9 @@ async fn openai(asker: &mut Asker<'_>, dialect: Dialect, wanted: Option<&str>) -
     };
     if !listed && told.model.is_none() {
         asker.health().await?;
+        if chosen.is_err() {
+            return Err(asker.unlisted().await);
+        }
     }
     let served = match (chosen, told.model) {
         (Ok(served), _) if listed => served,

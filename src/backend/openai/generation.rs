@@ -15,6 +15,7 @@ use super::shared::Stream;
 use super::speech::Speech;
 use super::watch::PromptWatch;
 use super::wire::{Unanswered, Wire};
+use crate::backend::moderation::UnderWay;
 use crate::backend::{End, Generation, Item, Refusal};
 use crate::clock::Clock;
 use crate::event::Outcome;
@@ -69,6 +70,7 @@ pub struct HttpGeneration {
     prompt: (u32, Option<Arc<PromptWatch>>),
     counted: bool,
     refusal: Refusal,
+    _under_way: UnderWay,
 }
 
 impl HttpGeneration {
@@ -86,6 +88,7 @@ impl HttpGeneration {
             prompt,
             counted,
             refusal: Refusal::default(),
+            _under_way: UnderWay::begin(),
         }
     }
 

@@ -117,6 +117,36 @@ impl<'a> Asker<'a> {
         }
     }
 
+    /// What is said of a server whose path has no list of models: where it has one, if that is the usual path.
+    pub async fn unlisted(&mut self) -> String {
+        let (shown, status) = (self.server.target.shown(), self.no_list);
+        let prefix = self.server.target.prefix.clone();
+        let advice = self.usual().await;
+        let otherwise =
+            "if the path is right and models are not listed, set backend.model to the name to ask for";
+        let there = advice.as_ref().is_some_and(|(there, _)| *there);
+        let advice = advice.map(|(_, words)| words).into_iter().chain((!there).then(|| otherwise.to_owned()));
+        let advice: Vec<String> = advice.collect();
+        format!("{shown}: GET {prefix}/models was not found (HTTP {status}); {}", advice.join("; "))
+    }
+
+    /// The usual path, where the URL has another: whether a list of models is there, and what to say.
+    async fn usual(&mut self) -> Option<(bool, String)> {
+        let target = &self.server.target;
+        let usual = format!("{}://{}/v1", target.scheme(), target.authority);
+        if target.prefix == "/v1" {
+            return None;
+        }
+        let list = |body: &[u8]| serde_json::from_slice::<List>(body).is_ok();
+        let listed = self.get("/v1/models").await.is_ok_and(|(status, body)| status == 200 && list(&body));
+        let words = if listed {
+            format!("the server has its models at {usual}: give that URL")
+        } else {
+            format!("the usual path is /v1: {usual}")
+        };
+        Some((listed, words))
+    }
+
     /// A server without a list of models must be well at least.
     ///
     /// # Errors
@@ -126,9 +156,10 @@ impl<'a> Asker<'a> {
             Ok(200) => Ok(()),
             other => {
                 let shown = self.server.target.shown();
+                let usual = self.usual().await.map_or_else(String::new, |(_, words)| format!("; {words}"));
                 Err(format!(
                     "{shown} is no OpenAI-compatible server, or the path is wrong: GET {}/models: HTTP {}, \
-                     GET /health: {}",
+                     GET /health: {}{usual}",
                     self.server.target.prefix,
                     self.no_list,
                     other.map_or_else(|fault| fault.message, |status| format!("HTTP {status}"))

@@ -112,6 +112,15 @@ impl Socket {
         }
     }
 
+    /// Whether the kernel tells when bytes arrived.
+    pub fn is_stamped_by_kernel(&self) -> bool {
+        let stamped = match self {
+            Self::Plain(stamped) => stamped,
+            Self::Tls(tls) => tls.get_ref().0,
+        };
+        stamped.arrivals.are_known()
+    }
+
     /// When it was last read.
     #[inline]
     pub fn read_ns(&self) -> u64 {

@@ -14,6 +14,7 @@ use super::fault::Fault;
 use super::framing::Framing;
 use super::head::{BadHead, Head, Lines};
 use super::socket::Socket;
+use crate::backend::moderation::note_read;
 
 /// The most that is read at once.
 const ROOM: usize = 64 * 1024;
@@ -38,6 +39,8 @@ pub struct Wire {
     framing: Framing,
     /// It carries another request after this one.
     keep: bool,
+    /// The kernel stamps what comes, so that it need not be read at once.
+    may_wait: bool,
     /// How long it may rest between two requests, in nanoseconds.
     pub keep_ns: u64,
 }
@@ -58,7 +61,16 @@ pub struct Unanswered {
 impl Wire {
     /// Speaks HTTP/1.1 over a connected socket.
     pub fn over(socket: Socket) -> Self {
-        Self { socket, out: None, early: Vec::new(), framing: Framing::Over, keep: true, keep_ns: KEEP_NS }
+        let may_wait = socket.is_stamped_by_kernel();
+        Self {
+            socket,
+            may_wait,
+            out: None,
+            early: Vec::new(),
+            framing: Framing::Over,
+            keep: true,
+            keep_ns: KEEP_NS,
+        }
     }
 
     /// When the last bytes were read, on the run's clock.
@@ -190,6 +202,9 @@ impl Wire {
                 }
             };
             let at_ns = self.read_ns();
+            if self.may_wait {
+                note_read();
+            }
             Poll::Ready(self.feed(&room[..read], |data| take(data, at_ns)))
         })
     }

@@ -37,7 +37,7 @@ fn run<M: Future<Output = ()> + 'static>(sets: &[&str], meanwhile: impl FnOnce(C
     let backend = engines.get(0, &profile).unwrap();
     let stage = stage(&plan, backend.as_ref()).unwrap();
     let own = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let threads = ClientThreads::start(own.handle(), 1).unwrap();
+    let threads = ClientThreads::start(own.handle(), clock, 1).unwrap();
     let driver = Driver {
         backend,
         sink: sink.clone(),

@@ -21,7 +21,7 @@ pub(super) fn live(snap: &Snapshot, ui: &UiState) -> Sheet {
     sheet.row(["figure", "count", "mean (s)", "p50 (s)", "p90 (s)", "p95 (s)", "p99 (s)", "max (s)"]);
     let told = snap.told(ui.definitions);
     let named: Vec<(&str, &Summary)> = if ui.definitions == Definitions::Own {
-        snap.latency.named().to_vec()
+        snap.latencies().into_iter().filter_map(|(name, s)| Some((name, s?))).collect()
     } else {
         let tpot = told.tpot.map(|s| ("TPOT", s));
         [Some(("TTFT", told.ttft)), Some(("ITL", told.itl)), tpot, Some(("E2E", told.e2e))]
@@ -129,7 +129,7 @@ pub(super) fn requests(snap: &Snapshot, ui: &UiState) -> Sheet {
             seconds(r.ttft_ns()),
             number(r.tpot_ns().map(|ns| ns / 1e9)),
             seconds(r.e2e_ns()),
-            seconds(Some(r.send_lag_ns())),
+            seconds(snap.send_lag_ns(r)),
             if r.warmup { "yes" } else { "no" }.to_owned(),
             r.outcome.name().to_owned(),
             r.error.as_deref().unwrap_or("").to_owned(),

@@ -8,7 +8,7 @@
 mod teller;
 
 use std::fs::File;
-use std::io::{BufRead as _, Write as _};
+use std::io::{BufRead as _, ErrorKind, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -56,10 +56,11 @@ pub fn typed() -> std::io::Result<Receiver<String>> {
     Ok(rx)
 }
 
-/// Tells a session in lines until it is over or the user leaves it.
+/// Tells a session in lines until it is over or the user leaves it. When nobody takes the lines any more (a closed pipe), a
+/// replay is over; a live run goes on unseen, since its recording is what was asked for.
 ///
 /// # Errors
-/// [`UiError::Terminal`] when nothing can be written any more.
+/// [`UiError::Terminal`] when nothing can be written for another reason.
 pub fn run(
     session: &dyn Session,
     options: &Options,
@@ -68,7 +69,7 @@ pub fn run(
 ) -> Result<(), UiError> {
     let ui = UiState { keys: options.keys.clone(), ..UiState::default() };
     let theme = theme::load("dusk", None, Depth::None)?;
-    let mut plain = Plain { session, out, ui, theme, teller: Teller::new(options.every) };
+    let mut plain = Plain { session, out, deaf: false, ui, theme, teller: Teller::new(options.every) };
     let clock = Clock::start();
     plain.say(&teller::begin(&session.title(), &session.recording()))?;
     let mut open = true;
@@ -77,6 +78,9 @@ pub fn run(
         plain.tell(clock.now_ns(), over)?;
         if over || replayed(session) {
             return plain.last(over);
+        }
+        if plain.deaf && session.transport().is_some() {
+            return Ok(());
         }
         // Without anybody who types it only takes its time.
         let line = if open { lines.recv_timeout(LOOK) } else { Err(RecvTimeoutError::Timeout) };
@@ -114,6 +118,8 @@ fn replayed(session: &dyn Session) -> bool {
 struct Plain<'a> {
     session: &'a dyn Session,
     out: File,
+    /// The pipe that the lines go to is closed at its other end.
+    deaf: bool,
     ui: UiState,
     theme: Theme,
     teller: Teller,
@@ -121,7 +127,13 @@ struct Plain<'a> {
 
 impl Plain<'_> {
     fn say(&mut self, line: &str) -> Result<(), UiError> {
-        writeln!(self.out, "{}", super::harmless(line))?;
+        if self.deaf {
+            return Ok(());
+        }
+        match writeln!(self.out, "{}", super::harmless(line)) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => self.deaf = true,
+            written => written?,
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::event::{Control, Ended, Level, Phase};
+use crate::event::{Control, Ended, Level, LogLine, Phase};
 use crate::metrics::fastgen::Validator;
 use crate::metrics::{Snapshot, StagePoint, Summary};
 use crate::ui::format::{UNKNOWN, clock, count, seconds};
@@ -24,6 +24,7 @@ pub struct Teller {
     stage: Option<String>,
     phase: Option<&'static str>,
     step: Option<String>,
+    engine: Option<String>,
     controls: usize,
     failed: u64,
     logged_ns: Option<u64>,
@@ -42,6 +43,7 @@ impl Teller {
             stage: None,
             phase: None,
             step: None,
+            engine: None,
             controls: 0,
             failed: 0,
             logged_ns: None,
@@ -57,6 +59,7 @@ impl Teller {
         let snap = pic.snap;
         let words = view::words(pic, ui, theme);
         self.stages(snap, &mut out);
+        self.engine(snap, &mut out);
         if self.phase != Some(words.phase) {
             out.push(format!("{} {}", clock(snap.at_ns), phase(words.phase)));
             self.phase = Some(words.phase);
@@ -122,6 +125,18 @@ impl Teller {
         }
     }
 
+    /// What the engine tells of itself once it is ready, and whenever another takes its place.
+    fn engine(&mut self, snap: &Snapshot, out: &mut Vec<String>) {
+        let Some(info) = &snap.info else { return };
+        let model = Some(info.model_name()).filter(|model| !model.trim().is_empty());
+        let model = model.map_or_else(String::new, |model| format!(", model {model}"));
+        let engine = format!("{}{model}", info.engine_name());
+        if self.engine.as_ref() != Some(&engine) {
+            out.push(format!("{} the engine is {engine}", clock(snap.at_ns)));
+            self.engine = Some(engine);
+        }
+    }
+
     fn controls(&mut self, snap: &Snapshot, out: &mut Vec<String>) {
         for (at, control) in snap.controls.iter().skip(self.controls) {
             out.push(format!("{} {}", clock(*at), intervention(control)));
@@ -152,7 +167,12 @@ impl Teller {
         let grave = |level: Level, source: &str| {
             level == Level::Error || (level == Level::Warn && source == "fastgen")
         };
-        let new = snap.log.iter().filter(|l| self.logged_ns.is_none_or(|at| l.at_ns > at));
+        // That the run failed has a line of its own.
+        let told = |line: &LogLine| match &snap.ended {
+            Some(Ended::Failed { reason }) => line.message.strip_prefix("the run failed: ") == Some(reason),
+            _ => false,
+        };
+        let new = snap.log.iter().filter(|l| self.logged_ns.is_none_or(|at| l.at_ns > at) && !told(l));
         for line in new.filter(|l| grave(l.level, &l.source)) {
             let level = if line.level == Level::Error { "error" } else { "warning" };
             out.push(format!("{} {level}: {}", clock(line.at_ns), line.message));
@@ -168,10 +188,14 @@ pub fn begin(title: &Title, recording: &Recording) -> String {
         Recording::Writing { path, .. } => format!("recording to {path}, "),
         _ => String::new(),
     };
-    let Title { profile, backend, model, .. } = title;
-    format!(
-        "{what}profile {profile}, engine {backend}, model {model}. Type ? and Enter for what can be typed."
-    )
+    let mut names = vec![format!("{what}profile {}", title.profile)];
+    // What isn't known is left out: of a server's model only the server can tell.
+    for (name, value) in [("engine", title.engine()), ("model", title.model.clone())] {
+        if !value.trim().is_empty() {
+            names.push(format!("{name} {value}"));
+        }
+    }
+    format!("{}. Type ? and Enter for what can be typed.", names.join(", "))
 }
 
 /// How many of a stage's requests were as fast as FastGen's SLA asks, at each of the profile's rates. Whether its thresholds

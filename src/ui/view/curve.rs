@@ -173,9 +173,26 @@ fn short(value: f64) -> String {
     if value.is_finite() && value.fract() == 0.0 { format!("{value:.0}") } else { digits(value) }
 }
 
-/// Right edges of the table's columns after the stage's name, counted from the name's end.
+/// The table's columns after the stage's name, and their widths.
 const COLUMNS: [(&str, u16); 6] =
-    [("clients", 8), ("requests", 18), ("queries/s", 28), ("latency", 38), ("good", 46), ("effective/s", 58)];
+    [("clients", 8), ("requests", 10), ("queries/s", 10), ("latency", 10), ("good", 8), ("effective/s", 12)];
+/// The shortest a stage's name is cut to, and all columns.
+const LEAST_NAME: u16 = 8;
+const ALL: u16 = 58;
+
+/// Right edges of the columns, counted from the name's end; `None` of one that gives way. On the narrowest terminal that
+/// is how many requests there were, which tells least.
+fn edges(width: u16) -> [Option<u16>; 6] {
+    let narrow = width < LEAST_NAME + ALL;
+    let mut right = 0;
+    COLUMNS.map(|(head, width)| {
+        if narrow && head == "requests" {
+            return None;
+        }
+        right += width;
+        Some(right)
+    })
+}
 
 fn draw_table(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     let theme = cx.theme;
@@ -191,9 +208,11 @@ fn draw_table(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
     hits.page = room.max(1);
     let end = points.len() - cx.ui.curve.up.min(points.len().saturating_sub(room));
     let from = end.saturating_sub(room);
-    let name = inner.width.saturating_sub(66).clamp(8, 40);
+    let edges = edges(inner.width);
+    let name = inner.width.saturating_sub(ALL + 8).clamp(LEAST_NAME, 40);
     text(buf, inner, (1, 0), "stage", theme.fg(Role::Muted));
-    for (head, right) in COLUMNS {
+    for ((head, _), right) in COLUMNS.into_iter().zip(edges) {
+        let Some(right) = right else { continue };
         let head = if head == "clients" { load_word(cx) } else { head };
         text_right(buf, inner, (name + right, 0), head, theme.fg(Role::Muted));
     }
@@ -212,7 +231,8 @@ fn draw_table(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
             percent(point.good_share(at, target.validator).map(|s| (s * 100.0) as f32)),
             rate(effective),
         ];
-        for ((_, right), cell) in COLUMNS.iter().zip(cells) {
+        for (right, cell) in edges.into_iter().zip(cells) {
+            let Some(right) = right else { continue };
             text_right(buf, row, (name + right, 0), &cell, theme.fg(Role::Text));
         }
         let mark = if !point.over {
@@ -222,7 +242,9 @@ fn draw_table(buf: &mut Buffer, area: Rect, cx: &Cx<'_>, hits: &mut Hits) {
         } else {
             ""
         };
-        text(buf, row, (name + 60, 0), mark, theme.bold(Role::Accent));
+        if row.width >= name + ALL + 6 {
+            text(buf, row, (name + ALL + 2, 0), mark, theme.bold(Role::Accent));
+        }
     }
 }
 

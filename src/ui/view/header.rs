@@ -55,12 +55,8 @@ fn names(cx: &Cx<'_>) -> Line<'static> {
     let (theme, title) = (cx.theme, cx.pic.title);
     let muted = theme.fg(Role::Muted);
     let (backend, model) = match &cx.snap.info {
-        Some(info) => {
-            let device = if info.device.is_empty() { String::new() } else { format!(" on {}", info.device) };
-            let model = format!("{} {}", info.model, info.quantization);
-            (format!("{} {}{device}", info.kind, info.version), model.trim_end().to_owned())
-        }
-        None => (title.backend.clone(), title.model.clone()),
+        Some(info) => (info.engine_name(), info.model_name()),
+        None => (title.engine(), title.model.clone()),
     };
     let dot = Span::styled("  ·  ", theme.fg(Role::Border));
     let parts = [(&title.profile, theme.bold(Role::Text)), (&model, theme.fg(Role::Text)), (&backend, muted)];

@@ -27,11 +27,18 @@ fn draw_times(buf: &mut Buffer, area: Rect, record: &RequestRecord, cx: &Cx<'_>)
     let title = format!("Request #{} of client {}", record.request, record.client);
     let inner = panel(buf, area, &title, &outcome, theme);
     let at = |ns: Option<u64>| ns.map_or_else(|| UNKNOWN.to_owned(), clock_ms);
+    let known = cx.snap.knows_schedule();
     let tokens = |n: u32| count(n.into());
     let table = [
-        [("scheduled", at(Some(record.scheduled_ns))), ("send lag", nanos(Some(record.send_lag_ns())))],
+        [
+            ("scheduled", at(known.then_some(record.scheduled_ns))),
+            ("send lag", nanos(cx.snap.send_lag_ns(record))),
+        ],
         [("sent", at(Some(record.sent_ns))), ("TTFT", nanos(record.ttft_ns()))],
-        [("prefill", at(record.prefill_ns)), ("TTFT corrected", nanos(record.ttft_corrected_ns()))],
+        [
+            ("prefill", at(record.prefill_ns)),
+            ("TTFT corrected", nanos(record.ttft_corrected_ns().filter(|_| known))),
+        ],
         [
             ("first token", at(record.chunk_at_ns.first().copied())),
             ("TPOT", nanos(record.tpot_ns().map(|v| v as u64))),
@@ -46,8 +53,8 @@ fn draw_times(buf: &mut Buffer, area: Rect, record: &RequestRecord, cx: &Cx<'_>)
         ("counted by", record.counted_by.name().to_owned()),
     ];
     for (y, (pair, last)) in (0u16..).zip(table.into_iter().zip(third)) {
-        let cells = pair.into_iter().chain([last]);
-        for ((label, value), (left, right)) in cells.zip([(1, 25), (29, 52), (56, 76)]) {
+        let cells = pair.into_iter().chain([last]).zip([(1, 25), (29, 52), (56, 76)]);
+        for ((label, value), (left, right)) in cells.filter(|(_, (_, right))| *right < inner.width) {
             text(buf, inner, (left, y), label, theme.fg(Role::Muted));
             text_right(buf, inner, (right, y), &value, theme.fg(Role::Text));
         }

@@ -14,7 +14,7 @@ use crate::ui::widget::{histogram, panel, text, text_right};
 /// Rows: label and figures. A tool has no corrected ones, and maybe no TPOT.
 fn summaries(snap: &Snapshot, of: Definitions, room: usize) -> Vec<(&'static str, Option<&Summary>)> {
     if of == Definitions::Own {
-        return own(snap, room).into_iter().map(|(name, s)| (name, Some(s))).collect();
+        return own(snap, room);
     }
     let told = snap.told(of);
     let rows =
@@ -49,9 +49,9 @@ fn named(span: &SpanView, words: bool) -> String {
 const WORDS: usize = 24;
 
 /// Our own rows: plain and corrected.
-fn own(snap: &Snapshot, room: usize) -> Vec<(&'static str, &Summary)> {
+fn own(snap: &Snapshot, room: usize) -> Vec<(&'static str, Option<&Summary>)> {
     let l = &snap.latency;
-    let mut rows = l.named().to_vec();
+    let mut rows = snap.latencies();
     if rows.len() > room {
         rows.pop();
     }
@@ -98,7 +98,7 @@ fn heading(cx: &Cx<'_>, width: u16) -> (String, String) {
     (format!("Latency, as {}", of.name()), values)
 }
 
-/// The percentiles with their places in the narrow table beside another recording's; those without one give way.
+/// The percentiles with their places in the narrow table; those without one give way.
 const HEADS: [(&str, Option<u16>); 5] =
     [("p50", Some(0)), ("p90", None), ("p95", None), ("p99", Some(1)), ("max", Some(2))];
 /// From this width on there is room for another recording's beside all of ours.
@@ -106,7 +106,7 @@ const ROOMY: u16 = 116;
 
 /// What stands where.
 struct Layout {
-    /// The table beside another recording's is the narrow one.
+    /// The table beside another recording's, or on the narrowest terminal, has fewer percentiles.
     narrow: bool,
     /// Where the other recording's columns begin.
     beside: Option<u16>,
@@ -117,7 +117,7 @@ struct Layout {
 
 impl Layout {
     fn of(width: u16, pair: bool) -> Self {
-        let narrow = pair && width < ROOMY;
+        let narrow = pair && width < ROOMY || width < LABEL + CELL * 5;
         let table = LABEL + CELL * if narrow { 3 } else { 5 };
         let shape = if pair { table + pair::COLUMNS } else { table } + 2;
         Self { narrow, beside: pair.then_some(table), shape, room: width.saturating_sub(shape) }

@@ -24,7 +24,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, cx: &Cx<'_>) {
     };
     let step = cx.snap.loading.as_ref().map_or("starting", |l| &*l.step);
     let fraction = cx.snap.loading.as_ref().and_then(|l| l.fraction);
-    let title = format!("{} {}", cx.pic.title.backend, cx.pic.title.model);
+    let title = format!("{} {}", cx.pic.title.engine(), cx.pic.title.model);
     text(buf, at, (0, 0), sanitize::line(title.trim()).as_str(), theme.bold(Role::Text));
     text_cut(buf, at, (0, 1), &sanitize::line(step), theme.fg(Role::Muted));
     if let Some(part) = fraction {

@@ -114,7 +114,7 @@ fn draw_row(buf: &mut Buffer, row: Rect, record: &Arc<RequestRecord>, cx: &Cx<'_
         nanos(record.ttft_ns()),
         nanos(record.tpot_ns().map(|v| v as u64)),
         nanos(record.e2e_ns()),
-        nanos(Some(record.send_lag_ns())),
+        nanos(cx.snap.send_lag_ns(record)),
     ];
     let mut end = 0;
     for ((_, column, right), cell) in

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::event::{CountedBy, Event, Finished, LogLine, Outcome, Sent, StageStart};
+use crate::event::{CountedBy, Event, Finished, Outcome, Sent, StageStart};
 use crate::metrics::{Aggregator, CurveSla, Rate};
 use crate::ui::theme::{Depth, load};
 
@@ -49,7 +49,52 @@ fn events_have_lines_of_their_own_and_figures_their_interval() {
     assert!(lines[1].starts_with("0:02 measuring, 0 requests done, 2 failed, 0 in flight"), "{}", lines[1]);
     assert!(lines[1].ends_with("TTFT p50 – p99 –, ITL p50 – p99 –, TAINTED"), "{}", lines[1]);
     snap.ended = Some(Ended::Failed { reason: "no engine".into() });
-    assert!(tell(&mut teller, &snap, 8 * SECOND).contains(&"0:02 the run failed: no engine".to_owned()));
+    let line = LogLine {
+        at_ns: 4 * SECOND,
+        message: "the run failed: no engine".into(),
+        level: Level::Error,
+        source: "fastgen".into(),
+    };
+    snap.log = Arc::new(vec![line]);
+    let lines = tell(&mut teller, &snap, 8 * SECOND);
+    assert_eq!(lines.iter().filter(|line| line.contains("no engine")).count(), 1, "{lines:?}");
+    assert!(lines.contains(&"0:02 the run failed: no engine".to_owned()));
+}
+
+#[test]
+fn the_engine_is_named_once_it_is_known_and_what_is_unknown_is_left_out() {
+    let title = Title {
+        profile: "demo".into(),
+        backend: "openai".into(),
+        server: Some("gpu:80".into()),
+        ..Title::default()
+    };
+    let first = begin(&title, &Recording::Off);
+    assert!(first.starts_with("profile demo, engine openai at gpu:80. Type ?"), "{first}");
+    let mut teller = Teller::new(Duration::from_secs(5));
+    let info = crate::event::BackendInfo {
+        kind: "openai".into(),
+        version: "vLLM 0.9".into(),
+        device: "server".into(),
+        model: "mock".into(),
+        quantization: "unknown".into(),
+        ..crate::event::BackendInfo::default()
+    };
+    let mut snap =
+        Snapshot { phase: Some(Phase::Warmup), info: Some(Arc::new(info.clone())), ..Snapshot::default() };
+    let lines = tell(&mut teller, &snap, 0);
+    assert_eq!(lines, ["0:00 the engine is openai vLLM 0.9 on server, model mock", "0:00 warming up"]);
+    assert!(tell(&mut teller, &snap, 1).is_empty(), "once");
+    let other = crate::event::BackendInfo {
+        kind: "sim".into(),
+        version: "1".into(),
+        device: "none".into(),
+        model: "simulated".into(),
+        quantization: "none".into(),
+        ..info
+    };
+    snap.info = Some(Arc::new(other));
+    assert_eq!(tell(&mut teller, &snap, 2), ["0:00 the engine is sim 1, model simulated"]);
 }
 
 #[test]
