@@ -313,6 +313,10 @@ pub enum Control {
     Rate {
         rate: f64,
     },
+    /// From here on the whole process stood still: a shell, or somebody by a signal, had stopped it.
+    Suspended,
+    /// It goes on.
+    Continued,
     /// A mark with a note.
     Mark {
         note: String,

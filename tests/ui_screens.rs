@@ -13,7 +13,7 @@ use std::sync::Arc;
 use fastgen_tui::event::Level;
 use fastgen_tui::metrics::fastgen::Validator;
 use fastgen_tui::metrics::interventions::Cut;
-use fastgen_tui::metrics::{ClientLimit, SpanView, Summary};
+use fastgen_tui::metrics::{ClientLimit, ClientLimits, ClientThreads, SpanView, Summary};
 use fastgen_tui::ui::state::{Palette, Prompt, PromptKind, Screen, UiState, Window};
 use fastgen_tui::ui::theme::{Depth, load};
 use fastgen_tui::ui::view::{Hits, Picture, draw};
@@ -368,8 +368,9 @@ fn the_system_screen_tells_what_the_client_can_measure() {
     let mut s = readings::running();
     let ui = UiState { screen: Screen::System, ..UiState::default() };
     assert!(text(&frame(&s, &ui, (160, 60), Depth::True).0).contains("not calibrated"));
-    s.title.client =
-        Some(ClientLimit { seen_tokens_per_s: 50_000.0, token_cpu_us: 0.0, request_cpu_us: 0.0 });
+    let of_one = ClientLimit { seen_tokens_per_s: 25_000.0, token_cpu_us: 0.0, request_cpu_us: 0.0 };
+    let threads = ClientThreads { usual: 2, by_backend: Vec::new() };
+    s.title.client = Some(ClientLimits { of_one, threads });
     let shown = text(&frame(&s, &ui, (160, 60), Depth::True).0);
     assert!(shown.contains("50.0k tok/s, now "), "{shown}");
 }

@@ -15,7 +15,7 @@ use crate::collector::RecordingStatus;
 use crate::load::{Controls, Run, StopLevel};
 use crate::logging::{Diversion, LogHub};
 use crate::metrics::fastgen::Curve;
-use crate::metrics::{ClientLimit, Snapshot};
+use crate::metrics::{ClientLimits, Snapshot};
 use crate::profile::{MOST_RATE, Profile};
 use crate::report::{self, csv};
 use crate::ui::{Action, Recording, Session, Title, theme};
@@ -107,7 +107,7 @@ impl LiveSession {
         run: Run,
         profile: &Profile,
         path: Option<PathBuf>,
-        (curves, client): (Vec<Curve>, Option<ClientLimit>),
+        (curves, client): (Vec<Curve>, Option<ClientLimits>),
     ) -> Self {
         // As a recording has it, so that a replay shows the same.
         let recorded = serde_json::to_value(profile).unwrap_or_default();
@@ -230,6 +230,8 @@ impl Session for LiveSession {
             Action::AddLoad(by) => self.add_load(by),
             Action::SetClients(clients) => self.controls.set_clients(clients),
             Action::SetRate(rate) => self.controls.set_rate(rate.min(MOST_RATE)),
+            Action::Suspend(true) => self.controls.suspend(),
+            Action::Suspend(false) => self.controls.go_on(),
             Action::Mark(note) => self.controls.mark(note),
             Action::Cancel(request) => self.controls.cancel(request),
             Action::NextStage(stage) => self.controls.next_stage(stage),

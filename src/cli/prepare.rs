@@ -16,7 +16,7 @@ use crate::backend;
 use crate::clock::{Clock, TICK_NS};
 use crate::event::BackendInfo;
 use crate::load::Launch;
-use crate::metrics::ClientLimit;
+use crate::metrics::ClientLimits;
 use crate::profile::{Formula, Profile, ProfileError, Resolved, StagePlan, resolve};
 use crate::recording::{
     Calibration, Engine, Header, Host, MAJOR, MINOR, Program, RecordingError, Version, Writer,
@@ -49,7 +49,7 @@ pub struct Prepared {
     /// What the user should know before it starts, in a line.
     pub note: Option<String>,
     /// What the client can measure here, if that is known.
-    pub client: Option<ClientLimit>,
+    pub client: Option<ClientLimits>,
 }
 
 /// What the arguments ask for: a profile, and its stages in the order of running.
@@ -171,7 +171,7 @@ pub fn prepare(args: &RunArgs, asked: Asked, target: Target, headless: bool) -> 
     let host = telemetry::host();
     let (calibration, note) = recorded(first.backend.kind, &host);
     let header = header(&profile, backend::announced(first), clock, host, calibration)?;
-    let client = header.client_limit();
+    let client = header.client_limits();
     let folder =
         args.output.as_deref().filter(|_| matches!(target, Target::File)).and_then(output::missing_folder);
     let (writer, path, fresh) = match target {

@@ -81,7 +81,7 @@ impl Interrupted {
             headless,
             resume: Some((earlier, resumed)),
         };
-        let client = header.client_limit();
+        let client = header.client_limits();
         Ok(Prepared { launch, path: Some(path), fresh: None, profile, note: None, client })
     }
 }

@@ -31,6 +31,24 @@ pub struct Wish {
     pub rate: Option<f64>,
     /// The stage that is to end before its time.
     pub left: Option<StageId>,
+    /// Since when the process is being stopped, or stopped, nanoseconds since the run's start: nothing is sent.
+    pub suspended_ns: Option<u64>,
+    /// When it stood still last: beginning and end.
+    pub stood: Option<(u64, u64)>,
+}
+
+impl Wish {
+    /// How long the process stood still between two times, as far as its last standstill is concerned; nanoseconds.
+    pub fn stood_ns(&self, from_ns: u64, to_ns: u64) -> u64 {
+        let standstills = [self.stood, self.suspended_ns.map(|since| (since, to_ns))];
+        let within = |(began, ended): (u64, u64)| ended.min(to_ns).saturating_sub(began.max(from_ns));
+        standstills.into_iter().flatten().map(within).sum()
+    }
+
+    /// Whether nothing new is to be sent for the present.
+    pub fn rests(&self) -> bool {
+        self.paused || self.suspended_ns.is_some()
+    }
 }
 
 /// Requests that are to be cancelled: what all that are in flight watch.
@@ -107,6 +125,43 @@ impl Controls {
     pub fn toggle_pause(&self) {
         self.wish.send_modify(|wish| wish.paused = !wish.paused);
         self.tell(if self.wish().paused { Control::Paused } else { Control::Resumed });
+    }
+
+    /// The process is about to be stopped. What was under way is told from what was not by this, so nothing more is sent.
+    pub fn suspend(&self) {
+        let at_ns = self.clock.now_ns();
+        let news = self.wish.send_if_modified(|wish| wish.suspended_ns.replace(at_ns).is_none());
+        if news {
+            self.sink.send(Event::Control { at_ns, control: Control::Suspended });
+        }
+    }
+
+    /// It goes on.
+    pub fn go_on(&self) {
+        let at_ns = self.clock.now_ns();
+        let news = self.wish.send_if_modified(|wish| {
+            let since = wish.suspended_ns.take();
+            wish.stood = since.map(|since| (since, at_ns)).or(wish.stood);
+            since.is_some()
+        });
+        if news {
+            self.sink.send(Event::Control { at_ns, control: Control::Continued });
+        }
+    }
+
+    /// The process was found to have stood still, which nobody had told before.
+    pub(super) fn stood_still(&self, from_ns: u64, to_ns: u64) {
+        let news = self.wish.send_if_modified(|wish| {
+            let known = wish.stood_ns(from_ns, to_ns) > 0;
+            if !known {
+                wish.stood = Some((from_ns, to_ns));
+            }
+            !known
+        });
+        if news {
+            self.sink.send(Event::Control { at_ns: from_ns, control: Control::Suspended });
+            self.sink.send(Event::Control { at_ns: to_ns, control: Control::Continued });
+        }
     }
 
     /// Sets the number of clients, at least one.

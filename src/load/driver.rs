@@ -68,6 +68,7 @@ pub(super) struct Stage {
     pub generator: Generator,
     pub ignore_eos: bool,
     pub loops: Loops,
+    wish: watch::Receiver<Wish>,
     tally: Tally,
     seed: u64,
     requests: Arc<AtomicU64>,
@@ -99,6 +100,11 @@ impl Stage {
         self.failed.notify_one();
     }
 
+    /// How long the process stood still between two times, nanoseconds; of several standstills the last one counts.
+    pub fn stood_ns(&self, from_ns: u64, to_ns: u64) -> u64 {
+        self.wish.borrow().stood_ns(from_ns, to_ns)
+    }
+
     pub fn jitter(&self, client: ClientId) -> Duration {
         start_delay(self.seed, &self.load.start_jitter, client, self.load.clients)
     }
@@ -114,7 +120,7 @@ impl Driver {
     /// Runs a stage through its phases; `requests` numbers the run's requests. Events go to the sink all along.
     pub async fn stage(&self, number: StageId, run: StageRun, requests: &Arc<AtomicU64>) -> StageResult {
         self.controls.begin_stage();
-        let beat = |at: &Handle| at.spawn(self.pulse.clone().beat(self.clock));
+        let beat = |at: &Handle| at.spawn(self.pulse.clone().beat(self.clock, self.controls.clone()));
         let pulses: Vec<_> = self.loops.all().iter().map(beat).collect();
         let mut running = self.begin(number, run, requests.clone());
         let how = running.through_the_phases().await;
@@ -154,6 +160,7 @@ impl Driver {
             generator: run.requests,
             ignore_eos: run.ignore_eos,
             loops: self.loops.clone(),
+            wish: self.controls.watch(),
             tally: Tally::default(),
             seed: run.seed,
             requests,

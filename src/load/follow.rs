@@ -10,6 +10,7 @@ use tokio::task::coop;
 use tokio::time::Sleep;
 
 use super::driver::Stage;
+use super::pulse::LATE_NS;
 use crate::backend::{End, GenerateRequest, Generation, Item, Refusal};
 use crate::event::{CountedBy, Event, Outcome, RequestId};
 
@@ -24,6 +25,9 @@ const AGAIN_LIMIT: Duration = Duration::from_secs(5);
 /// A server that asks for a longer wait than this isn't asked again.
 const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(30);
 
+/// How long an alarm that rang late waits to be told whether the process stood still.
+const DOUBT: Duration = Duration::from_millis(20);
+
 /// What became of a request.
 pub(super) struct Told {
     pub end: End,
@@ -31,6 +35,18 @@ pub(super) struct Told {
     pub refusal: Refusal,
     /// How often it was sent again.
     pub retries: u32,
+}
+
+impl Told {
+    /// It ended while it waited to be sent again, by something else than the server that had refused it.
+    fn ended_by(mut self, outcome: Outcome) -> Self {
+        self.refusal = Refusal::default();
+        self.end.outcome = outcome;
+        // That somebody cancelled it is no fault. A limit of time was passed because of what was wrong before.
+        let refused = self.end.error.take().filter(|_| outcome != Outcome::Cancelled);
+        self.end.error = refused.map(|why| format!("while it waited to be sent again, after: {why}").into());
+        self
+    }
 }
 
 /// One request under way.
@@ -50,11 +66,10 @@ impl Follow<'_> {
                 again = Some(ask.clone());
             }
             let generation = self.stage.backend.generate(ask);
-            let mut told = Told { retries, ..self.attempt(generation).await };
+            let told = Told { retries, ..self.attempt(generation).await };
             let (Some(wait), Some(next)) = (self.wait_before_next(&told), again.take()) else { return told };
             if let Some(outcome) = self.rest(wait).await {
-                told.end.outcome = outcome;
-                return told;
+                return told.ended_by(outcome);
             }
             retries += 1;
             ask = next;
@@ -191,20 +206,26 @@ struct Alarm<'a> {
     sleep: Option<Pin<Box<Sleep>>>,
     /// It was set since it was last looked at, so that it may wake nobody yet.
     fresh: bool,
+    /// It rang so late that the process may have stood still, which it waits a moment to be told.
+    doubts: bool,
 }
 
 impl<'a> Alarm<'a> {
     fn set(stage: &'a Stage, sent_ns: u64) -> Self {
-        let mut alarm = Self { stage, sent_ns, token_ns: None, sleep: None, fresh: false };
+        let mut alarm = Self { stage, sent_ns, token_ns: None, sleep: None, fresh: false, doubts: false };
         alarm.arm();
         alarm
     }
 
-    /// The limit that comes first, on the run's clock, and what it makes of the request.
+    /// The limit that comes first, on the run's clock, and what it makes of the request. While the process stands still,
+    /// nobody could keep to it.
     fn due(&self) -> Option<(u64, Outcome)> {
-        let load = &self.stage.load;
+        let (load, now_ns) = (&self.stage.load, self.stage.clock.now_ns());
         let after = |from_ns: u64, limit: Option<Duration>| {
-            limit.map(|limit| from_ns.saturating_add(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)))
+            limit.map(|limit| {
+                let limit_ns = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+                from_ns.saturating_add(limit_ns).saturating_add(self.stage.stood_ns(from_ns, now_ns))
+            })
         };
         let total = after(self.sent_ns, load.request_timeout).map(|at| (at, Outcome::TimedOutTotal));
         let next = match self.token_ns {
@@ -246,9 +267,18 @@ impl<'a> Alarm<'a> {
         self.fresh = !coop::has_budget_remaining();
         while let Some(sleep) = &mut self.sleep {
             ready!(sleep.as_mut().poll(cx));
+            let now_ns = self.stage.clock.now_ns();
             match self.due() {
-                Some((at_ns, outcome)) if at_ns <= self.stage.clock.now_ns() => return Poll::Ready(outcome),
-                _ => self.arm(),
+                Some((at_ns, _)) if at_ns.saturating_add(LATE_NS) <= now_ns && !self.doubts => {
+                    self.doubts = true;
+                    let until = self.stage.clock.instant(now_ns) + DOUBT;
+                    self.sleep = Some(Box::pin(tokio::time::sleep_until(until.into())));
+                }
+                Some((at_ns, outcome)) if at_ns <= now_ns => return Poll::Ready(outcome),
+                _ => {
+                    self.doubts = false;
+                    self.arm();
+                }
             }
             self.fresh = !coop::has_budget_remaining();
         }
@@ -259,6 +289,28 @@ impl<'a> Alarm<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_ends_between_two_tries_is_not_the_servers_refusal() {
+        let refused = || Told {
+            end: End {
+                outcome: Outcome::FailedOverload,
+                output_tokens: 0,
+                counted_by: CountedBy::Chunks,
+                prompt_tokens: None,
+                error: Some("HTTP 503".into()),
+            },
+            text: String::new(),
+            refusal: Refusal { status: Some(503), retry_after: Some(AGAIN) },
+            retries: 2,
+        };
+        let cancelled = refused().ended_by(Outcome::Cancelled);
+        assert_eq!((cancelled.end.outcome, cancelled.end.error), (Outcome::Cancelled, None));
+        assert_eq!((cancelled.refusal, cancelled.retries), (Refusal::default(), 2));
+        let late = refused().ended_by(Outcome::TimedOutTotal);
+        assert_eq!((late.end.outcome, late.refusal), (Outcome::TimedOutTotal, Refusal::default()));
+        assert_eq!(late.end.error.as_deref(), Some("while it waited to be sent again, after: HTTP 503"));
+    }
 
     #[test]
     fn what_is_kept_of_a_text_is_its_beginning_and_shows_that_it_was_cut() {

@@ -127,6 +127,7 @@ impl Conduct {
     fn run(self) -> Ended {
         let mut notice = EndNotice { sink: self.sink.clone(), clock: self.clock, how: None };
         let pulse = Pulse::default();
+        let _watch = pulse.watch();
         let telemetry = Telemetry::start(self.sink.clone(), self.clock, pulse.clone());
         let sweep = Sweep::new(self, pulse, telemetry);
         let (ended, engine) = sweep.run();

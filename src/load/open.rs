@@ -57,6 +57,7 @@ struct Times {
     /// Requests that would be due at this time or later are none any more.
     end_ns: u64,
     paused: bool,
+    stood: Option<(u64, u64)>,
     rate: Option<f64>,
 }
 
@@ -70,7 +71,19 @@ impl Times {
 
     /// Does what the user wishes from now on.
     fn follow(&mut self, wish: Wish, now_ns: u64) {
-        let at_s = now_ns.saturating_sub(self.opened_ns) as f64 / 1e9;
+        let at_s = |at_ns: u64| at_ns.saturating_sub(self.opened_ns) as f64 / 1e9;
+        // The process stood still: whatever has come meanwhile, nothing was due.
+        if let Some((from_ns, to_ns)) = wish.stood.filter(|_| wish.stood != self.stood) {
+            self.table.pause(at_s(from_ns));
+            if !self.paused {
+                self.table.resume(at_s(to_ns));
+            }
+        }
+        self.stood = wish.stood;
+        if let Some(since_ns) = wish.suspended_ns {
+            self.table.pause(at_s(since_ns));
+        }
+        let at_s = at_s(now_ns);
         if wish.rate != self.rate {
             self.rate = wish.rate;
             if let Some(rate) = wish.rate {
@@ -81,7 +94,7 @@ impl Times {
             self.paused = wish.paused;
             if wish.paused {
                 self.table.pause(at_s);
-            } else {
+            } else if wish.suspended_ns.is_none() {
                 self.table.resume(at_s);
             }
         }
@@ -110,9 +123,10 @@ impl Dispatcher {
         self.warm_up().await;
         self.stage.at_barrier();
         if let Some(opened_ns) = self.stage.turns.opened().await {
+            let stood = self.wish.borrow().stood;
             let end_ns =
                 duration.map_or(u64::MAX, |length| opened_ns.saturating_add(length.as_nanos() as u64));
-            self.keep_to(Times { table, opened_ns, end_ns, paused: false, rate: None }).await;
+            self.keep_to(Times { table, opened_ns, end_ns, paused: false, stood, rate: None }).await;
         }
         while let Some(done) = self.requests.join_next().await {
             passed_on(done);
@@ -170,6 +184,11 @@ impl Dispatcher {
             if self.ends() {
                 return None;
             }
+            if self.wish.has_changed().unwrap_or(false) {
+                // Before anything is taken for due that is not.
+                let wish = *self.wish.borrow_and_update();
+                times.follow(wish, self.stage.clock.now_ns());
+            }
             let (next_ns, now_ns) = (times.next_ns(), self.stage.clock.now_ns());
             let due = next_ns <= now_ns;
             if next_ns >= times.end_ns && due {
@@ -224,7 +243,7 @@ mod tests {
     fn times(end_ns: u64) -> Times {
         let load = Load { kind: LoadKind::Constant, rate: Some(1000.0), ..Load::default() };
         let table = Timetable::new(&load, 1).unwrap();
-        Times { table, opened_ns: 5_000_000_000, end_ns, paused: false, rate: None }
+        Times { table, opened_ns: 5_000_000_000, end_ns, paused: false, stood: None, rate: None }
     }
 
     #[test]
@@ -238,6 +257,32 @@ mod tests {
         assert_eq!(seen, [5_000_000_000, 5_001_000_000, 5_002_000_000, 5_002_500_000]);
         assert_eq!(times(5_002_500_000).unsent(6_000_000_000), 3, "none behind the end");
         assert_eq!(times(u64::MAX).unsent(5_000_000_500), 1);
+    }
+
+    #[test]
+    fn nothing_is_due_while_the_process_stands_still() {
+        // Sums of seconds round to a tick.
+        let near = |t: &mut Times, due: u64| assert!(t.next_ns().abs_diff(due) <= TICK_NS, "{}", t.next_ns());
+        let mut t = times(u64::MAX);
+        t.table.advance();
+        // Seen before it is stopped, or only afterwards, or found out by nobody but the pulse.
+        let suspended = Wish { suspended_ns: Some(5_000_500_000), ..Wish::default() };
+        t.follow(suspended, 5_000_600_000);
+        assert_eq!(t.next_ns(), u64::MAX);
+        let over = Wish { stood: Some((5_000_500_000, 9_000_500_000)), ..Wish::default() };
+        t.follow(over, 9_000_700_000);
+        near(&mut t, 9_001_000_000);
+        t.table.advance();
+        let again = Wish { stood: Some((9_001_500_000, 9_501_500_000)), ..Wish::default() };
+        t.follow(again, 9_501_600_000);
+        near(&mut t, 9_502_000_000);
+        // In a pause it changes nothing.
+        let paused = Wish { paused: true, ..again };
+        t.follow(paused, 9_501_700_000);
+        t.follow(Wish { stood: Some((9_600_000_000, 9_700_000_000)), ..paused }, 9_700_000_000);
+        assert_eq!(t.next_ns(), u64::MAX);
+        t.follow(Wish { paused: false, ..paused }, 9_801_700_000);
+        near(&mut t, 9_802_000_000);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::event::{Event, Outcome, Phase, RequestId, StageId, StageOutcome};
+use crate::event::{Event, Outcome, Phase, RequestId, StageEnd, StageId, StageOutcome};
 use crate::metrics::RequestRecord;
 use crate::profile::StagePlan;
 use crate::recording::Entry;
@@ -22,6 +22,8 @@ pub struct Earlier {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Done {
     pub name: String,
+    /// The sweep's values in it.
+    pub sweep: Vec<(String, serde_json::Value)>,
     pub how: StageOutcome,
     /// Completed requests a second over the measured window.
     pub requests_per_s: Option<f64>,
@@ -71,7 +73,8 @@ impl Earlier {
                 }
                 Entry::Event(Event::StageEnd(end)) if end.how.is_final() => {
                     let requests_per_s = measured.remove(&end.stage).and_then(|m| m.requests_per_s());
-                    earlier.done.insert(end.stage, Done { name: end.name, how: end.how, requests_per_s });
+                    let StageEnd { stage, name, sweep, how, .. } = *end;
+                    earlier.done.insert(stage, Done { name, sweep, how, requests_per_s });
                 }
                 Entry::Event(_) => {}
             }
@@ -83,14 +86,17 @@ impl Earlier {
         self.next_request = self.next_request.max(request.saturating_add(1));
     }
 
-    /// Whether these stages are the ones that were begun.
+    /// Whether these stages are the ones that were begun: with the same values of the sweep, if there is one. What they
+    /// are called may differ, for once cells that come again had no number behind their names.
     ///
     /// # Errors
     /// Which one is not.
     pub fn check(&self, stages: &[StagePlan]) -> Result<(), String> {
         for (number, done) in &self.done {
-            let planned = stages.get(*number as usize).map_or("none", |stage| stage.name.as_str());
-            if planned != done.name {
+            let stage = stages.get(*number as usize);
+            let planned = stage.map_or("none", |stage| stage.name.as_str());
+            let same_cell = stage.is_some_and(|stage| !done.sweep.is_empty() && stage.sweep == done.sweep);
+            if planned != done.name && !same_cell {
                 return Err(format!(
                     "its stage {} is {}, and its profile now makes {planned} of it: another version of fastgen-tui \
                      recorded it",
@@ -111,7 +117,7 @@ impl Earlier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{StageEnd, StageStart};
+    use crate::event::StageStart;
 
     fn start(stage: StageId, at_ns: u64) -> Entry {
         Entry::Event(Event::Stage(Box::new(StageStart {
@@ -154,6 +160,26 @@ mod tests {
             status: None,
             retries: 0,
         })
+    }
+
+    #[test]
+    fn cells_that_come_again_are_known_by_their_values_whatever_they_were_called() {
+        let grid = crate::profile::resolve_in(None, "sim", &["sweep.clients=[8, 8, 4, 8]".to_owned()]);
+        let stages = grid.unwrap().profile.stages().unwrap();
+        let of = |names: &[&str], clients: &[u64]| {
+            let all = names.iter().zip(clients).enumerate().map(|(i, (name, clients))| {
+                let sweep = vec![("clients".to_owned(), serde_json::Value::from(*clients))];
+                let done =
+                    Done { name: (*name).into(), sweep, how: StageOutcome::Complete, requests_per_s: None };
+                (i as StageId, done)
+            });
+            Earlier { done: all.collect(), ..Earlier::default() }.check(&stages)
+        };
+        assert_eq!(of(&["clients=8", "clients=8 (2)", "clients=4"], &[8, 8, 4]), Ok(()));
+        assert_eq!(of(&["clients=8", "clients=8", "clients=4", "clients=8"], &[8, 8, 4, 8]), Ok(()));
+        let other = of(&["clients=8", "clients=16"], &[8, 16]).unwrap_err();
+        assert!(other.contains("its stage 2 is clients=16"), "{other}");
+        assert!(of(&["clients=8"; 5], &[8, 8, 4, 8, 8]).is_err(), "there is no fifth");
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl Turns {
             if now.stop > StopLevel::Run {
                 return None;
             }
-            if !now.paused && client < now.clients.unwrap_or(self.clients) {
+            if !now.rests() && client < now.clients.unwrap_or(self.clients) {
                 break;
             }
             tokio::select! {

@@ -8,6 +8,7 @@ use super::lanes::Lanes;
 use super::latencies::Distributions;
 use super::seconds::Seconds;
 use super::spans::Spans;
+use super::standstill::Standstills;
 use super::tables::{Journal, Recent, Slowest};
 use super::tracker::Tracker;
 use super::{Counts, HeatMaps, Loading, RequestRecord, count_error};
@@ -29,6 +30,10 @@ pub(super) struct Stage {
     /// End of the last measured request so far.
     pub(super) last_end_ns: Option<u64>,
     pub(super) done: bool,
+    /// Its end was told, and a run that is resumed goes on behind it.
+    pub(super) counts_for_good: bool,
+    /// The heat maps of the stages before it: what is left of them if the run breaks off, and this stage is void.
+    pub(super) heat_before: HeatMaps,
     pub(super) counts: Counts,
     pub(super) worst_loop_lag_ns: u64,
     /// Clients, and requests/s of an open loop, as somebody set them since.
@@ -45,6 +50,7 @@ pub struct Aggregator {
     pub(super) stage: Stage,
     pub(super) latency: Distributions,
     pub(super) spans: Spans,
+    pub(super) stood: Standstills,
     pub(super) heat: HeatMaps,
     pub(super) curve: CurveKeeper,
     pub(super) seconds: Seconds,
@@ -79,6 +85,7 @@ impl Aggregator {
             stage: Stage::default(),
             latency: Distributions::new(),
             spans: Spans::default(),
+            stood: Standstills::default(),
             heat: HeatMaps::default(),
             curve: CurveKeeper::default(),
             seconds: Seconds::new(),
@@ -142,7 +149,10 @@ impl Aggregator {
                 self.info = Some(Arc::new((**info).clone()));
             }
             Event::Stage(start) => self.start_stage(start),
-            Event::StageEnd(end) => self.fates.end(end),
+            Event::StageEnd(end) => {
+                self.stage.counts_for_good |= end.stage == self.stage.id && end.how.is_final();
+                self.fates.end(end);
+            }
             Event::Resumed(_) => self.resume(),
             Event::Phase { at_ns, stage, phase } => self.phase(*at_ns, *stage, *phase),
             Event::Sample(sample) => self.take_sample(sample),
@@ -257,17 +267,24 @@ impl Aggregator {
         stage.last_end_ns = Some(stage.last_end_ns.unwrap_or(0).max(record.finished_ns));
         let length = record.prompt_tokens.saturating_add(record.output_tokens);
         stage.counts.longest_tokens = stage.counts.longest_tokens.max(length);
-        self.slowest.push(record);
-        self.count_outcome(record);
+        // The length of one that a standstill spoiled is none of its own.
+        let spoiled = self.stood.spoil(record);
+        if !spoiled {
+            self.slowest.push(record);
+        }
+        self.count_outcome(record, spoiled);
     }
 
-    fn count_outcome(&mut self, record: &RequestRecord) {
+    fn count_outcome(&mut self, record: &RequestRecord, spoiled: bool) {
         let counts = &mut self.stage.counts;
         counts.retries += u64::from(record.retries);
         let outcome = record.outcome;
         if outcome == Outcome::Completed {
             counts.completed += 1;
             self.seconds.add_completed(record.finished_ns);
+            if spoiled {
+                return;
+            }
             self.latency.record(record, &mut self.seconds);
             self.spans.record(record);
             self.heat.record(record);
@@ -295,6 +312,7 @@ impl Aggregator {
             start: Some(Arc::new(start.clone())),
             id: start.stage,
             phase_at_ns: start.at_ns,
+            heat_before: self.heat.clone(),
             ..Stage::default()
         };
         self.fates.begin(start.stage);
@@ -321,12 +339,13 @@ impl Aggregator {
     fn resume(&mut self) {
         self.tracker.clear();
         self.lanes.clear();
-        if let (false, Some(start)) = (self.stage.done, &self.stage.start) {
-            self.heat.forget_since(start.at_ns);
+        if !self.stage.counts_for_good {
+            self.heat = self.stage.heat_before.clone();
         }
         self.ended = None;
         self.paused = false;
         self.spans.resume();
+        self.stood.end(self.newest_ns);
         self.stage.done = true;
     }
 

@@ -97,11 +97,6 @@ impl HeatMaps {
         }
         self.figures[HeatFigure::Itl as usize].record_gaps(record);
     }
-
-    /// Forgets what came at this time or later: it was void.
-    pub(super) fn forget_since(&mut self, at_ns: u64) {
-        self.figures.iter_mut().for_each(|heat| heat.forget_since(at_ns));
-    }
 }
 
 /// Counts of one figure by time and length. Cheap to clone: everything is shared.
@@ -218,12 +213,6 @@ impl Heat {
                 wide.absorb(&oldest);
                 columns.push(Arc::new(wide));
             }
-        }
-    }
-
-    fn forget_since(&mut self, at_ns: u64) {
-        for tier in &mut self.tiers {
-            Arc::make_mut(tier).retain(|column| column.start_ns < at_ns);
         }
     }
 }
@@ -353,17 +342,5 @@ mod tests {
             assert_eq!(place.ok(), with, "the column of {at_ns} in tier {tier}");
         }
         assert!(rows.columns().eq(single.columns()));
-    }
-
-    #[test]
-    fn what_was_void_is_forgotten() {
-        let mut heat = Heat::default();
-        for i in 0..600 {
-            heat.column(i * S).add(3, 1);
-        }
-        heat.forget_since(100 * S);
-        assert!(heat.columns().all(|c| c.start_ns < 100 * S));
-        assert!(total(&heat) >= 100);
-        heat.column(200 * S).add(3, 1);
     }
 }

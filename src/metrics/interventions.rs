@@ -19,6 +19,9 @@ pub enum Began {
     Rate,
     Paused,
     Resumed,
+    /// The whole process stood still.
+    Suspended,
+    Continued,
     Mark,
     Cancel,
     /// Nothing more was sent.
@@ -34,6 +37,8 @@ impl Began {
             Self::Rate => "rate",
             Self::Paused => "paused",
             Self::Resumed => "resumed",
+            Self::Suspended => "suspended",
+            Self::Continued => "continued",
             Self::Mark => "mark",
             Self::Cancel => "cancel",
             Self::Drain => "drain",
@@ -51,10 +56,10 @@ pub struct Asked {
     pub paused: bool,
 }
 
-pack_enum!(Began { Start, Clients, Rate, Paused, Resumed, Mark, Cancel, Drain });
+pack_enum!(Began { Start, Clients, Rate, Paused, Resumed, Suspended, Continued, Mark, Cancel, Drain });
 pack!(Asked { clients, rate, paused });
 pack!(Cut { at_ns, began, words, asked });
-pack!(Interventions { clients, rate, paused, open, measuring_ns, rested_ns, rests_since, last });
+pack!(Interventions { clients, rate, paused, suspended, open, measuring_ns, rested_ns, rests_since, last });
 
 /// A span begins.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -91,6 +96,7 @@ pub struct Interventions {
     /// Set by hand.
     rate: Option<f64>,
     paused: bool,
+    suspended: bool,
     open: Option<OpenLoop>,
     measuring_ns: Option<u64>,
     /// How long the load has rested since then, but for the pause under way…
@@ -104,14 +110,15 @@ pub struct Interventions {
 impl Interventions {
     /// A stage begins, with the load that it asks for. A pause goes on.
     pub fn begin_stage(&mut self, start: &StageStart) {
+        let Self { paused, suspended, .. } = *self;
         *self =
-            Self { clients: start.clients, open: start.open.clone(), paused: self.paused, ..Self::default() };
+            Self { clients: start.clients, open: start.open.clone(), paused, suspended, ..Self::default() };
     }
 
     /// Its measured window begins.
     pub fn begin_measuring(&mut self, at_ns: u64) {
         self.measuring_ns = Some(at_ns);
-        (self.rested_ns, self.rests_since) = (0, self.paused.then_some(at_ns));
+        (self.rested_ns, self.rests_since) = (0, (self.paused || self.suspended).then_some(at_ns));
         self.last = None;
     }
 
@@ -127,8 +134,20 @@ impl Interventions {
 
     /// An interrupted run goes on: nobody has paused it yet.
     pub fn resume(&mut self) {
-        self.paused = false;
+        (self.paused, self.suspended) = (false, false);
         self.rests_since = None;
+    }
+
+    fn rest(&mut self, at_ns: u64) {
+        self.rests_since = self.rests_since.or(self.measuring_ns.map(|_| at_ns));
+    }
+
+    /// Unless something else still holds the load back.
+    fn go_on(&mut self, at_ns: u64) {
+        if !self.paused && !self.suspended {
+            self.rested_ns = self.rested_ns(at_ns);
+            self.rests_since = None;
+        }
     }
 
     /// What is asked for at a time.
@@ -158,14 +177,23 @@ impl Interventions {
             }
             Control::Paused => {
                 (!std::mem::replace(&mut self.paused, true)).then_some(())?;
-                self.rests_since = self.measuring_ns.map(|_| at_ns);
+                self.rest(at_ns);
                 Began::Paused
             }
             Control::Resumed => {
                 std::mem::take(&mut self.paused).then_some(())?;
-                self.rested_ns = self.rested_ns(at_ns);
-                self.rests_since = None;
+                self.go_on(at_ns);
                 Began::Resumed
+            }
+            Control::Suspended => {
+                (!std::mem::replace(&mut self.suspended, true)).then_some(())?;
+                self.rest(at_ns);
+                Began::Suspended
+            }
+            Control::Continued => {
+                std::mem::take(&mut self.suspended).then_some(())?;
+                self.go_on(at_ns);
+                Began::Continued
             }
             Control::Mark { .. } => Began::Mark,
             Control::Cancel { .. } => Began::Cancel,
@@ -203,6 +231,8 @@ pub fn words(control: &Control) -> String {
     match control {
         Control::Paused => "paused".into(),
         Control::Resumed => "resumed".into(),
+        Control::Suspended => "process stopped".into(),
+        Control::Continued => "process goes on".into(),
         Control::Clients { clients: n } => clients(*n),
         Control::Rate { rate } => format!("{rate} req/s"),
         Control::Mark { note } if note.is_empty() => "mark".into(),
@@ -276,6 +306,24 @@ mod tests {
         assert_eq!((hand.asked(9000).rate, hand.rested_ns(1100)), (Some(4.0), 50));
         assert_eq!(told(hand.take(2000, &Control::Resumed)), "resumed");
         assert_eq!(hand.asked(2025).rate, Some(6.0));
+    }
+
+    #[test]
+    fn a_process_that_stood_still_rests_in_a_pause_or_out_of_it() {
+        let mut hand = Interventions::default();
+        hand.begin_stage(&start(None, Some(8.0)));
+        hand.begin_measuring(1000);
+        assert_eq!(told(hand.take(1010, &Control::Suspended)), "process stopped");
+        assert_eq!(told(hand.take(1011, &Control::Suspended)), "-");
+        assert_eq!(told(hand.take(1030, &Control::Continued)), "process goes on");
+        assert_eq!(told(hand.take(1031, &Control::Continued)), "-");
+        assert_eq!(hand.rested_ns(1050), 20);
+        hand.take(1100, &Control::Paused);
+        hand.take(1110, &Control::Suspended);
+        hand.take(1120, &Control::Continued);
+        assert_eq!((hand.rested_ns(1130), hand.asked(1130).paused), (50, true));
+        hand.take(1140, &Control::Resumed);
+        assert_eq!(hand.rested_ns(9000), 60);
     }
 
     #[test]

@@ -41,6 +41,39 @@ impl ClientLimit {
     }
 }
 
+/// Threads of clients in the stages of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientThreads {
+    /// As the profile's own backend asks for.
+    pub usual: u32,
+    /// As backends of a sweep ask for, by the name that their stages have under `backend`.
+    pub by_backend: Vec<(String, u32)>,
+}
+
+impl ClientThreads {
+    /// Those of a stage with these values of the sweep; at least one.
+    pub fn in_stage(&self, sweep: &[(String, serde_json::Value)]) -> u32 {
+        let backend = sweep.iter().find(|(key, _)| key == "backend").and_then(|(_, name)| name.as_str());
+        let own = self.by_backend.iter().find(|(name, _)| Some(name.as_str()) == backend);
+        own.map_or(self.usual, |(_, threads)| *threads).max(1)
+    }
+}
+
+/// The client's limits in the stages of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClientLimits {
+    /// Those of one thread.
+    pub of_one: ClientLimit,
+    pub threads: ClientThreads,
+}
+
+impl ClientLimits {
+    /// Those of a stage with these values of the sweep.
+    pub fn in_stage(&self, sweep: &[(String, serde_json::Value)]) -> ClientLimit {
+        self.of_one.of_threads(self.threads.in_stage(sweep))
+    }
+}
+
 /// Whether the backlog grows, by its means over the thirds of a stretch and the requests that came in the last one.
 pub fn backlog_grows(means: [f64; 3], came: f64) -> bool {
     let [first, middle, last] = means;

@@ -14,6 +14,7 @@
 //! | `lanes` | what each client did lately |
 //! | `tables` | the last and the slowest requests, log lines |
 //! | `interventions`, `spans` | what parts a stage into spans; the last spans' own figures |
+//! | `standstill` | when the whole process stood still |
 //! | `latencies` | the seven latency figures of a stage |
 //! | `limit` | the client's limit, and whether an open loop falls behind |
 //! | `definitions`, `by_tool` | the same under other tools' definitions |
@@ -42,6 +43,7 @@ mod record;
 mod seconds;
 mod snapshot;
 mod spans;
+mod standstill;
 mod steps;
 mod tables;
 mod tracker;
@@ -56,10 +58,13 @@ pub(crate) use hash::IdHasher;
 pub use heat::{
     BUCKETS, Bins, FINEST_NS, Heat, HeatColumn, HeatFigure, HeatMaps, bucket_of, bucket_start_ns,
 };
-pub use limit::{BACKLOG_DEVIATIONS, BACKLOG_SHARE, ClientLimit, backlog_grows, falls_behind};
+pub use limit::{
+    BACKLOG_DEVIATIONS, BACKLOG_SHARE, ClientLimit, ClientLimits, ClientThreads, backlog_grows, falls_behind,
+};
 pub(crate) use pack::Pack;
 pub use record::RequestRecord;
 pub use snapshot::*;
+pub use standstill::Standstills;
 pub use tables::MAX_CONTROLS;
 pub(crate) use tables::shorten;
 

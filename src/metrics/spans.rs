@@ -150,6 +150,7 @@ impl Aggregator {
             _ => {}
         }
         self.journal.control(at_ns, control);
+        self.stood.take(at_ns, control);
         match self.spans.hand.take(at_ns, control) {
             Some(Step::Begins(cut)) => self.begin_span(cut),
             Some(Step::GoesOn(cut)) if self.spans.first.is_some() => {

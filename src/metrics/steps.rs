@@ -115,8 +115,11 @@ impl Steps {
         let mut found = [None; N];
         let (mut below, mut at) = (0, 0);
         for step in self.counted() {
-            below += step.count;
-            while at < N && ((shares[at] * self.total as f64).ceil() as u64).max(1) <= below {
+            below = step.count.saturating_add(below);
+            // Beyond what a float tells apart it may come out above the total.
+            while at < N
+                && ((shares[at] * self.total as f64).ceil() as u64).clamp(1, self.total.max(1)) <= below
+            {
                 found[at] = Some(step.greatest_ns as f64 / 1e9);
                 at += 1;
             }
@@ -224,6 +227,18 @@ mod tests {
         steps.add(5_000, 1);
         steps.clear();
         assert_eq!((steps.quantiles_s([0.5]), steps.counted().count()), ([None], 0));
+    }
+
+    #[test]
+    fn counts_beyond_all_reason_have_percentiles_too() {
+        let mut steps = Steps::default();
+        steps.add(5_000, 1 << 60);
+        steps.add(9_000, (1 << 60) - 1);
+        assert!(steps.quantiles_s([0.5, 1.0]).iter().all(Option::is_some));
+        steps.add(20_000, u64::MAX);
+        steps.add(70_000, u64::MAX);
+        let [half, all] = steps.quantiles_s([0.5, 1.0]);
+        assert!(half < Some(21e-6) && all.is_some(), "{half:?} {all:?}");
     }
 
     #[test]

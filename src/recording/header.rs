@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::Calibration;
-use crate::metrics::ClientLimit;
+use crate::metrics::{ClientLimits, ClientThreads};
 
 /// The format's major version: a reader refuses what is newer.
 pub const MAJOR: u32 = 1;
 /// The format's minor version: a reader takes newer ones and skips what it doesn't know.
-pub const MINOR: u32 = 4;
+pub const MINOR: u32 = 5;
 
 /// The first minor version whose headers tell of a calibration, if there was one.
 pub const CALIBRATED_SINCE: u32 = 2;
@@ -45,16 +45,27 @@ pub struct Header {
 }
 
 impl Header {
-    /// Threads of clients that the profile asks for.
-    pub fn client_threads(&self) -> u32 {
-        let asked = self.profile.pointer("/backend/client_threads").and_then(serde_json::Value::as_u64);
-        asked.and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1)
+    /// Threads of clients that the profile asks for, and those that each backend of its sweep asks for.
+    pub fn client_threads(&self) -> ClientThreads {
+        let of = |backend: Option<&serde_json::Value>| {
+            let asked = backend.and_then(|backend| backend.get("client_threads")?.as_u64());
+            asked.and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1)
+        };
+        let contenders = self.profile.pointer("/sweep/backend").and_then(serde_json::Value::as_array);
+        let named = |contender: &serde_json::Value| {
+            let backend = contender.get("backend")?;
+            Some((contender.get("name")?.as_str()?.to_owned(), of(Some(backend))))
+        };
+        ClientThreads {
+            usual: of(self.profile.get("backend")),
+            by_backend: contenders.into_iter().flatten().filter_map(named).collect(),
+        }
     }
 
-    /// What the client can measure there with these threads, if anybody had found out.
-    pub fn client_limit(&self) -> Option<ClientLimit> {
+    /// What the client can measure there in the run's stages, if anybody had found out.
+    pub fn client_limits(&self) -> Option<ClientLimits> {
         let calibration = self.calibration.filter(Calibration::is_sane)?;
-        Some(calibration.limit().of_threads(self.client_threads()))
+        Some(ClientLimits { of_one: calibration.limit(), threads: self.client_threads() })
     }
 }
 

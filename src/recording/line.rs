@@ -239,7 +239,10 @@ pub(super) fn event_line(event: &Event, tick: u64) -> Option<Line> {
         Event::Control { control, .. } => {
             let control = control.clone();
             match control {
-                Control::Cancel { .. } | Control::NextStage { .. } => Line::Intervened { t, control },
+                Control::Cancel { .. }
+                | Control::NextStage { .. }
+                | Control::Suspended
+                | Control::Continued => Line::Intervened { t, control },
                 _ => Line::Control { t, control },
             }
         }

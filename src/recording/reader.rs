@@ -292,8 +292,19 @@ impl Iterator for Reader {
 
 /// A line that is whole, but of a kind this version doesn't know: an intervention of such a kind, too.
 fn is_unknown_kind(line: &[u8]) -> bool {
-    const INTERVENTIONS: [&str; 9] =
-        ["paused", "resumed", "clients", "rate", "mark", "cancel", "next_stage", "stop", "abort"];
+    const INTERVENTIONS: [&str; 11] = [
+        "paused",
+        "resumed",
+        "suspended",
+        "continued",
+        "clients",
+        "rate",
+        "mark",
+        "cancel",
+        "next_stage",
+        "stop",
+        "abort",
+    ];
     const KNOWN: [&str; 14] = [
         "sent",
         "req",

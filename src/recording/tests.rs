@@ -122,9 +122,9 @@ pub(crate) fn run(seed: u64, requests: u64) -> Vec<Event> {
     }
     let mark = Control::Mark { note: "here \"it\" is".into() };
     let (cancel, next) = (Control::Cancel { request: 3 }, Control::NextStage { stage: 0 });
-    for control in [mark, Control::Rate { rate: 3.25 }, cancel, next] {
-        events.push(Event::Control { at_ns: end_ns / 2, control });
-    }
+    let still = [Control::Suspended, Control::Continued];
+    let controls = [mark, Control::Rate { rate: 3.25 }, cancel, next].into_iter().chain(still);
+    events.extend(controls.map(|control| Event::Control { at_ns: end_ns / 2, control }));
     events.push(Event::Log(Box::new(LogLine {
         at_ns: end_ns / 3,
         level: Level::Warn,

@@ -18,9 +18,9 @@ use crate::recording::Entry;
 
 /// Events of different threads may stand in a recording this much out of order, nanoseconds.
 const DISORDER_NS: u64 = 100_000_000;
-/// Most chunks held back (8 bytes each). Beyond it the oldest open request is no longer waited for: its end is
-/// missing, as after lost events, or it is longer than anything a screen could show.
-const HELD_CHUNKS: usize = 8 << 20;
+/// Most bytes held back. Beyond it the oldest open request is no longer waited for: its end is missing, as after lost
+/// events, or it is longer than anything a screen could show.
+const HELD_BYTES: usize = 64 << 20;
 
 /// A request on its way back into events.
 struct Cursor {
@@ -31,6 +31,8 @@ struct Cursor {
     chunk: usize,
     /// Tokens in the prompt as its `sent` line has them, where a server counted others.
     sent_with: Option<u32>,
+    /// Bytes of its text and of what went wrong, as they came.
+    words: usize,
 }
 
 impl Cursor {
@@ -62,6 +64,12 @@ impl Cursor {
         let tokens = self.record.tokens_in(self.chunk);
         self.chunk += 1;
         (Event::Token { at_ns, request, tokens }, false)
+    }
+
+    /// About how much memory it takes. Words are counted though they may be given away already.
+    fn bytes(&self) -> usize {
+        let r = &self.record;
+        size_of::<Self>() + size_of_val(&r.chunk_at_ns[..]) + size_of_val(&r.chunk_tokens[..]) + self.words
     }
 
     fn sent(&self) -> Event {
@@ -101,13 +109,31 @@ enum Held {
     Request(Box<Cursor>),
 }
 
+/// What its place costs, beside what is in it: in the queue and in the list, twice as much for what they leave free.
+const PLACE_BYTES: usize = 2 * (size_of::<(u64, u64)>() + size_of::<(u64, Held)>());
+
+impl Held {
+    /// About how much memory it takes as long as it is held back. It doesn't change meanwhile.
+    fn bytes(&self) -> usize {
+        PLACE_BYTES
+            + match self {
+                Self::Event(Event::Log(line)) => {
+                    size_of_val(&**line) + line.source.len() + line.message.len()
+                }
+                Self::Event(Event::Sample(sample)) => size_of_val(&**sample),
+                Self::Event(_) => 0,
+                Self::Request(cursor) => cursor.bytes(),
+            }
+    }
+}
+
 /// An iterator over a recording's events, in the order of time.
 pub struct Expander<I> {
     entries: I,
     /// Time and place in the file of what is held back; the place finds it in `held`.
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     held: BTreeMap<u64, Held>,
-    held_chunks: usize,
+    held_bytes: usize,
     /// Requests sent and not ended, by time of sending.
     open: BTreeSet<(u64, RequestId)>,
     /// When they were sent, and with how many prompt tokens.
@@ -123,7 +149,7 @@ impl<I: Iterator<Item = Entry>> Expander<I> {
             entries,
             queue: BinaryHeap::new(),
             held: BTreeMap::new(),
-            held_chunks: 0,
+            held_bytes: 0,
             open: BTreeSet::new(),
             sent: HashMap::default(),
             place: 0,
@@ -179,6 +205,8 @@ impl<I: Iterator<Item = Entry>> Expander<I> {
             Entry::Request(record) => self.hold(record),
         };
         self.place += 1;
+        self.held_bytes += held.bytes();
+        while self.held_bytes > HELD_BYTES && self.open.pop_first().is_some() {}
         self.queue.push(Reverse((held.at_ns(), self.place)));
         self.held.insert(self.place, held);
     }
@@ -188,11 +216,11 @@ impl<I: Iterator<Item = Entry>> Expander<I> {
         if let Some((sent_ns, _)) = sent {
             self.open.remove(&(sent_ns, record.request));
         }
-        self.held_chunks += record.chunk_at_ns.len();
-        while self.held_chunks > HELD_CHUNKS && self.open.pop_first().is_some() {}
         let prefill_due = record.prefill_ns.is_some();
         let sent_with = sent.map(|(_, tokens)| tokens).filter(|tokens| *tokens != record.prompt_tokens);
-        Held::Request(Box::new(Cursor { sent_due: sent.is_none(), prefill_due, chunk: 0, sent_with, record }))
+        let words = [&record.text, &record.error].into_iter().flatten().map(|words| words.len()).sum();
+        let sent_due = sent.is_none();
+        Held::Request(Box::new(Cursor { sent_due, prefill_due, chunk: 0, sent_with, words, record }))
     }
 }
 
@@ -204,12 +232,13 @@ impl<I: Iterator<Item = Entry>> Iterator for Expander<I> {
         let Reverse((_, place)) = self.queue.pop()?;
         let btree_map::Entry::Occupied(mut held) = self.held.entry(place) else { return None };
         let Held::Request(cursor) = held.get_mut() else {
-            return if let Held::Event(event) = held.remove() { Some(event) } else { None };
+            let held = held.remove();
+            self.held_bytes -= held.bytes();
+            return if let Held::Event(event) = held { Some(event) } else { None };
         };
         let (event, last) = cursor.next();
         if last {
-            self.held_chunks -= cursor.record.chunk_at_ns.len();
-            held.remove();
+            self.held_bytes -= held.remove().bytes();
         } else {
             self.queue.push(Reverse((cursor.at_ns(), place)));
         }

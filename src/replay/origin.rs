@@ -13,8 +13,10 @@ use crate::recording::{self, Entry, Reader, RecordingError};
 /// Bytes at each end of a recording by which it is known again: the header, and the newest frames of a file that is
 /// only ever appended to.
 const KNOWN_BY: u64 = 64 << 10;
-/// Bytes at the end in which the last time is looked for: several frames.
+/// Bytes at the end in which the last time is looked for: several frames…
 const TAIL: u64 = 1 << 20;
+/// …and so much at most, where a frame is longer. One that is longer still was not made by this program.
+const LONGEST_TAIL: u64 = 64 << 20;
 
 /// A source of bytes that stands where it was asked to.
 pub(super) type Source = Box<dyn Read + Send>;
@@ -104,13 +106,20 @@ impl Origin {
         Ok((length, hash.finalize().into()))
     }
 
-    /// The last time in it, as far as its end tells, without reading all of it.
+    /// The last time in it, as far as its end tells, without reading all of a long one; 0 if the end tells nothing, being
+    /// in the middle of a huge frame.
     pub(super) fn last_ns(&self, like: &Reader) -> u64 {
-        let Some(offset) = self.length().checked_sub(TAIL) else {
-            return self.open().map_or(0, |reader| reader.map(|e| e.at_ns()).max().unwrap_or(0));
-        };
-        let tail = self.source(offset).and_then(|source| like.moved(source, 0));
-        tail.map_or(0, |reader| reader.map(|entry| entry.at_ns()).max().unwrap_or(0))
+        let mut tail = TAIL;
+        while let Some(offset) = self.length().checked_sub(tail) {
+            // A frame that has begun before can't be read: there is nothing then.
+            let read = self.source(offset).and_then(|source| like.moved(source, 0));
+            let last_ns = read.ok().and_then(|reader| reader.map(|entry| entry.at_ns()).max());
+            if tail >= LONGEST_TAIL || last_ns.is_some() {
+                return last_ns.unwrap_or(0);
+            }
+            tail *= 4;
+        }
+        self.open().map_or(0, |reader| reader.map(|entry| entry.at_ns()).max().unwrap_or(0))
     }
 
     /// When it begins to be worth looking: the backend is ready, or the first request is sent.
@@ -121,5 +130,38 @@ impl Origin {
             _ => None,
         };
         reader.take(10_000).find_map(ready).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::recording::tests::{record, run};
+
+    #[test]
+    fn the_last_time_is_found_in_a_frame_longer_than_the_usual_end() {
+        let (bytes, live) = record(&run(7, 30));
+        let mut text = zstd::decode_all(&bytes[..]).unwrap();
+        let first = text.iter().position(|b| *b == b'\n').unwrap() + 1;
+        // Words that can't be made shorter.
+        let mut random = 1_u64;
+        let mut noise = String::new();
+        while noise.len() < 3 * TAIL as usize {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let _ = write!(noise, "{random:x}");
+        }
+        let words =
+            format!("{{\"log\":{{\"t\":1,\"level\":\"info\",\"source\":\"s\",\"message\":\"{noise}\"}}}}\n");
+        text.splice(first..first, words.into_bytes());
+        let mut whole = zstd::encode_all(&text[..first], 1).unwrap();
+        whole.extend(zstd::encode_all(&text[first..], 1).unwrap());
+        assert!(whole.len() as u64 > TAIL + TAIL / 4, "{}", whole.len());
+        for bytes in [whole, text] {
+            let origin = Origin::Bytes { name: "r".into(), bytes: bytes.into() };
+            assert_eq!(origin.last_ns(&origin.open().unwrap()), live.at_ns);
+        }
     }
 }

@@ -108,6 +108,7 @@ impl Player {
             Action::AddLoad(_)
             | Action::SetClients(_)
             | Action::SetRate(_)
+            | Action::Suspend(_)
             | Action::Mark(_)
             | Action::Cancel(_)
             | Action::NextStage(_)

@@ -140,7 +140,7 @@ impl ReplaySession {
 
 /// Names for the header line, from the recorded profile.
 pub fn title(header: &Header) -> Title {
-    Title { client: header.client_limit(), ..Title::of(&header.profile, &header.engine.kind) }
+    Title { client: header.client_limits(), ..Title::of(&header.profile, &header.engine.kind) }
 }
 
 impl Session for ReplaySession {

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::Clock;
-use crate::event::Event;
+use crate::event::{CountedBy, Event, Outcome, Sent};
+use crate::metrics::RequestRecord;
 use crate::recording::tests::{Resumption, read, record, resumption, run};
 use crate::ui::{Action, Session};
 
@@ -177,4 +178,59 @@ fn what_was_found_is_told_and_what_is_not_there_too() {
     assert!(said(Action::Outlier(false)).starts_with("no more outliers before "));
     session.act(Action::Seek(0));
     assert_eq!(said(Action::SeekBy(-5)), "the head is at the beginning");
+}
+
+/// A request that is answered without a chunk, as an entry when it is sent and one when it has ended.
+fn chunkless(request: u64) -> [Entry; 2] {
+    let at_ns = request * 10_000;
+    let record = RequestRecord {
+        request,
+        client: 0,
+        stage: 0,
+        warmup: false,
+        scheduled_ns: at_ns,
+        sent_ns: at_ns,
+        prefill_ns: None,
+        finished_ns: at_ns + 5_000,
+        prompt_tokens: 10,
+        max_tokens: 7,
+        output_tokens: 7,
+        counted_by: CountedBy::Usage,
+        outcome: Outcome::Completed,
+        error: None,
+        text: None,
+        status: None,
+        retries: 0,
+        chunk_at_ns: Vec::new(),
+        chunk_tokens: Vec::new(),
+    };
+    let sent = Sent {
+        at_ns,
+        scheduled_ns: at_ns,
+        request,
+        client: 0,
+        stage: 0,
+        prompt_tokens: record.prompt_tokens,
+        max_tokens: record.max_tokens,
+        warmup: false,
+    };
+    [Entry::Event(Event::Sent(sent)), Entry::Request(record)]
+}
+
+#[test]
+fn behind_a_lost_end_little_is_held_back_though_nothing_has_chunks() {
+    let total = 500_000;
+    let read = std::cell::Cell::new(0);
+    let entries = || {
+        read.set(0);
+        let [sent, _] = chunkless(0);
+        let rest = (1..total).flat_map(chunkless);
+        std::iter::once(sent).chain(rest).inspect(|_| read.set(read.get() + 1))
+    };
+    let mut events = Expander::new(entries());
+    assert!(events.next().is_some());
+    assert!(read.get() < total, "{} entries are held back", read.get());
+    let mut events = Expander::new(entries());
+    assert!(!events.skip_to(1_000_000_000, &mut Aggregator::new()), "in one step");
+    assert!(read.get() < total, "{} entries are read ahead", read.get());
 }

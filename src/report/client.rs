@@ -28,6 +28,8 @@ pub struct ClientReport {
 
 /// What one stage asked of the client.
 struct Stage {
+    /// Threads of its clients.
+    threads: u32,
     tokens_per_s: f64,
     tokens_per_request: f64,
     cpu_percent: Option<f64>,
@@ -36,8 +38,10 @@ struct Stage {
 /// Looks at a run's stages.
 pub fn client(run: &Run, stages: &[StageReport]) -> ClientReport {
     let calibration = run.header.calibration.filter(Calibration::is_sane);
-    let known = run.header.client_limit();
-    let limit = |stage: &Stage| known.map(|limit| limit.tokens_per_s(stage.tokens_per_request));
+    let limit = |stage: &Stage| {
+        let limits = calibration.map(|calibration| calibration.limit().of_threads(stage.threads));
+        limits.map(|limit| limit.tokens_per_s(stage.tokens_per_request))
+    };
     let share = |stage: &Stage| limit(stage).map(|limit| stage.tokens_per_s / limit);
     let asked = |stage: &Stage| share(stage).unwrap_or(stage.tokens_per_s);
     let all = stages.iter().zip(&run.stages).filter_map(|(report, stage)| of(run, report, stage));
@@ -60,6 +64,7 @@ fn of(run: &Run, report: &StageReport, stage: &super::Stage) -> Option<Stage> {
     let cpu = run.samples.iter().filter(|s| span.has(s.at_ns)).filter_map(|s| s.client_cpu_percent);
     let (sum, count) = cpu.fold((0.0, 0_u32), |(sum, count), cpu| (sum + f64::from(cpu), count + 1));
     Some(Stage {
+        threads: run.header.client_threads().in_stage(&stage.start.sweep),
         tokens_per_s: measured.throughput.output_tokens_per_s?,
         tokens_per_request: measured.tokens.output as f64 / measured.requests.ended().max(1) as f64,
         cpu_percent: (count > 0).then(|| sum / f64::from(count)),
@@ -71,7 +76,7 @@ fn line(run: &Run, made: &ClientReport, stage: &Stage) -> Option<String> {
     let rest = match (made.limit_tokens_per_s, made.share) {
         (Some(limit), Some(share)) => format!(
             "its limit here{} is {} tokens/s at {:.0} a request, this run had {} ({:.1} %)",
-            match run.header.client_threads() {
+            match stage.threads {
                 1 => String::new(),
                 n => format!(", with {n} threads,"),
             },
@@ -153,6 +158,28 @@ mod tests {
         assert!(!made.is(VerdictKind::ClientNearLimit), "a fifth of it");
         let line = made.recording.client.line.unwrap();
         assert!(line.contains("its limit here, with 4 threads, is 2,000 tokens/s at 10 a request"), "{line}");
+    }
+
+    #[test]
+    fn in_a_sweep_over_backends_each_stage_has_its_own_threads() {
+        let mut run = run(500.0);
+        let contender = |name: &str, threads: u32| serde_json::json!({ "name": name, "backend": { "kind": "openai", "client_threads": threads } });
+        run.header.profile["backend"] = serde_json::json!({ "client_threads": 8 });
+        run.header.profile["sweep"] =
+            serde_json::json!({ "backend": [contender("one", 1), contender("four", 4), "sim"] });
+        for (backend, near, said) in [
+            ("one", true, "its limit here is 500 tokens/s"),
+            ("four", false, "its limit here, with 4 threads, is 2,000 tokens/s"),
+            ("sim", false, "its limit here, with 8 threads, is 4,000 tokens/s"),
+        ] {
+            run.stages[0].start.sweep = vec![("backend".to_owned(), backend.into())];
+            let made = report(&run);
+            assert_eq!(made.is(VerdictKind::ClientNearLimit), near, "{backend}");
+            let line = made.recording.client.line.unwrap();
+            assert!(line.contains(said), "{line}");
+            let known = run.header.client_limits().unwrap().in_stage(&run.stages[0].start.sweep);
+            assert_eq!(made.recording.client.limit_tokens_per_s, Some(known.tokens_per_s(10.0)));
+        }
     }
 
     #[test]

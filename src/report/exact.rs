@@ -258,7 +258,7 @@ fn throughput(window: &Window) -> Throughput {
 }
 
 fn latencies(stage: &Stage, bounds: Bounds, tick_ns: u64) -> Latency {
-    let completed = || stage.measured().filter(|r| r.outcome == Outcome::Completed && bounds.touches(r));
+    let completed = || stage.unspoiled().filter(|r| r.outcome == Outcome::Completed && bounds.touches(r));
     let requests_of = |push: &dyn Fn(&mut Pool, &RequestRecord)| -> Stats {
         let mut pool = Pool::new(tick_ns);
         completed().for_each(|r| push(&mut pool, r));

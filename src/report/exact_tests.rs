@@ -144,3 +144,48 @@ fn the_same_recording_gives_the_same_bytes() {
     let (one, other) = (report(&fixture::run()), report(&fixture::run()));
     assert_eq!(one.to_json().unwrap(), other.to_json().unwrap());
 }
+
+#[test]
+fn what_was_under_way_while_the_process_stood_still_gives_no_latency() {
+    use crate::event::Control;
+    use crate::report::VerdictKind;
+    let made = |still: bool| {
+        // A request every 100 ms; the fifth one takes two seconds longer, in which everything stood still.
+        let mut run = fixture::run();
+        let mut stage = fixture::stage(1, 0);
+        let of = |i: u64| {
+            let (at, later) = (i * 100 + if i > 5 { 2000 } else { 0 }, if i == 5 { 2000 } else { 0 });
+            let chunks = [((at + 20) * MS, 1), ((at + 40 + later) * MS, 1), ((at + 100 + later) * MS, 2)];
+            fixture::request(i, at * MS).chunks(&chunks).into()
+        };
+        stage.requests = (0..12).map(of).collect();
+        run.stages = vec![stage];
+        run.header.profile["sla"] = serde_json::json!({ "e2e": "500ms" });
+        if still {
+            run.controls = vec![(530 * MS, Control::Suspended), (2530 * MS, Control::Continued)];
+        }
+        run.last_ns = 3300 * MS;
+        run.note_standstills();
+        report(&run)
+    };
+    let (plain, stood) = (made(false), made(true));
+    let whole = |report: &Report| report.stages[0].windows.measured.clone().unwrap();
+    let (plain_all, all) = (whole(&plain), whole(&stood));
+    assert_eq!((all.requests.completed, all.tokens.output), (12, 48), "counts stay");
+    assert_eq!((plain_all.latency.itl_s.max, all.latency.itl_s.max), (Some(2.02), Some(0.03)));
+    assert_eq!((plain_all.latency.e2e_s.max, all.latency.e2e_s.max), (Some(2.1), Some(0.1)));
+    assert_eq!((all.latency.ttft_s.count, all.latency.send_lag_s.count), (11, 11));
+    assert_eq!(all.seconds.to_bits(), plain_all.seconds.to_bits(), "nor is the window another");
+    let steady = |report: &Report| report.stages[0].windows.steady.clone().map(|w| (w.start_s, w.end_s));
+    assert_eq!((steady(&plain), steady(&stood)), (Some((0.0, 3.2)), Some((2.6, 3.2))));
+    assert!(plain.is(VerdictKind::SlaMissed) && stood.is(VerdictKind::SlaMet));
+    let parts: Vec<_> = stood.stages[0].segments.iter().map(|s| (s.began, s.figures.seconds)).collect();
+    assert_eq!(parts, [("start", 0.53), ("suspended", 2.0), ("continued", 0.67)]);
+    let why = &stood.recording.verdicts[0];
+    assert_eq!(why.verdict, VerdictKind::Intervened);
+    assert!(
+        why.why.contains("stopped with the whole process 1×, for 2.0 s (the 1 requests under way"),
+        "{}",
+        why.why
+    );
+}

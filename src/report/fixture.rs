@@ -96,6 +96,7 @@ pub fn stage(clients: u32, measuring_ns: u64) -> Stage {
         ended: None,
         info: None,
         range: None,
+        stood: crate::metrics::Standstills::default(),
     }
 }
 

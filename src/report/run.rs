@@ -9,7 +9,7 @@ use super::window::Span;
 use crate::event::{
     BackendInfo, Control, Ended, Event, Phase, Sample, StageEnd, StageId, StageOutcome, StageStart,
 };
-use crate::metrics::RequestRecord;
+use crate::metrics::{RequestRecord, Standstills};
 use crate::recording::{self, Entry, Header, Losses, Reader, RecordingError};
 
 /// A recording, sorted.
@@ -52,6 +52,8 @@ pub struct Stage {
     pub info: Option<BackendInfo>,
     /// The run's range; windows end where it does.
     pub range: Option<Span>,
+    /// The run's standstills, set by [`Run::note_standstills`].
+    pub stood: Standstills,
 }
 
 impl Stage {
@@ -60,10 +62,15 @@ impl Stage {
         self.requests.iter().filter(|r| !r.warmup)
     }
 
-    /// Those of them that lie in the range from their sending to their end: what figures of whole requests are of.
-    /// Without a range all.
+    /// Those of them whose times are the engine's: not under way while the whole process stood still.
+    pub fn unspoiled(&self) -> impl Iterator<Item = &RequestRecord> + Clone {
+        self.measured().filter(|r| !self.stood.spoil(r))
+    }
+
+    /// Those of the unspoiled that lie in the range from their sending to their end: what figures of whole requests are
+    /// of. Without a range all.
     pub fn judged(&self) -> impl Iterator<Item = &RequestRecord> + Clone {
-        self.measured()
+        self.unspoiled()
             .filter(|r| self.range.is_none_or(|range| range.has(r.sent_ns) && range.has(r.finished_ns)))
     }
 }
@@ -122,8 +129,17 @@ impl Run {
         }
         // Each thread hands in its own: a cancelled request's task, the keys.
         run.controls.sort_by_key(|(at_ns, _)| *at_ns);
+        run.note_standstills();
         run.losses = losses();
         run
+    }
+
+    /// Tells the stages when the process stood still, by the interventions.
+    pub fn note_standstills(&mut self) {
+        let stood = Standstills::of(&self.controls);
+        for stage in self.stages.iter_mut().chain(self.aside.iter_mut().map(|(_, stage)| stage)) {
+            stage.stood = stood.clone();
+        }
     }
 
     /// The profile's name.
@@ -166,7 +182,7 @@ impl Run {
         }
     }
 
-    /// A pause does not outlast the run that was interrupted.
+    /// Neither a pause nor a standstill outlasts the run that was interrupted.
     fn resume(&mut self, at_ns: u64) {
         self.ended = None;
         let mut controls = self.controls.iter().map(|(_, control)| control);
@@ -174,13 +190,26 @@ impl Run {
         if last == Some(&Control::Paused) {
             self.controls.push((at_ns, Control::Resumed));
         }
+        let mut controls = self.controls.iter().map(|(_, control)| control);
+        let last = controls.rfind(|c| matches!(c, Control::Suspended | Control::Continued));
+        if last == Some(&Control::Suspended) {
+            self.controls.push((at_ns, Control::Continued));
+        }
     }
 
     /// A stage begins. What an earlier, broken off attempt at it left is forgotten.
     fn begin_stage(&mut self, start: StageStart) {
         let info = self.info.clone();
         let stage = self.stage(start.stage);
-        *stage = Stage { start, phases: Vec::new(), requests: Vec::new(), ended: None, info, range: None };
+        *stage = Stage {
+            start,
+            phases: Vec::new(),
+            requests: Vec::new(),
+            ended: None,
+            info,
+            range: None,
+            stood: Standstills::default(),
+        };
     }
 
     /// A stage is over. One that failed or was skipped before it began has no other line.
@@ -224,6 +253,7 @@ impl Run {
                 ended: None,
                 info,
                 range: None,
+                stood: Standstills::default(),
             });
             self.stages.len() - 1
         });

@@ -15,7 +15,8 @@ use crate::metrics::interventions::{Began, Cut, Interventions, Step};
 /// The figures of a stage from one intervention to the next.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SegmentReport {
-    /// What it began with: `start`, `clients`, `rate`, `paused`, `resumed`, `mark`, `cancel`, `drain`.
+    /// What it began with: `start`, `clients`, `rate`, `paused`, `resumed`, `suspended`,
+    /// `continued`, `mark`, `cancel`, `drain`.
     pub began: &'static str,
     /// The same in words, e.g. `16 to 24 clients`.
     pub words: String,
@@ -146,6 +147,7 @@ fn rates_row(name: String, part: &SegmentReport) -> Vec<String> {
     let w = &part.figures;
     let Requests { completed, failed, timed_out, cancelled, .. } = w.requests;
     let asked = match (part.clients, part.rate) {
+        _ if part.began == Began::Suspended.name() => "stopped".into(),
         _ if part.paused => "paused".into(),
         (Some(clients), _) => clients.to_string(),
         (None, rate) => number(rate, 3),

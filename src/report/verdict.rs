@@ -2,11 +2,11 @@
 
 use super::client::{BOTTLENECK_SHARE, ClientReport};
 use super::figures::{StageReport, Verdict, VerdictKind};
-use super::run::Run;
+use super::run::{Run, Stage};
 use super::table::number;
 use super::window;
 use crate::event::{Control, CountedBy, Ended, Outcome};
-use crate::metrics::{DEGRADED_LOOP_LAG_NS, DEGRADED_SEND_LAG_NS};
+use crate::metrics::{DEGRADED_LOOP_LAG_NS, DEGRADED_SEND_LAG_NS, Standstills};
 
 /// All verdicts on a run, gravest first; none is good news too.
 pub fn verdicts(run: &Run, stages: &[StageReport], client: &ClientReport) -> Vec<Verdict> {
@@ -88,6 +88,7 @@ fn intervened(run: &Run) -> Option<String> {
     ];
     let mut told: Vec<_> =
         told.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{what} {n}×")).collect();
+    told.extend(stood_still(run));
     told.extend(cut_short(run));
     (!told.is_empty()).then(|| {
         let told = told.join(", ");
@@ -98,9 +99,27 @@ fn intervened(run: &Run) -> Option<String> {
     })
 }
 
+/// How often and how long the whole process was stopped, and what became of the requests that were under way then.
+fn stood_still(run: &Run) -> Option<String> {
+    let whole = run.range.unwrap_or(window::Span { start_ns: 0, end_ns: run.last_ns });
+    let stood = Standstills::of(&run.controls);
+    let within = stood.all().filter(|(began, ended)| *began <= whole.end_ns && whole.start_ns <= *ended);
+    let (times, ns) = within.fold((0, 0), |(times, ns), (began, ended)| {
+        (times + 1, ns + ended.min(whole.end_ns).saturating_sub(began.max(whole.start_ns)))
+    });
+    let spoiled = run.stages.iter().flat_map(Stage::measured).filter(|r| stood.spoil(r)).count();
+    (times > 0).then(|| {
+        format!(
+            "stopped with the whole process {times}×, for {:.1} s (the {spoiled} requests under way then give no \
+             latency)",
+            ns as f64 / 1e9
+        )
+    })
+}
+
 /// Stages that somebody ended for the next one before their stop condition was met.
 fn cut_short(run: &Run) -> Option<String> {
-    let left = |stage: &crate::report::Stage| {
+    let left = |stage: &Stage| {
         let of = |c: &Control| matches!(c, Control::NextStage { stage: id } if *id == stage.start.stage);
         run.controls.iter().any(|(at, c)| of(c) && *at >= stage.start.at_ns)
     };
@@ -144,7 +163,7 @@ fn lag_is_the_limits(stage: &StageReport) -> bool {
 
 /// Requests to a server whose output nobody counted: a chunk was taken for a token. Imports tell their own.
 fn chunks_counted(run: &Run) -> Option<String> {
-    let measured = run.stages.iter().flat_map(crate::report::run::Stage::measured);
+    let measured = run.stages.iter().flat_map(Stage::measured);
     let completed = measured.filter(|r| r.outcome == Outcome::Completed);
     let (mut all, mut by_chunks) = (0u64, 0u64);
     for request in completed {

@@ -81,13 +81,19 @@ fn open_steady(stage: &Stage, controls: &[(u64, Control)], measured: Span, open:
         }
     };
     let mut since = Some(start_ns);
+    let mut rest = Rest::default();
     for (at_ns, control) in controls {
-        let at_ns = (*at_ns).clamp(start_ns, end_ns);
-        let next = match control {
-            Control::Paused => None,
-            Control::Resumed => Some(at_ns),
-            Control::Rate { .. } => since.map(|_| at_ns),
-            _ => continue,
+        let at_ns = match control {
+            // Of all that a damaged recording may hold, those that count.
+            Control::Continued if stage.stood.ends_at(*at_ns) => over_ns(stage, *at_ns),
+            _ => *at_ns,
+        };
+        let at_ns = at_ns.clamp(start_ns, end_ns);
+        let next = match rest.take(control) {
+            Some(true) => None,
+            Some(false) => Some(at_ns),
+            None if matches!(control, Control::Rate { .. }) => since.map(|_| at_ns),
+            None => continue,
         };
         close(since, at_ns);
         since = next;
@@ -101,19 +107,47 @@ fn ramped_ns(stage: &Stage, controls: &[(u64, Control)], measured: Span, ramp_ns
     let mut left_ns = ramp_ns;
     // Since when it goes on.
     let mut since = Some(measured.start_ns);
+    let mut rest = Rest::default();
     for (at, control) in controls {
         let at_ns = (*at).max(measured.start_ns);
         if let Some(over_ns) = since.map(|from| from.saturating_add(left_ns)).filter(|over| *over <= at_ns) {
             return over_ns;
         }
-        match control {
-            Control::Paused => left_ns -= since.take().map_or(0, |from| at_ns - from),
-            Control::Resumed => _ = since.get_or_insert(at_ns),
-            Control::Rate { .. } if *at >= stage.start.at_ns => return at_ns,
-            _ => {}
+        match rest.take(control) {
+            Some(true) => left_ns -= since.take().map_or(0, |from| at_ns - from),
+            Some(false) => _ = since.get_or_insert(at_ns),
+            None if matches!(control, Control::Rate { .. }) && *at >= stage.start.at_ns => return at_ns,
+            None => {}
         }
     }
     since.map_or(u64::MAX, |from| from.saturating_add(left_ns))
+}
+
+/// What holds a load back: a pause, a process that stands still, or both.
+#[derive(Default)]
+struct Rest {
+    paused: bool,
+    suspended: bool,
+}
+
+impl Rest {
+    /// Takes an intervention; tells whether the load rests from then on, if the intervention is about that.
+    fn take(&mut self, control: &Control) -> Option<bool> {
+        match control {
+            Control::Paused => self.paused = true,
+            Control::Resumed => self.paused = false,
+            Control::Suspended => self.suspended = true,
+            Control::Continued => self.suspended = false,
+            _ => return None,
+        }
+        Some(self.paused || self.suspended)
+    }
+}
+
+/// When a standstill that ended at a time is over for good: all requests that were under way have ended.
+fn over_ns(stage: &Stage, at_ns: u64) -> u64 {
+    let spoiled = stage.measured().filter(|r| r.scheduled_ns < at_ns && at_ns < r.finished_ns);
+    spoiled.map(|r| r.finished_ns).max().unwrap_or(at_ns).max(at_ns)
 }
 
 /// When the last request of an open loop came, where their number ended it; else when the end was called.
@@ -140,6 +174,9 @@ pub fn mean_in_flight(stage: &Stage, window: Span) -> Option<f64> {
 /// In the order in which steps at the same instant are taken: an end and a start at once are no dip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
+    /// The process stands still, until requests that were under way then have ended.
+    Still,
+    Moving,
     Clients(u32),
     Sent,
     Finished,
@@ -156,6 +193,13 @@ fn steps(stage: &Stage, controls: &[(u64, Control)], measured: Span) -> Vec<(u64
         .measured()
         .flat_map(|r| [(r.sent_ns.max(measured.start_ns), Step::Sent), (r.finished_ns, Step::Finished)])
         .chain(changes)
+        .chain(
+            stage
+                .stood
+                .all()
+                .flat_map(|(began, ended)| [(began, Step::Still), (over_ns(stage, ended), Step::Moving)]),
+        )
+        .filter(|(at_ns, _)| *at_ns <= measured.end_ns)
         .collect();
     steps.sort_unstable();
     steps
@@ -165,6 +209,8 @@ fn steps(stage: &Stage, controls: &[(u64, Control)], measured: Span) -> Vec<(u64
 struct Search {
     clients: u32,
     in_flight: u32,
+    /// Standstills that are not over.
+    still: u32,
     /// Since when it is steady.
     since: Option<u64>,
     /// Since when it dips, while that may still be a client's turn-around.
@@ -176,7 +222,7 @@ struct Search {
 
 impl Search {
     fn new(clients: u32, range: Option<Span>) -> Self {
-        Self { clients, in_flight: 0, since: None, dip: None, range, longest: None }
+        Self { clients, in_flight: 0, still: 0, since: None, dip: None, range, longest: None }
     }
 
     fn step(&mut self, at_ns: u64, step: Step) {
@@ -184,6 +230,11 @@ impl Search {
             self.close(at_ns);
         }
         match step {
+            Step::Still => {
+                self.close(at_ns);
+                self.still += 1;
+            }
+            Step::Moving => self.still = self.still.saturating_sub(1),
             Step::Clients(clients) => {
                 self.close(at_ns);
                 self.clients = clients;
@@ -191,8 +242,9 @@ impl Search {
             Step::Sent => self.in_flight += 1,
             Step::Finished => self.in_flight = self.in_flight.saturating_sub(1),
         }
-        let enough =
-            f64::from(self.in_flight) >= STEADY_SHARE * f64::from(self.clients) && self.in_flight > 0;
+        let enough = self.still == 0
+            && f64::from(self.in_flight) >= STEADY_SHARE * f64::from(self.clients)
+            && self.in_flight > 0;
         match (enough, self.since) {
             (true, None) => self.since = Some(at_ns),
             (true, Some(_)) => self.dip = None,
@@ -288,6 +340,34 @@ mod tests {
             open.ramp_ns = Some(u64::MAX);
         }
         assert_eq!(steady(&stage, &[], whole), None, "all of it is ramp");
+    }
+
+    #[test]
+    fn a_standstill_parts_what_is_steady_until_all_that_was_under_way_has_ended() {
+        use crate::metrics::Standstills;
+        let mut stage = fixture::open_stage("constant", 10.0, 8);
+        let made = |i: u64| fixture::request(i, i * 100 * MS).ends((i * 100 + 150) * MS).into();
+        stage.requests = (0..20).map(made).collect();
+        let whole = measured(&stage).unwrap();
+        let span = |start: u64, end: u64| Some(Span { start_ns: start * MS, end_ns: end * MS });
+        let still = |from: u64, to: u64| vec![(from * MS, Control::Suspended), (to * MS, Control::Continued)];
+        let mut steady = |controls: &[(u64, Control)]| {
+            stage.stood = Standstills::of(controls);
+            super::steady(&stage, controls, whole)
+        };
+        // The request that came at 600 ended at 750.
+        assert_eq!(steady(&still(420, 610)), span(750, 1900));
+        let mut paused = still(420, 610);
+        paused.insert(0, (300 * MS, Control::Paused));
+        assert_eq!(steady(&paused), span(150, 300), "it goes on into a pause");
+        let mut closed = fixture::stage(1, 0);
+        closed.requests =
+            (0..20).map(|i| fixture::request(i, i * 100 * MS).ends((i + 1) * 100 * MS).into()).collect();
+        let whole = measured(&closed).unwrap();
+        closed.stood = Standstills::of(&still(420, 610));
+        assert_eq!(super::steady(&closed, &[], whole), span(700, 2000));
+        closed.stood = Standstills::of(&still(420, 610)[..1]);
+        assert_eq!(super::steady(&closed, &[], whole), span(0, 420), "it never went on");
     }
 
     #[test]

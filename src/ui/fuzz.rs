@@ -255,6 +255,8 @@ fn control(t: &mut Tape) -> Control {
     t.pick(&[
         Control::Paused,
         Control::Resumed,
+        Control::Suspended,
+        Control::Continued,
         Control::Clients { clients },
         Control::Rate { rate },
         Control::Mark { note },

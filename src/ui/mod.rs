@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use crate::event::{RequestId, StageId};
 use crate::metrics::fastgen::Curve;
-use crate::metrics::{ClientLimit, Snapshot};
+use crate::metrics::{ClientLimits, Snapshot};
 
 pub use format::{ByteUnits, TimeUnits, choose_units, clock_ms, nanos};
 pub use keymap::remap::{Keys, Wish};
@@ -103,7 +103,7 @@ pub struct Title {
     /// Published curves of the profile, and other recordings'.
     pub curves: Arc<Vec<Curve>>,
     /// What the client can measure on the run's machine, if it was calibrated there.
-    pub client: Option<ClientLimit>,
+    pub client: Option<ClientLimits>,
 }
 
 /// State of the recording.
@@ -150,6 +150,8 @@ pub enum Action {
     SetClients(u32),
     /// So many requests a second of an open loop.
     SetRate(f64),
+    /// The whole process is about to be stopped (`true`), or goes on.
+    Suspend(bool),
     /// A mark with a note.
     Mark(String),
     /// Cancel this request in flight.

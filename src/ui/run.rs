@@ -251,14 +251,18 @@ impl<'a> Dashboard<'a> {
             let halted = || self.session.transport().is_none_or(|t| !t.playing);
             (0..20).take_while(|_| !halted()).for_each(|_| std::thread::sleep(Duration::from_millis(10)));
         }
-        let before_ns = self.clock.now_ns();
-        self.terminal.suspend(group)?;
-        let stood_s = self.clock.now_ns().saturating_sub(before_ns) as f64 / 1e9;
+        // The load stands still with the rest of the process, which it must not take for its own doing.
+        let stops = transport.is_none() && !self.session.over() && Terminal::can_be_stopped();
+        if stops {
+            self.session.act(Action::Suspend(true));
+        }
+        let suspended = self.terminal.suspend(group);
+        if stops {
+            self.session.act(Action::Suspend(false));
+        }
+        suspended?;
         if played {
             self.session.act(Action::TogglePause);
-        } else if transport.is_none() && !self.session.over() {
-            // The load stood still with the rest of the process.
-            self.session.act(Action::Mark(format!("suspended for {stood_s:.1} s")));
         }
         self.dirty = true;
         Ok(())

@@ -249,6 +249,11 @@ impl Terminal {
         self.enter()
     }
 
+    /// Whether there is somebody who could let the process go on, so that [`Self::suspend`] stops it.
+    pub fn can_be_stopped() -> bool {
+        job::can_go_on()
+    }
+
     /// Whether another process has sent SIGTSTP, which [`Self::suspend`] is the answer to.
     pub fn was_asked_to_stop(&self) -> bool {
         self.job.was_asked()

@@ -1,5 +1,6 @@
 //! Rough handling: storms of sizes, job control, a mouse, pasted text, and terminals that read slowly or not at all.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use crate::harness::{Home, Terminal, assert_restored};
@@ -67,11 +68,14 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_gives_it_back() {
         terminal.wait_for("still 42");
         assert!(!terminal.in_dashboard());
         assert_restored(&terminal.screen());
+        pause(STOOD_MS);
         terminal.keys("fg\n");
         terminal.wait_until("a whole screen again", |text| {
             text.contains("measuring") && text.lines().next_back().is_some_and(|l| l.contains("? help"))
         });
         assert!(terminal.in_dashboard());
+        // Something to measure behind it.
+        pause(500);
     }
     terminal.keys("q");
     terminal.wait_for("interrupted");
@@ -82,12 +86,58 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_gives_it_back() {
     terminal.keys("exit\n");
     let (_, _, screen) = terminal.ended();
     assert_restored(&screen);
-    let zst = home.recordings().pop().expect("a recording");
-    let marks = fastgen_tui::recording::open(&zst)
-        .expect("it can be read")
-        .filter(|entry| format!("{entry:?}").contains("suspended for"))
-        .count();
-    assert_eq!(marks, 2, "each suspension is marked");
+    stood_still_and_was_not_late(&home.recordings().pop().expect("a recording"), 2);
+}
+
+/// How long the process stands still at least, milliseconds.
+const STOOD_MS: u64 = 1_500;
+
+/// It was stopped so many times, which the run says, and no figure has it in it.
+fn stood_still_and_was_not_late(recording: &std::path::Path, times: usize) {
+    use fastgen_tui::event::Control;
+    use fastgen_tui::report;
+    let run = report::Run::read(recording).expect("it can be read");
+    let of = |is: fn(&Control) -> bool| -> Vec<u64> {
+        run.controls.iter().filter(|(_, control)| is(control)).map(|(at_ns, _)| *at_ns).collect()
+    };
+    let (began, ended) = (of(|c| matches!(c, Control::Suspended)), of(|c| matches!(c, Control::Continued)));
+    assert_eq!((began.len(), ended.len()), (times, times), "{:?}", run.controls);
+    let stood_ns = STOOD_MS * 1_000_000;
+    assert!(began.iter().zip(&ended).all(|(began, ended)| began + stood_ns <= *ended), "{:?}", run.controls);
+    let lag_ns = run.samples.iter().filter_map(|s| s.loop_lag_ns).max();
+    assert!(lag_ns.is_some_and(|lag| lag < stood_ns), "{lag_ns:?}");
+    let made = report::report(&run);
+    let all = made.stages[0].windows.measured.as_ref().expect("something was measured");
+    for figure in [&all.latency.itl_s, &all.latency.ttft_s, &all.latency.send_lag_s] {
+        assert!(figure.count > 0 && figure.max < Some(STOOD_MS as f64 / 1e3), "{figure:?}");
+    }
+    let why = made.recording.verdicts.iter().find(|v| v.verdict == report::VerdictKind::Intervened);
+    let said = format!("stopped with the whole process {times}×");
+    assert!(why.is_some_and(|why| why.why.contains(&said)), "{:?}", made.recording.verdicts);
+}
+
+#[test]
+fn a_stop_that_cannot_be_caught_is_found_out_and_a_load_without_a_screen_is_told_so_too() {
+    let home = Home::new();
+    let file = home.path().join("r.jsonl.zst");
+    let path = file.to_str().expect("a path in UTF-8");
+    let mut run = home.command(&["record", "--profile", "sim", "--for", "8s", "-o", path]);
+    let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program");
+    let measures = || {
+        let entries = fastgen_tui::recording::open(&file).into_iter().flatten();
+        entries.into_iter().any(|entry| format!("{entry:?}").contains("phase: Measuring"))
+    };
+    (0..600).take_while(|_| !measures()).for_each(|_| pause(100));
+    let kill = |signal: &str| {
+        let status = std::process::Command::new("kill").args([signal, &run.id().to_string()]).status();
+        assert!(status.expect("kill").success());
+    };
+    kill("-STOP");
+    // The time at which it was last alive is known to a twentieth of a second.
+    pause(STOOD_MS + 100);
+    kill("-CONT");
+    run.wait().expect("its end");
+    stood_still_and_was_not_late(&file, 1);
 }
 
 #[test]

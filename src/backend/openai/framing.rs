@@ -24,10 +24,12 @@ pub enum Chunked {
     Size { size: u64, digits: u8 },
     /// Behind them, in a line of so many bytes so far.
     Rest { size: u64, line: u32 },
+    /// Behind the CR at its end.
+    LineEnd { size: u64 },
     /// In a chunk, so far before its end.
     Data(u64),
-    /// Between a chunk and the line of the next.
-    DataEnd,
+    /// Between a chunk and the line of the next; `cr`: behind the CR there.
+    DataEnd { cr: bool },
     /// Behind the last chunk; `line`: bytes of the present line.
     Trailer { line: u32, all: u32 },
 }
@@ -106,18 +108,18 @@ impl Chunked {
                 take(&bytes[..length]);
                 *left -= length as u64;
                 if *left == 0 {
-                    *self = Self::DataEnd;
+                    *self = Self::DataEnd { cr: false };
                 }
                 return Ok((length, false));
             }
-            Self::DataEnd => match byte {
-                b'\r' => {}
+            Self::DataEnd { cr } => match byte {
+                b'\r' if !*cr => *cr = true,
                 b'\n' => *self = Self::START,
                 _ => return Err(Malformed::End),
             },
             Self::Size { size, digits } => match char::from(byte).to_digit(16) {
-                // Sixteen digits fill the number.
-                Some(_) if *digits >= 16 => return Err(Malformed::Size),
+                // The number is full; of zeros before it there may be many, but not for ever.
+                Some(_) if *size >> 60 != 0 || *digits == u8::MAX => return Err(Malformed::Size),
                 Some(digit) => {
                     *size = *size << 4 | u64::from(digit);
                     *digits += 1;
@@ -126,11 +128,14 @@ impl Chunked {
                 None => *self = Self::behind(*size, byte, 0)?,
             },
             Self::Rest { size, line } => *self = Self::behind(*size, byte, *line + 1)?,
+            // A CR alone ends no line.
+            Self::LineEnd { .. } if byte != b'\n' => return Err(Malformed::Size),
+            Self::LineEnd { size } => *self = Self::behind(*size, byte, 0)?,
             Self::Trailer { line, all } => match byte {
                 b'\n' if *line == 0 => return Ok((1, true)),
-                b'\n' => *self = Self::Trailer { line: 0, all: *all + 1 },
-                b'\r' => {}
                 _ if *all >= TRAILER => return Err(Malformed::Endless),
+                b'\n' => *self = Self::Trailer { line: 0, all: *all + 1 },
+                b'\r' => *all += 1,
                 _ => *self = Self::Trailer { line: *line + 1, all: *all + 1 },
             },
         }
@@ -143,8 +148,9 @@ impl Chunked {
             b'\n' if size == 0 => Ok(Self::Trailer { line: 0, all: 0 }),
             b'\n' => Ok(Self::Data(size)),
             _ if line >= SIZE_LINE => Err(Malformed::Endless),
+            b'\r' => Ok(Self::LineEnd { size }),
             // An extension, which nobody uses; or blanks.
-            b'\r' | b' ' | b'\t' | b';' => Ok(Self::Rest { size, line }),
+            b' ' | b'\t' | b';' => Ok(Self::Rest { size, line }),
             _ if line == 0 => Err(Malformed::Size),
             _ => Ok(Self::Rest { size, line }),
         }
@@ -195,11 +201,22 @@ mod tests {
             (b"-1\r\n", Malformed::Size),
             (b"10000000000000000\r\n", Malformed::Size),
             (b"2\r\nabc\r\n", Malformed::End),
+            // A CR alone ends nothing, neither a size nor a chunk.
+            (b"2\rab\r0\r\r", Malformed::Size),
+            (b"2;x\ry\nab", Malformed::Size),
+            (b"2\r\nab\r0\r\n", Malformed::End),
+            (b"2\r\nab\r\r\n", Malformed::End),
+            (b"fffffffffffffffff\r\n", Malformed::Size),
         ] {
             assert_eq!(read(CHUNKED, &[body]), Err(why), "{}", String::from_utf8_lossy(body));
         }
         let line = [b"5;".as_slice(), &vec![b'x'; 20_000]].concat();
         assert_eq!(read(CHUNKED, &[&line]), Err(Malformed::Endless));
+        assert_eq!(read(CHUNKED, &[&[b'0'; 300]]), Err(Malformed::Size));
+        let zeros = [&[b'0'; 60], b"2\r\nab\r\n0000000000000000000\r\n\r\n".as_slice()].concat();
+        assert_eq!(read(CHUNKED, &[&zeros]).unwrap(), (b"ab".to_vec(), zeros.len(), true));
+        let returns = [b"0\r\n".as_slice(), &vec![b'\r'; 70_000]].concat();
+        assert_eq!(read(CHUNKED, &[&returns]), Err(Malformed::Endless));
         let trailer = [b"0\r\n".as_slice(), &b"a: b\r\n".repeat(20_000)].concat();
         assert_eq!(read(CHUNKED, &[&trailer]), Err(Malformed::Endless));
     }

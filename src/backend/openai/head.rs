@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 use http::response::Parts;
-use httparse::{EMPTY_HEADER, Error, Header, Response, Status};
+use httparse::{EMPTY_HEADER, Error, Header, ParserConfig, Response, Status};
 
 use super::framing::{Chunked, Framing};
 
@@ -52,7 +52,7 @@ pub enum BadHead {
 
 impl Head {
     fn new<'a>(status: StatusCode, value: impl Fn(&str) -> Option<&'a str>) -> Self {
-        let owned = |name| value(name).map(str::to_owned);
+        let owned = |name| value(name).map(unfolded);
         let retry_after = owned("retry-after");
         let date = retry_after.as_ref().and_then(|_| owned("date"));
         Self {
@@ -85,7 +85,10 @@ impl Lines {
 
     fn read_in<'b>(room: &mut [Header<'b>], bytes: &'b [u8]) -> Result<Option<Self>, BadHead> {
         let mut response = Response::new(room);
-        let length = match response.parse(bytes) {
+        // Nobody is to send folded lines any more, but whoever gets one must understand it (RFC 9112, 5.2).
+        let mut rules = ParserConfig::default();
+        rules.allow_obsolete_multiline_headers_in_responses(true);
+        let length = match rules.parse_response(&mut response, bytes) {
             Ok(Status::Complete(length)) => length,
             Ok(Status::Partial) => return Ok(None),
             Err(_) if is_settings(bytes) => return Err(BadHead::Http2),
@@ -105,8 +108,11 @@ impl Lines {
                 .any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word)))
         };
         let modern = response.version == Some(1);
-        let keep =
-            framing != Framing::UntilClosed && if modern { !says("close") } else { says("keep-alive") };
+        // Chunks are not of HTTP/1.0: who says so has not understood what is sent.
+        let lasts = modern || (says("keep-alive") && !matches!(framing, Framing::Chunked(_)));
+        // Whoever switches protocols speaks no HTTP/1.1 any more.
+        let switched = status == StatusCode::SWITCHING_PROTOCOLS;
+        let keep = framing != Framing::UntilClosed && lasts && !says("close") && !switched;
         Ok(Some(Self { head: Head::new(status, value), framing, keep, length }))
     }
 }
@@ -117,8 +123,11 @@ fn framing(status: StatusCode, lines: &[Header<'_>]) -> Result<Framing, BadHead>
         return Ok(Framing::Over);
     }
     let named = |name: &'static str| lines.iter().filter(move |line| line.name.eq_ignore_ascii_case(name));
-    if let Some(coding) = named("transfer-encoding").next_back() {
-        let last = coding.value.rsplit(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
+    // Empty parts of a list count for nothing, and `identity` of old said that there is no coding.
+    let codings = named("transfer-encoding").flat_map(|line| line.value.split(|byte| *byte == b','));
+    let mut codings = codings.map(<[u8]>::trim_ascii);
+    let real = |coding: &&[u8]| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity");
+    if let Some(last) = codings.rfind(real) {
         return Ok(if last.eq_ignore_ascii_case(b"chunked") {
             Framing::Chunked(Chunked::START)
         } else {
@@ -147,6 +156,11 @@ fn is_settings(bytes: &[u8]) -> bool {
     matches!(bytes, [_, _, _, 4, _, 0, 0, 0, 0, ..])
 }
 
+/// A value without the ends of lines that it was folded at.
+fn unfolded(value: &str) -> String {
+    value.split(['\r', '\n']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
 fn media(value: &str) -> Cow<'static, str> {
     let kind = value.split(';').next().unwrap_or_default().trim();
     if kind.eq_ignore_ascii_case(EVENTS) { EVENTS.into() } else { kind.to_ascii_lowercase().into() }
@@ -156,9 +170,11 @@ fn media(value: &str) -> Cow<'static, str> {
 /// because the next request is under way for a while.
 fn rest(keep_alive: &str) -> Option<u64> {
     let value = |name: &str| {
-        keep_alive
-            .split(',')
-            .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('=')?.trim().parse::<u64>().ok())
+        keep_alive.split(',').find_map(|part| {
+            let (key, value) = part.split_once('=')?;
+            let value = value.trim().trim_matches('"');
+            value.parse::<u64>().ok().filter(|_| key.trim().eq_ignore_ascii_case(name))
+        })
     };
     if value("max") == Some(0) {
         return Some(0);
@@ -206,9 +222,33 @@ mod tests {
             ("HTTP/1.0 200 OK\r\nContent-Length: 3\r\nConnection: keep-alive", Framing::Length(3), true),
             ("HTTP/1.1 200 OK", Framing::UntilClosed, false),
             ("HTTP/1.1 204 No Content\r\nContent-Length: 3", Framing::Over, true),
+            ("HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked", Framing::Over, true),
+            ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade", Framing::Over, false),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, ,", chunked, true),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: ", chunked, true),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip", Framing::UntilClosed, false),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 3", Framing::Length(3), true),
+            ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive", chunked, false),
+            (
+                "HTTP/1.0 200 OK\r\nContent-Length: 3\r\nConnection: keep-alive, close",
+                Framing::Length(3),
+                false,
+            ),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: x,\r\n\t close", Framing::Length(3), false),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip,\r\n chunked", chunked, true),
         ] {
             let lines = read(&format!("{head}\r\n\r\n")).unwrap().unwrap();
             assert_eq!((lines.framing, lines.keep), (framing, keep), "{head}");
+        }
+    }
+
+    #[test]
+    fn folded_lines_are_one() {
+        let text = "HTTP/1.1 302 Found\r\nLocation: https://h\r\n  /x\r\nContent-Type: text/html;\r\n\tcharset=x\r\n\r\n";
+        let head = read(text).unwrap().unwrap().head;
+        assert_eq!((head.location.as_deref(), &*head.media), (Some("https://h /x"), "text/html"));
+        for at in 0..text.len() {
+            assert_eq!(read(&text[..at]), Ok(None), "{at}");
         }
     }
 
@@ -230,6 +270,7 @@ mod tests {
         assert_eq!(rest("timeout=5, max=100"), Some(4_000_000_000));
         assert_eq!(rest("max=3,timeout=1"), Some(0));
         assert_eq!(rest("timeout=60, max=0"), Some(0));
+        assert_eq!(rest("Timeout = 5 , MAX=\"100\""), Some(4_000_000_000));
         assert_eq!(rest("timeout=soon"), None);
         assert_eq!(rest(""), None);
     }

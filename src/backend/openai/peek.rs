@@ -11,8 +11,18 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Usage {
+    #[serde(deserialize_with = "count")]
     pub prompt_tokens: Option<u32>,
+    #[serde(deserialize_with = "count")]
     pub completion_tokens: Option<u32>,
+}
+
+/// A count; `7.0` is one, too. What can be none (too large, below zero, no number) is as good as not there: it is no
+/// reason to give an answer up.
+fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let value = serde_json::Value::deserialize(from)?;
+    let whole = value.as_f64().filter(|n| n.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(n));
+    Ok(whole.map(|n| n as u32))
 }
 
 /// What stood in a chunk.
@@ -190,7 +200,9 @@ impl<'de> Visitor<'de> for Choice<'_> {
                     map.next_value_seed(Delta { found: self.found, text: self.text })?;
                 }
                 ChoiceKey::FinishReason => {
-                    self.found.finished |= map.next_value::<Option<IgnoredAny>>()?.is_some();
+                    // Some servers write an empty text in place of null.
+                    let reason = map.next_value::<serde_json::Value>()?;
+                    self.found.finished |= !reason.is_null() && reason != "";
                 }
                 ChoiceKey::Other => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -226,8 +238,10 @@ impl<'de> Visitor<'de> for Delta<'_> {
                     reasoned |= text.len() > before;
                 }
                 DeltaKey::ToolCalls | DeltaKey::FunctionCall => {
-                    let mut unseen = String::new();
+                    let (mut unseen, before) = (String::new(), self.found.texts);
                     map.next_value_seed(Text { found: self.found, text: &mut unseen })?;
+                    // No part of the text: the event has no shape.
+                    self.found.texts = if self.found.texts == before { before } else { Texts::Other };
                 }
                 DeltaKey::Other => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -331,6 +345,33 @@ mod tests {
         );
         assert!(found.finished);
         assert_eq!(found.usage, Some(Usage { prompt_tokens: Some(3), completion_tokens: Some(5) }));
+    }
+
+    #[test]
+    fn counts_that_can_be_none_are_no_reason_to_give_up() {
+        for (count, seen) in [
+            ("4294967295", Some(u32::MAX)),
+            ("4294967296", None),
+            ("99999999999999999999999", None),
+            ("-1", None),
+            ("7.0", Some(7)),
+            ("7.5", None),
+            ("\"7\"", None),
+            ("[7]", None),
+            ("null", None),
+        ] {
+            let json = format!(r#"{{"choices":[{{"text":"x"}}],"usage":{{"completion_tokens":{count}}}}}"#);
+            let (found, text) = look(&json);
+            assert_eq!((found.usage.unwrap().completion_tokens, text.as_str()), (seen, "x"), "{count}");
+        }
+    }
+
+    #[test]
+    fn an_empty_reason_is_none() {
+        let finished = |reason: &str| {
+            look(&format!(r#"{{"choices":[{{"text":"x","finish_reason":{reason}}}]}}"#)).0.finished
+        };
+        assert!(!finished("\"\"") && !finished("null") && finished("\"stop\""));
     }
 
     #[test]

@@ -10,8 +10,10 @@ use super::sse::LINE_LIMIT;
 use crate::backend::End;
 use crate::event::{CountedBy, Outcome};
 
-/// Most bytes of generated text that are kept.
+/// Most bytes of generated text that are kept…
 const TEXT: usize = 64 * 1024;
+/// …and the fewest of a text that was cut: bytes of the longest character less one are missing.
+const CUT: usize = TEXT - 3;
 
 /// A chunk's time on the run's clock, and its tokens.
 pub type Chunk = (u64, u32);
@@ -182,8 +184,9 @@ impl Told {
     /// An event whose like was seen before.
     #[inline]
     fn said(&mut self, said: Said<'_>, at_ns: u64) {
-        if self.text.len() + said.text.len() <= TEXT {
-            self.text.push_str(said.text);
+        // Behind a cut comes nothing more: it would hide the gap, also from whoever counts the text's tokens.
+        if self.text.len() < CUT {
+            self.text.push_str(&said.text[..said.text.floor_char_boundary(TEXT - self.text.len())]);
         }
         self.finished |= said.finished;
         self.usage.completion_tokens = said.completion_tokens.or(self.usage.completion_tokens);
@@ -199,6 +202,7 @@ impl Told {
             self.done = true;
             return;
         }
+        let before = self.text.len();
         if let Ok(found) = self.speech.look(data, &mut self.text) {
             if self.speech.is_plain() {
                 shape::learn(data, &found);
@@ -207,7 +211,9 @@ impl Told {
         } else {
             self.fault = Some(Fault::protocol(format!("an event is no JSON object: {}", seen(data))));
         }
-        if self.text.len() > TEXT {
+        if before >= CUT {
+            self.text.truncate(before);
+        } else if self.text.len() > TEXT {
             self.text.truncate(self.text.floor_char_boundary(TEXT));
         }
     }

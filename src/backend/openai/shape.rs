@@ -234,6 +234,10 @@ fn holes(event: &[u8]) -> Vec<(Range<usize>, Kind)> {
 
 /// The hole at a value, if there is to be one. `names`: the key in the outermost object, and the value's own.
 fn hole(event: &[u8], at: usize, depth: i32, names: (&[u8], &[u8])) -> Option<(Range<usize>, Kind)> {
+    // A name that would have to be decoded may be any.
+    if names.1.contains(&b'\\') {
+        return None;
+    }
     let number = || digits(&event[at..]).map(|digits| at..at + digits.len());
     match (depth, names) {
         (1, (_, b"choices" | b"usage" | b"error" | b"object" | b"message" | b"model")) => None,

@@ -73,3 +73,27 @@ fn clients_wished_for_during_warm_up_are_there_when_it_is_over() {
     let measuring_ns = left.snapshot.measuring_at_ns.unwrap();
     assert!(left.snapshot.controls[0].0 < measuring_ns, "it came too late to test anything");
 }
+
+#[test]
+fn limits_of_time_stand_still_with_the_process() {
+    // A token takes 10 ms at least: longer than the limit in all, and much shorter than that and the standstill.
+    let sets = [
+        "load.clients=2",
+        "load.warmup_requests_per_client=0",
+        "load.request_timeout=1900ms",
+        "workload.prompt_tokens=4",
+        "workload.output_tokens=200",
+        "stop.requests=2",
+    ];
+    let left = run(&sets, |controls| async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        controls.suspend();
+        // No client runs meanwhile.
+        std::thread::sleep(Duration::from_millis(1500));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        controls.go_on();
+    });
+    let counts = &left.snapshot.counts;
+    assert_eq!((counts.completed, counts.timed_out), (2, 0), "{counts:?}");
+    assert_eq!(left.snapshot.latency.e2e.count, 0, "they were under way");
+}

@@ -17,6 +17,8 @@ pack!(Stage {
     rate_set,
     clients_set,
     at_limit,
+    counts_for_good,
+    heat_before,
 });
 
 pack!(Aggregator {
@@ -29,6 +31,7 @@ pack!(Aggregator {
     seconds,
     lanes,
     spans,
+    stood,
     recent,
     slowest,
     journal,

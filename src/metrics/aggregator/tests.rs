@@ -309,3 +309,74 @@ fn latencies_beyond_all_reason_add_up_to_no_panic() {
     }
     assert_eq!(a.snapshot(u64::MAX).counts.completed, 2);
 }
+
+#[test]
+fn of_a_stage_that_broke_off_nothing_is_left_in_the_heat_maps() {
+    use crate::event::{Resumed, StageEnd, StageOutcome};
+    use crate::metrics::{HeatColumn, HeatFigure};
+    let end_of = |stage, at_ns, how| {
+        Event::StageEnd(Box::new(StageEnd {
+            at_ns,
+            stage,
+            name: "s".into(),
+            sweep: vec![],
+            clients: None,
+            how,
+        }))
+    };
+    let one = |a: &mut Aggregator, request, stage, at_ns| {
+        a.apply(&Event::Sent(Sent { stage, prompt_tokens: 100 + request as u32, ..sent(request, at_ns) }));
+        tokens(a, request, &[(at_ns + 5 * MS, 1), (at_ns + 9 * MS, 1)]);
+        a.apply(&end(request, at_ns + 10 * MS, 2, Outcome::Completed));
+    };
+    let seen = |a: &Aggregator| {
+        let all =
+            HeatFigure::ALL.map(|figure| a.heat.of(figure).columns().map(HeatColumn::total).sum::<u64>());
+        (all, a.heat.prompt_tokens)
+    };
+    let resumed = |at_ns| Event::Resumed(Box::new(Resumed { at_ns, ..Resumed::default() }));
+    let mut a = measuring(0);
+    one(&mut a, 0, 0, 10 * MS);
+    a.apply(&Event::Phase { at_ns: 25 * MS, stage: 0, phase: Phase::Done });
+    a.apply(&end_of(0, 26 * MS, StageOutcome::Complete));
+    let first = ([1, 1, 1, 1], Some((100, 100)));
+    a.apply(&resumed(28 * MS));
+    assert_eq!(seen(&a), first, "a stage that was through stays");
+    // Cut off, with values in the very column of the stage before; then, ended by hand.
+    for (begun_ns, ended) in [(30 * MS, None), (2 * S, Some(StageOutcome::Interrupted))] {
+        a.apply(&stage(1, begun_ns));
+        one(&mut a, 1, 1, begun_ns + 10 * MS);
+        assert_eq!(seen(&a), ([2, 2, 2, 2], Some((100, 101))));
+        if let Some(how) = ended {
+            a.apply(&Event::Phase { at_ns: begun_ns + S, stage: 1, phase: Phase::Done });
+            a.apply(&end_of(1, begun_ns + S, how));
+        }
+        a = Aggregator::from_bytes(&a.to_bytes()).unwrap();
+        a.apply(&resumed(begun_ns + S));
+        assert_eq!(seen(&a), first);
+    }
+}
+
+#[test]
+fn requests_that_a_standstill_spoiled_are_counted_and_not_timed() {
+    use crate::event::Control;
+    let control = |a: &mut Aggregator, at_ns, control| _ = a.apply(&Event::Control { at_ns, control });
+    let mut a = measuring(0);
+    a.apply(&Event::Sent(sent(0, 10 * MS)));
+    tokens(&mut a, 0, &[(20 * MS, 1)]);
+    control(&mut a, 30 * MS, Control::Suspended);
+    let mut a = Aggregator::from_bytes(&a.to_bytes()).unwrap();
+    control(&mut a, 9 * S, Control::Continued);
+    tokens(&mut a, 0, &[(9 * S + MS, 1)]);
+    a.apply(&end(0, 9 * S + 2 * MS, 2, Outcome::Completed));
+    a.apply(&Event::Sent(sent(1, 9 * S + 3 * MS)));
+    tokens(&mut a, 1, &[(9 * S + 5 * MS, 1), (9 * S + 9 * MS, 1)]);
+    a.apply(&end(1, 9 * S + 10 * MS, 2, Outcome::Completed));
+    let s = a.snapshot(10 * S);
+    assert_eq!((s.counts.completed, s.counts.output_tokens), (2, 4));
+    near(s.latency.itl.max, 0.004);
+    near(s.latency.e2e.max, 0.006);
+    assert_eq!((s.latency.itl.count, s.slowest.len(), s.recent.len()), (1, 1, 2));
+    let spans: Vec<_> = s.spans.iter().map(|span| (span.cut.began.name(), span.completed)).collect();
+    assert_eq!(spans, [("start", 0), ("suspended", 0), ("continued", 2)]);
+}

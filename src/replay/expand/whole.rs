@@ -10,8 +10,8 @@ use crate::metrics::Aggregator;
 use crate::metrics::pack::pack;
 use crate::recording::Entry;
 
-/// Chunks read ahead before some of it is applied.
-const AHEAD_CHUNKS: usize = 1 << 20;
+/// Bytes read ahead before some of it is applied.
+const AHEAD_BYTES: usize = 16 << 20;
 
 /// What an expander needs to go on in the middle of a recording, beside the entries from there on.
 #[derive(Debug, PartialEq)]
@@ -90,8 +90,8 @@ impl<I: Iterator<Item = Entry>> Expander<I> {
 
     /// Reads and applies up to `at_ns`, in steps of bounded length; `false` while there is more to be done.
     pub(in crate::replay) fn skip_to(&mut self, at_ns: u64, to: &mut Aggregator) -> bool {
-        let before = self.held_chunks;
-        while !self.read_all && self.horizon_ns() <= at_ns && self.held_chunks - before < AHEAD_CHUNKS {
+        let before = self.held_bytes;
+        while !self.read_all && self.horizon_ns() <= at_ns && self.held_bytes - before < AHEAD_BYTES {
             self.read();
         }
         if !self.read_all && self.horizon_ns() <= at_ns {
@@ -118,7 +118,6 @@ impl<I: Iterator<Item = Entry>> Expander<I> {
                         steps.push((cursor.record.sent_ns, place, Step::Event(cursor.sent())));
                     }
                     if cursor.record.finished_ns <= at_ns {
-                        self.held_chunks -= cursor.record.chunk_at_ns.len();
                         steps.push((cursor.record.finished_ns, place, Step::Request(cursor)));
                     } else {
                         kept.push((place, Held::Request(cursor)));
@@ -127,6 +126,7 @@ impl<I: Iterator<Item = Entry>> Expander<I> {
                 held @ Held::Event(_) => kept.push((place, held)),
             }
         }
+        self.held_bytes = kept.iter().map(|(_, held)| held.bytes()).sum();
         self.held = kept.into_iter().collect();
         self.queue = self.held.iter().map(|(place, held)| Reverse((held.at_ns(), *place))).collect();
         // Of a request in one moment, the sending comes first.

@@ -229,6 +229,8 @@ fn intervention(control: &Control) -> String {
     match control {
         Control::Paused => "the load was paused".into(),
         Control::Resumed => "the load goes on".into(),
+        Control::Suspended => "the process was stopped".into(),
+        Control::Continued => "the process goes on".into(),
         Control::Clients { clients } => format!("{clients} clients from now on"),
         Control::Rate { rate } => format!("{rate} requests/s from now on"),
         Control::Mark { note } if note.is_empty() => "mark".into(),

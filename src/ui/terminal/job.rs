@@ -84,7 +84,7 @@ impl Drop for Job {
 
 /// Whether a shell watches the process' group: somebody of the same session whose child is in it. Without one the group is
 /// an orphan, which no SIGTSTP stops.
-fn can_go_on() -> bool {
+pub(super) fn can_go_on() -> bool {
     let (Ok(group), Ok(session)) = (getpgid(None), getsid(None)) else { return false };
     let mut above = getppid();
     while let Some(pid) = above {

@@ -129,6 +129,7 @@ fn host(sample: &Sample, cx: &Cx<'_>) -> Group {
 /// The client's limit at the stage's tokens a request, and the share of it that the last ten seconds took.
 fn can_measure(cx: &Cx<'_>) -> String {
     let Some(client) = &cx.pic.title.client else { return "not calibrated".into() };
+    let client = client.in_stage(cx.snap.stage.as_ref().map_or(&[][..], |stage| &stage.sweep));
     let counts = &cx.snap.counts;
     let limit = client.tokens_per_s(counts.output_tokens as f64 / counts.ended().max(1) as f64);
     let share = cx

@@ -156,3 +156,20 @@ fn text_that_never_ends_is_not_kept() {
     }
     assert!(reading.take_text().len() <= TEXT);
 }
+
+#[test]
+fn a_text_that_is_too_long_is_kept_as_far_as_its_first_cut_by_either_way_of_reading() {
+    let long = "x".repeat(TEXT - 11);
+    // The first event's shape is that of those behind the long one, of which the last would have room behind a gap.
+    let events = ["a", long.as_str(), "0123456789abcdef", "é", "y"].map(token).concat();
+    let escaped = ["a", long.as_str(), "0123456789\\tabcdef", "\\u00e9", "\\n"].map(token).concat();
+    for stream in [events, escaped] {
+        let (chunks, text, _) = read(&(stream + DONE), 5);
+        assert_eq!(chunks.len(), 5);
+        assert_eq!((text.len(), &text[TEXT - 10..]), (TEXT, "0123456789"));
+    }
+    // A character that has no room leaves some, which nothing more goes into.
+    let stream = ["a", long.as_str(), "01234567", "\u{1F600}", "y"].map(token).concat();
+    let (_, text, _) = read(&(stream + DONE), 5);
+    assert!(text.len() >= CUT && !text.contains('y'), "{}", text.len());
+}

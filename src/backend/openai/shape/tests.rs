@@ -147,3 +147,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_text_that_is_no_part_of_the_answer_and_a_name_in_escapes_have_no_hole() {
+    for (learn, other) in [
+        (
+            r#"{"choices":[{"delta":{"function_call":"a"}}]}"#,
+            r#"{"choices":[{"delta":{"function_call":"b"}}]}"#,
+        ),
+        (
+            r#"{"obj\u0065ct":"x","choices":[{"text":"a"}]}"#,
+            r#"{"obj\u0065ct":"error","choices":[{"text":"a"}]}"#,
+        ),
+    ] {
+        let mut text = String::new();
+        let found = peek(other.as_bytes(), &mut text).unwrap();
+        let shapes = learnt(&[learn]);
+        let said = read(&shapes, other.as_bytes());
+        assert!(said.is_none_or(|said| said.text == text && found.error.is_none()), "{other}: {said:?}");
+    }
+}
