@@ -20,6 +20,8 @@ use crate::backend::moderation::note_read;
 const ROOM: usize = 64 * 1024;
 /// The longest head of an answer.
 const HEAD: usize = 64 * 1024;
+/// Up to this size a body is sent with its head as one piece, which the system takes faster than two.
+const ONE_PIECE: usize = 4 * 1024;
 /// How long a connection may rest where its server does not say: less than the five seconds after which common servers
 /// close one, so that no request meets that moment.
 const KEEP_NS: u64 = 4_000_000_000;
@@ -31,7 +33,7 @@ thread_local! {
 /// A connection.
 pub struct Wire {
     socket: Socket,
-    /// A request that is not wholly sent: its head, its body, and how much of both is gone.
+    /// A request that is not wholly sent.
     out: Option<Out>,
     /// What was read and not understood: a part of a head, or what came behind one.
     early: Vec<u8>,
@@ -46,9 +48,29 @@ pub struct Wire {
 }
 
 struct Out {
+    /// With the body behind it, if that is small.
     head: Vec<u8>,
     body: Vec<u8>,
+    /// Bytes of both that are gone.
     sent: usize,
+}
+
+impl Out {
+    fn new(mut head: Vec<u8>, body: Vec<u8>) -> Self {
+        if body.len() <= ONE_PIECE {
+            head.extend_from_slice(&body);
+        }
+        Self { head, body, sent: 0 }
+    }
+
+    /// What is not sent yet, in one piece or two.
+    fn rest(&self) -> (&[u8], &[u8]) {
+        let head = self.head.get(self.sent..).unwrap_or_default();
+        if self.body.len() <= ONE_PIECE {
+            return (head, &[]);
+        }
+        (head, &self.body[self.sent.saturating_sub(self.head.len())..])
+    }
 }
 
 /// A request that got no answer.
@@ -87,18 +109,22 @@ impl Wire {
 
     /// Begins to send a request; [`Wire::poll_head`] goes on with it. The connection must be free.
     pub fn begin(&mut self, head: Vec<u8>, body: Vec<u8>) {
-        self.out = Some(Out { head, body, sent: 0 });
+        self.out = Some(Out::new(head, body));
         self.keep = true;
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(out) = &mut self.out else { return Poll::Ready(Ok(())) };
-        while out.sent < out.head.len() + out.body.len() {
-            let head = out.head.get(out.sent..).unwrap_or_default();
-            let body = &out.body[out.sent.saturating_sub(out.head.len())..];
-            let parts = [IoSlice::new(head), IoSlice::new(body)];
-            let parts = if head.is_empty() { &parts[1..] } else { &parts };
-            match ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, parts))? {
+        let mut socket = Pin::new(&mut self.socket);
+        loop {
+            let sent = match out.rest() {
+                (&[], &[]) => break,
+                (one, &[]) | (&[], one) => socket.as_mut().poll_write(cx, one),
+                (head, body) => {
+                    socket.as_mut().poll_write_vectored(cx, &[IoSlice::new(head), IoSlice::new(body)])
+                }
+            };
+            match ready!(sent)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 sent => out.sent += sent,
             }
