@@ -2,7 +2,7 @@
 
 use crate::event::{Control, Event, Outcome, Phase, RequestId, StageId};
 use crate::metrics::pack::{Pack, pack, pack_ascending, unpack_ascending};
-use crate::metrics::{RequestRecord, interventions};
+use crate::metrics::{RequestRecord, Standstills, interventions};
 use crate::recording::Entry;
 
 /// Ends of requests kept for stepping: 128 MiB. Later ones are played, but not stepped to one by one.
@@ -155,6 +155,7 @@ pub(super) struct Gatherer {
     slowest: Slowest,
     /// The slowest of the stages before.
     before: Slowest,
+    standstills: Standstills,
 }
 
 /// A request and its E2E in nanoseconds.
@@ -170,18 +171,25 @@ impl Gatherer {
                 if let Some(what) = jump_to(event).filter(|_| places.jumps.len() < MAX_JUMPS) {
                     places.jumps.push(Jump { at_ns: event.at_ns(), what });
                 }
-                if let Event::Stage(start) = event {
-                    // What a stage that begins anew has measured before is void.
-                    if start.stage == self.stage {
-                        self.measured.clear();
-                        self.slowest = self.before;
-                    } else {
-                        self.judge();
-                    }
-                    self.stage = start.stage;
+                match event {
+                    Event::Control { at_ns, control } => self.standstills.take(*at_ns, control),
+                    Event::Resumed(resumed) => self.standstills.end(resumed.at_ns),
+                    Event::Stage(start) => self.begin(start.stage),
+                    _ => {}
                 }
             }
         }
+    }
+
+    fn begin(&mut self, stage: StageId) {
+        // What a stage that begins anew has measured before is void.
+        if stage == self.stage {
+            self.measured.clear();
+            self.slowest = self.before;
+        } else {
+            self.judge();
+        }
+        self.stage = stage;
     }
 
     fn request(&mut self, record: &RequestRecord) {
@@ -189,6 +197,8 @@ impl Gatherer {
             self.places.ends.0.push(record.finished_ns);
         }
         let counts = !record.warmup && record.stage == self.stage && record.outcome == Outcome::Completed;
+        // What a standstill spoiled is no length of a request's.
+        let counts = counts && !self.standstills.spoil(record);
         let (true, Some(e2e_ns)) = (counts, record.e2e_ns()) else { return };
         let (end_ns, request, took_us) = (record.finished_ns, record.request, us(e2e_ns));
         if self.slowest.is_none_or(|(_, slowest_ns)| e2e_ns > slowest_ns) {
@@ -292,35 +302,48 @@ mod tests {
         assert_eq!((go(99, false), go(20, false), go(10, false)), (Some((30, 3, 3)), Some((10, 1, 3)), None));
     }
 
+    fn request(request: RequestId, stage: StageId, took_ns: u64) -> Entry {
+        Entry::Request(RequestRecord {
+            request,
+            client: 0,
+            stage,
+            warmup: false,
+            scheduled_ns: 0,
+            sent_ns: 0,
+            prefill_ns: None,
+            finished_ns: took_ns,
+            prompt_tokens: 1,
+            max_tokens: 1,
+            output_tokens: 1,
+            counted_by: crate::event::CountedBy::Engine,
+            outcome: Outcome::Completed,
+            error: None,
+            text: None,
+            status: None,
+            retries: 0,
+            chunk_at_ns: vec![took_ns],
+            chunk_tokens: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn nothing_is_slow_because_the_process_stood_still() {
+        let control = |at_ns, control| Entry::Event(Event::Control { at_ns, control });
+        let mut gatherer = Gatherer::default();
+        gatherer.look(&request(1, 0, 300));
+        gatherer.look(&control(400, Control::Suspended));
+        gatherer.look(&control(800, Control::Continued));
+        gatherer.look(&request(2, 0, 900));
+        assert_eq!(gatherer.measured.len(), 1, "nor is it an outlier");
+        assert_eq!(gatherer.finish().slowest.map(|found| found.request), Some(1));
+    }
+
     #[test]
     fn the_slowest_is_not_one_of_a_void_beginning() {
         let mut gatherer = Gatherer::default();
         let stage = |stage| {
             let start = serde_json::json!({ "t": 0, "stage": stage, "name": "s", "clients": 1 });
             Entry::Event(Event::Stage(Box::new(serde_json::from_value(start).unwrap())))
-        };
-        let request = |request: RequestId, stage: StageId, took_ns: u64| {
-            Entry::Request(RequestRecord {
-                request,
-                client: 0,
-                stage,
-                warmup: false,
-                scheduled_ns: 0,
-                sent_ns: 0,
-                prefill_ns: None,
-                finished_ns: took_ns,
-                prompt_tokens: 1,
-                max_tokens: 1,
-                output_tokens: 1,
-                counted_by: crate::event::CountedBy::Engine,
-                outcome: Outcome::Completed,
-                error: None,
-                text: None,
-                status: None,
-                retries: 0,
-                chunk_at_ns: vec![took_ns],
-                chunk_tokens: Vec::new(),
-            })
         };
         for entry in
             [stage(0), request(1, 0, 500), stage(1), request(2, 1, 900), stage(1), request(3, 1, 400)]

@@ -5,11 +5,10 @@
 //! then, which, unlike SIGTSTP, also stops a process that nobody can let go on. So that is asked before.
 
 use std::io;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::process::{Pid, Signal, getpgid, getppid, getsid};
+use rustix::process::{Signal, getppid};
 use signal_hook::consts::SIGTSTP;
 use signal_hook::flag;
 
@@ -85,24 +84,39 @@ impl Drop for Job {
 /// Whether a shell watches the process' group: somebody of the same session whose child is in it. Without one the group is
 /// an orphan, which no SIGTSTP stops.
 pub(super) fn can_go_on() -> bool {
-    let (Ok(group), Ok(session)) = (getpgid(None), getsid(None)) else { return false };
-    let mut above = getppid();
-    while let Some(pid) = above {
-        if getpgid(Some(pid)).ok() != Some(group) {
-            return getsid(Some(pid)).ok() == Some(session);
+    let Some(own) = Family::of("self") else {
+        // What is above can't be known: likely a shell.
+        return getppid().is_some();
+    };
+    let mut above = Family::of(&own.parent.to_string());
+    while let Some(next) = above {
+        if next.group != own.group {
+            return next.session == own.session;
         }
-        above = parent(pid);
+        above = Family::of(&next.parent.to_string());
     }
-    // A wrapper is above us, and what is above that can't be known: likely a shell.
-    getppid().is_some() && !Path::new("/proc/self/stat").exists()
+    false
 }
 
-/// The parent of a process that is not ours, where the system lists them as files.
-fn parent(of: Pid) -> Option<Pid> {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", of.as_raw_pid())).ok()?;
-    // The name before may hold anything but ends at the last parenthesis; then come state and parent.
-    let raw = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-    Pid::from_raw(raw)
+/// What a process belongs to, by numbers. 0 stands for what lies outside of a container, so they are no `Pid`s.
+#[derive(Debug, PartialEq, Eq)]
+struct Family {
+    parent: i32,
+    group: i32,
+    session: i32,
+}
+
+impl Family {
+    /// Of a process, where the system lists them as files.
+    fn of(process: &str) -> Option<Self> {
+        Self::read(&std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
+    }
+
+    fn read(stat: &str) -> Option<Self> {
+        // The name before may hold anything but ends at the last parenthesis; then come the state and these.
+        let mut numbers = stat.rsplit_once(')')?.1.split_whitespace().skip(1).map_while(|n| n.parse().ok());
+        Some(Self { parent: numbers.next()?, group: numbers.next()?, session: numbers.next()? })
+    }
 }
 
 #[cfg(test)]
@@ -110,9 +124,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parent_is_read_whatever_the_name() {
-        let own = rustix::process::getpid();
-        assert_eq!(parent(own), getppid());
-        assert_eq!(parent(Pid::from_raw(i32::MAX).unwrap()), None);
+    fn a_family_is_read_whatever_the_name() {
+        let read = Family::read("12 (a) S (b)) S 7 12 0 34816 12 4194304").unwrap();
+        assert_eq!(read, Family { parent: 7, group: 12, session: 0 }, "0: the session's leader is outside");
+        assert_eq!(Family::read("12 (a) S 7"), None);
+        assert_eq!(Family::of(&i32::MAX.to_string()), None);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn our_own_family_is_known() {
+        let parent = Family::of("self").map(|own| own.parent);
+        assert_eq!(parent, Some(getppid().map_or(0, rustix::process::Pid::as_raw_pid)));
     }
 }
