@@ -56,7 +56,7 @@ impl Watch {
         }
     }
 
-    /// The moment to sleep for now, if any.
+    /// How long to sleep before the next wait, if at all.
     fn moment(&self, now_ns: u64) -> Option<Duration> {
         let since_ns = self.since_ns.get();
         let elapsed = Duration::from_nanos(now_ns.saturating_sub(since_ns.unwrap_or(now_ns)));

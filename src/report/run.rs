@@ -57,6 +57,19 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// One of which nothing but its beginning is known.
+    fn begun(start: StageStart, info: Option<BackendInfo>) -> Self {
+        Self {
+            start,
+            phases: Vec::new(),
+            requests: Vec::new(),
+            ended: None,
+            info,
+            range: None,
+            stood: Standstills::default(),
+        }
+    }
+
     /// The requests that count: all but warm-up.
     pub fn measured(&self) -> impl Iterator<Item = &RequestRecord> + Clone {
         self.requests.iter().filter(|r| !r.warmup)
@@ -201,15 +214,7 @@ impl Run {
     fn begin_stage(&mut self, start: StageStart) {
         let info = self.info.clone();
         let stage = self.stage(start.stage);
-        *stage = Stage {
-            start,
-            phases: Vec::new(),
-            requests: Vec::new(),
-            ended: None,
-            info,
-            range: None,
-            stood: Standstills::default(),
-        };
+        *stage = Stage::begun(start, info);
     }
 
     /// A stage is over. One that failed or was skipped before it began has no other line.
@@ -246,15 +251,7 @@ impl Run {
                 planned_ns: None,
             };
             let info = self.info.clone();
-            self.stages.push(Stage {
-                start,
-                phases: Vec::new(),
-                requests: Vec::new(),
-                ended: None,
-                info,
-                range: None,
-                stood: Standstills::default(),
-            });
+            self.stages.push(Stage::begun(start, info));
             self.stages.len() - 1
         });
         &mut self.stages[at]
