@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """What it costs to measure over HTTP, beside oha, which reads the same streams without looking into them, and `drain`,
 which does nothing but read. The server is pinned to one core, the client to another; all take turns, several rounds in
-one go, and medians are compared: on a shared machine single runs of one program differ more than these programs do.
+one go, and the median of the rounds' ratios is told: on a shared machine single runs of one program differ more than
+these programs do. What the server spends on a token is told, too: a server that is busy all the time is the limit of
+whoever reads from it.
 
 Usage: benches/http.py SERVER OHA [DRAIN] [--rounds N] [--streams N,N] [--tokens N] [--requests N]
                        [--ttft-ms N --itl-ms N] [--burst N]
@@ -57,7 +59,7 @@ def oha(streams):
     out, cpu, memory, _ = run([*command, "-m", "POST", "-T", "application/json", "-d", body, f"{url}/completions"])
     summary = json.loads(out)["summary"]
     assert summary["successRate"] == 1.0, summary
-    return summary["requestsPerSec"] * options.tokens, cpu / options.requests / options.tokens * 1e6, memory
+    return summary["requestsPerSec"] * options.tokens, cpu, memory, options.requests * options.tokens
 
 
 def ours(streams):
@@ -74,15 +76,28 @@ def ours(streams):
         out, cpu, memory, _ = run([*command, "--json", "-o", f"{folder}/x.jsonl.zst"])
     window = json.loads(out)["stages"][0]["windows"]["measured"]
     assert window["tokens"]["output"] == options.requests * options.tokens, window["tokens"]
-    speed = window["throughput"]["output_tokens_per_s"]
-    return speed, cpu / options.requests / options.tokens * 1e6, memory
+    return window["throughput"]["output_tokens_per_s"], cpu, memory, options.requests * options.tokens
 
 
 def drain(streams):
     seconds = 6
     out, cpu, memory, _ = run([options.drain, str(port), str(streams), str(options.tokens), str(seconds)])
     speed = float(re.search(r"([\d.]+) tok/s", out.decode())[1])
-    return speed, cpu / speed / seconds * 1e6, memory
+    return speed, cpu, memory, speed * seconds
+
+
+def server_cpu():
+    """CPU seconds that the server has used."""
+    with open(f"/proc/{server.pid}/stat") as stat:
+        user, system = stat.read().rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def turn(program, streams):
+    """Speed, CPU seconds of the client and of the server for a million tokens, memory."""
+    before = server_cpu()
+    speed, cpu, memory, tokens = program(streams)
+    return speed, cpu / tokens * 1e6, (server_cpu() - before) / tokens * 1e6, memory
 
 
 def serve():
@@ -105,13 +120,17 @@ try:
         rounds = {name: [] for name in peers}
         for i in range(options.rounds):
             for name in list(peers)[:: 1 if i % 2 else -1]:
-                rounds[name].append(peers[name](streams))
-        middle = {name: [statistics.median(column) for column in zip(*rows)] for name, rows in rounds.items()}
-        for name, (speed, cpu, memory) in middle.items():
-            a, b, _ = middle["fastgen-tui"]
-            ratio = f"we: {a / speed:.2f} of its speed, {b / cpu:.2f} of its CPU" if name != "fastgen-tui" else ""
-            line = f"{streams:5} streams  {name:12} {speed:10.0f} tokens/s  {cpu:6.2f} CPU s a million  {memory:6.1f} MB"
-            print(f"{line}  {ratio}")
+                rounds[name].append(turn(peers[name], streams))
+        for name, rows in rounds.items():
+            speed, cpu, server_s, memory = (statistics.median(column) for column in zip(*rows))
+            line = f"{streams:5} streams  {name:12} {speed:9.0f} tokens/s  {cpu:5.2f} CPU s a million, the server {server_s:5.2f}"
+            busy = statistics.median(row[0] * row[2] / 1e4 for row in rows)
+            line += f" ({busy:3.0f} % busy)  {memory:6.1f} MB"
+            if name != "fastgen-tui":
+                pairs = list(zip(rounds["fastgen-tui"], rows))
+                of_speed, of_cpu = (statistics.median(a[k] / b[k] for a, b in pairs) for k in (0, 1))
+                line += f"  we: {of_speed:.2f} of its speed, {of_cpu:.2f} of its CPU"
+            print(line, flush=True)
 finally:
     server.send_signal(signal.SIGTERM)
     server.wait()

@@ -42,6 +42,8 @@ struct Watch {
     moment: Cell<Option<Duration>>,
     /// The system was told that this thread's moments are to be exact.
     exact: Cell<bool>,
+    /// Moments slept so far.
+    slept: Cell<u64>,
 }
 
 impl Watch {
@@ -53,6 +55,7 @@ impl Watch {
             since_ns: Cell::new(None),
             moment: Cell::new(None),
             exact: Cell::new(false),
+            slept: Cell::new(0),
         }
     }
 
@@ -117,8 +120,15 @@ pub fn before_wait(clock: &Clock) {
         if !here.exact.replace(true) {
             wake_exactly();
         }
+        here.slept.set(here.slept.get() + 1);
         std::thread::sleep(moment);
     });
+}
+
+/// How many moments this thread has slept.
+#[cfg(test)]
+pub fn slept() -> u64 {
+    HERE.with(|here| here.slept.get())
 }
 
 /// Linux wakes a thread up to 50 µs late, to wake others with it, unless it is told otherwise.

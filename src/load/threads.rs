@@ -86,6 +86,8 @@ impl Drop for ClientThreads {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -103,5 +105,25 @@ mod tests {
         assert_ne!(own.block_on(loops.of(3).spawn(name())).unwrap().as_deref(), Some("client-1"));
         drop(threads);
         assert!(own.block_on(loops.of(1).spawn(name())).is_err(), "its loop is gone");
+    }
+
+    #[test]
+    fn a_busy_loop_sleeps_for_moments() {
+        let watched = |reads: usize| {
+            let thread = std::thread::spawn(move || {
+                let busy = async {
+                    let _streams: Vec<_> = (0..1000).map(|_| moderation::UnderWay::begin()).collect();
+                    for _ in 0..50 {
+                        (0..reads).for_each(|_| moderation::note_read());
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                    moderation::slept()
+                };
+                event_loop(Clock::start()).unwrap().block_on(busy)
+            });
+            thread.join().unwrap()
+        };
+        assert_ne!(watched(100), 0);
+        assert_eq!(watched(0), 0, "nothing is read");
     }
 }
