@@ -12,21 +12,9 @@ use fastgen_tui::clock::Clock;
 use fastgen_tui::metrics::HeatFigure;
 use fastgen_tui::ui::state::{Screen, UiState};
 use fastgen_tui::ui::theme::{Depth, load};
-use fastgen_tui::ui::view::{Picture, draw};
+use fastgen_tui::ui::view::draw;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-
-fn picture(s: &sample::Sampled) -> Picture<'_> {
-    Picture {
-        snap: &s.snap,
-        title: &s.title,
-        recording: &s.recording,
-        transport: s.transport,
-        over: s.over,
-        measured: None,
-        other: None,
-    }
-}
 
 /// Frames of each screen that the percentiles are of.
 const FRAMES: usize = 2000;
@@ -36,11 +24,11 @@ fn frames(c: &mut Criterion) {
     let theme = load("dusk", None, Depth::True).expect("a bundled theme loads");
     let area = Rect::new(0, 0, 200, 60);
     for screen in Screen::ALL {
-        let picture = picture(match screen {
-            Screen::Latency => &long,
-            Screen::System => &engine,
-            _ => &usual,
-        });
+        let picture = match screen {
+            Screen::Latency => long.picture(),
+            Screen::System => engine.picture(),
+            _ => usual.picture(),
+        };
         let ui = UiState { screen, ..UiState::default() };
         let before = Buffer::empty(area);
         let frame = || {
@@ -72,7 +60,7 @@ fn frames(c: &mut Criterion) {
 fn curve(c: &mut Criterion) {
     let s = sample::curve(11, 1000);
     let theme = load("dusk", None, Depth::True).expect("a bundled theme loads");
-    let picture = picture(&s);
+    let picture = s.picture();
     let mut ui = UiState { screen: Screen::Curve, ..UiState::default() };
     let mut rate = 0;
     c.bench_function("curve after an SLA key, 11 stages of 1000 requests", |b| {
@@ -98,7 +86,7 @@ fn behind() -> sample::Sampled {
 fn latency(c: &mut Criterion) {
     let s = behind();
     let theme = load("dusk", None, Depth::True).expect("a bundled theme loads");
-    let picture = picture(&s);
+    let picture = s.picture();
     for figure in HeatFigure::ALL {
         let mut ui = UiState { screen: Screen::Latency, ..UiState::default() };
         ui.latency.figure = figure;

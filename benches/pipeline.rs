@@ -16,7 +16,7 @@ use fastgen_tui::clock::{Clock, TICK_NS};
 use fastgen_tui::collector::{CAPACITY, Collector, Options, channel};
 use fastgen_tui::event::{CountedBy, Ended, Event, Finished, Outcome, Phase, Sample, Sent, StageStart};
 use fastgen_tui::metrics::{Aggregator, CurveSla};
-use fastgen_tui::recording::{Engine, Header, Host, MAJOR, MINOR, Program, Version, Writer, from_reader};
+use fastgen_tui::recording::{Header, Writer, from_reader};
 use fastgen_tui::replay::play_reader;
 
 /// Tokens of a request.
@@ -25,18 +25,7 @@ const OUTPUT: u32 = 40;
 const CLIENTS: u64 = 250;
 
 fn header() -> Header {
-    Header {
-        fastgen_recording: Version { major: MAJOR, minor: MINOR },
-        tick_ns: TICK_NS,
-        profile: serde_json::json!({}),
-        seed: 1,
-        host: Host::default(),
-        engine: Engine::default(),
-        started_at: jiff::Timestamp::UNIX_EPOCH,
-        program: Program::default(),
-        command: Vec::new(),
-        calibration: None,
-    }
+    Header { seed: 1, ..Header::new(TICK_NS, serde_json::json!({}), jiff::Timestamp::UNIX_EPOCH) }
 }
 
 /// Endless load of some clients, in order of time, in microseconds with jitter: gaps of 20 to 30 ms.
@@ -111,16 +100,7 @@ impl Iterator for Load {
 }
 
 fn beginning() -> [Event; 2] {
-    let stage = StageStart {
-        at_ns: 0,
-        stage: 0,
-        name: "main".into(),
-        sweep: Vec::new(),
-        clients: Some(CLIENTS as u32),
-        open: None,
-        planned_requests: None,
-        planned_ns: None,
-    };
+    let stage = StageStart::closed(0, "main", CLIENTS as u32);
     [Event::Stage(Box::new(stage)), Event::Phase { at_ns: 0, stage: 0, phase: Phase::Measuring }]
 }
 

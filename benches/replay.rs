@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use fastgen_tui::clock::TICK_NS;
-use fastgen_tui::event::{CountedBy, Ended, Event, Outcome, Phase, Sent, StageStart};
+use fastgen_tui::event::{Ended, Event, Phase, Sent, StageStart};
 use fastgen_tui::metrics::RequestRecord;
-use fastgen_tui::recording::{Engine, Header, Host, MAJOR, MINOR, Program, Version, Writer};
+use fastgen_tui::recording::{Header, Writer};
 use fastgen_tui::replay::Seeker;
 
 /// Clients: at 20 to 30 ms a token, they make about ten thousand tokens a second.
@@ -34,18 +34,7 @@ impl Random {
 }
 
 fn header() -> Header {
-    Header {
-        fastgen_recording: Version { major: MAJOR, minor: MINOR },
-        tick_ns: TICK_NS,
-        profile: serde_json::json!({}),
-        seed: 1,
-        host: Host::default(),
-        engine: Engine::default(),
-        started_at: jiff::Timestamp::UNIX_EPOCH,
-        program: Program::default(),
-        command: Vec::new(),
-        calibration: None,
-    }
+    Header { seed: 1, ..Header::new(TICK_NS, serde_json::json!({}), jiff::Timestamp::UNIX_EPOCH) }
 }
 
 /// A request as a whole: 20 to 180 tokens, and one in a few hundred is slow.
@@ -60,25 +49,13 @@ fn request(random: &mut Random, id: u64, client: u64, sent_us: u64) -> RequestRe
     });
     let chunk_at_ns: Vec<u64> = gaps.collect();
     RequestRecord {
-        request: id,
         client: client as u32,
-        stage: 0,
-        warmup: false,
-        scheduled_ns: sent_us * 1000,
-        sent_ns: sent_us * 1000,
         prefill_ns: Some(sent_us * 1000 + 5_000_000),
         finished_ns: chunk_at_ns.last().unwrap() + 30_000,
         prompt_tokens: 100 + random.below(400) as u32,
         max_tokens: 180,
         output_tokens: tokens as u32,
-        counted_by: CountedBy::Engine,
-        outcome: Outcome::Completed,
-        error: None,
-        text: None,
-        chunk_at_ns,
-        chunk_tokens: Vec::new(),
-        status: None,
-        retries: 0,
+        ..RequestRecord::completed(id, sent_us * 1000, chunk_at_ns)
     }
 }
 
@@ -98,16 +75,7 @@ fn sent(r: &RequestRecord) -> Event {
 /// Writes a recording of so many tokens; gives its length in nanoseconds.
 fn generate(path: &Path, tokens: u64) -> u64 {
     let mut writer = Writer::create(path, &header(), false).unwrap();
-    let stage = StageStart {
-        at_ns: 0,
-        stage: 0,
-        name: "main".into(),
-        sweep: Vec::new(),
-        clients: Some(CLIENTS as u32),
-        open: None,
-        planned_requests: None,
-        planned_ns: None,
-    };
+    let stage = StageStart::closed(0, "main", CLIENTS as u32);
     writer.write(&Event::Stage(Box::new(stage)), None);
     writer.write(&Event::Phase { at_ns: 0, stage: 0, phase: Phase::Measuring }, None);
     let mut random = Random(0x1234_5678_9ABC_DEF1);

@@ -6,9 +6,9 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fastgen_tui::event::{CountedBy, Ended, Event, Outcome, Phase, StageStart};
+use fastgen_tui::event::{Ended, Event, Phase, StageStart};
 use fastgen_tui::metrics::RequestRecord;
-use fastgen_tui::recording::{Engine, Header, Host, MAJOR, MINOR, Program, Version};
+use fastgen_tui::recording::Header;
 use fastgen_tui::recording::{Entry, Losses};
 use fastgen_tui::report::fastgen::{Target, Validator, curves};
 use fastgen_tui::report::{Run, csv, report};
@@ -19,16 +19,12 @@ const TOKENS: u64 = 250;
 
 fn header() -> Header {
     Header {
-        fastgen_recording: Version { major: MAJOR, minor: MINOR },
-        tick_ns: 1_000,
-        profile: serde_json::json!({ "profile": { "name": "bench" } }),
         seed: 1,
-        host: Host::default(),
-        engine: Engine::default(),
-        started_at: jiff::Timestamp::UNIX_EPOCH,
-        program: Program::default(),
-        command: Vec::new(),
-        calibration: None,
+        ..Header::new(
+            1_000,
+            serde_json::json!({ "profile": { "name": "bench" } }),
+            jiff::Timestamp::UNIX_EPOCH,
+        )
     }
 }
 
@@ -36,14 +32,8 @@ fn header() -> Header {
 fn run() -> Run {
     let mut entries = vec![
         Entry::Event(Event::Stage(Box::new(StageStart {
-            at_ns: 0,
-            stage: 0,
-            name: "main".into(),
-            sweep: Vec::new(),
-            clients: Some(CLIENTS as u32),
-            open: None,
             planned_requests: Some(REQUESTS),
-            planned_ns: None,
+            ..StageStart::closed(0, "main", CLIENTS as u32)
         }))),
         Entry::Event(Event::Phase { at_ns: 0, stage: 0, phase: Phase::Measuring }),
     ];
@@ -63,25 +53,9 @@ fn run() -> Run {
             .collect();
         free[client] = at_ns;
         entries.push(Entry::Request(RequestRecord {
-            request: number,
             client: client as u32,
-            stage: 0,
-            warmup: false,
-            scheduled_ns: sent_ns,
-            sent_ns,
-            prefill_ns: None,
-            finished_ns: at_ns,
             prompt_tokens: 100,
-            max_tokens: TOKENS as u32,
-            output_tokens: TOKENS as u32,
-            counted_by: CountedBy::Engine,
-            outcome: Outcome::Completed,
-            error: None,
-            text: None,
-            chunk_at_ns,
-            chunk_tokens: Vec::new(),
-            status: None,
-            retries: 0,
+            ..RequestRecord::completed(number, sent_ns, chunk_at_ns)
         }));
     }
     let at_ns = free.iter().copied().max().unwrap_or(0);

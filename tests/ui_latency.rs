@@ -15,27 +15,14 @@ use fastgen_tui::metrics::{Definitions, HeatFigure, Limit};
 use fastgen_tui::ui::draw_to_svg;
 use fastgen_tui::ui::state::{Screen, UiState, Window};
 use fastgen_tui::ui::theme::{Depth, load};
-use fastgen_tui::ui::view::{Hits, Picture, draw};
+use fastgen_tui::ui::view::{Hits, draw};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Color;
-use sample::Sampled;
+use sample::{Sampled, text};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 const DEPTHS: [(&str, Depth); 3] = [("true", Depth::True), ("16", Depth::Ansi16), ("none", Depth::None)];
-
-fn picture(s: &Sampled) -> Picture<'_> {
-    let first = Picture {
-        snap: &s.snap,
-        title: &s.title,
-        recording: &s.recording,
-        transport: s.transport,
-        over: s.over,
-        measured: None,
-        other: None,
-    };
-    first.beside(s.other.as_ref(), false)
-}
 
 #[test]
 fn the_other_recordings_lines_are_crosses() {
@@ -44,18 +31,13 @@ fn the_other_recordings_lines_are_crosses() {
 
 fn frame(s: &Sampled, ui: &UiState, size: (u16, u16), depth: Depth) -> (Buffer, Hits) {
     let mut buffer = Buffer::empty(Rect::new(0, 0, size.0, size.1));
-    let hits = draw(&mut buffer, &picture(s), ui, &load("dusk", None, depth).unwrap());
+    let hits = draw(
+        &mut buffer,
+        &s.picture().beside(s.other.as_ref(), false),
+        ui,
+        &load("dusk", None, depth).unwrap(),
+    );
     (buffer, hits)
-}
-
-fn text(buffer: &Buffer) -> String {
-    let mut out = String::new();
-    for y in 0..buffer.area.height {
-        let row: String = (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect();
-        out.push_str(row.trim_end());
-        out.push('\n');
-    }
-    out
 }
 
 /// The text, and for every row a sum over its colours (FNV-1a): a change of any cell's changes it.
@@ -260,6 +242,6 @@ fn answers_that_came_whole_have_an_end_to_look_at() {
 fn it_is_well_formed_as_a_picture() {
     let s = limited(sample::running(8));
     let svg =
-        draw_to_svg(&picture(&s), &on(HeatFigure::Itl), &load("dusk", None, Depth::True).unwrap(), (140, 42));
+        draw_to_svg(&s.picture(), &on(HeatFigure::Itl), &load("dusk", None, Depth::True).unwrap(), (140, 42));
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
 }

@@ -16,53 +16,21 @@ use fastgen_tui::metrics::interventions::Cut;
 use fastgen_tui::metrics::{ClientLimit, ClientLimits, ClientThreads, SpanView, Summary};
 use fastgen_tui::ui::state::{Palette, Prompt, PromptKind, Screen, UiState, Window};
 use fastgen_tui::ui::theme::{Depth, load};
-use fastgen_tui::ui::view::{Hits, Picture, draw};
+use fastgen_tui::ui::view::{Hits, draw};
 use fastgen_tui::ui::{Recording, draw_to_svg};
 use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
-use sample::Sampled;
+use sample::{Sampled, text};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
-
-fn picture(s: &Sampled, beside: bool) -> Picture<'_> {
-    let first = Picture {
-        snap: &s.snap,
-        title: &s.title,
-        recording: &s.recording,
-        transport: s.transport,
-        over: s.over,
-        measured: s.measured.as_ref(),
-        other: None,
-    };
-    first.beside(s.other.as_ref(), beside)
-}
 
 fn frame(s: &Sampled, ui: &UiState, size: (u16, u16), depth: Depth) -> (Buffer, Hits) {
     let mut buffer = Buffer::empty(Rect::new(0, 0, size.0, size.1));
     let theme = load("dusk", None, depth).unwrap();
-    let hits = draw(&mut buffer, &picture(s, ui.beside), ui, &theme);
+    let hits = draw(&mut buffer, &s.picture().beside(s.other.as_ref(), ui.beside), ui, &theme);
     (buffer, hits)
-}
-
-fn text(buffer: &Buffer) -> String {
-    let mut out = String::new();
-    for y in 0..buffer.area.height {
-        let mut skip = 0;
-        let mut line = String::new();
-        for x in 0..buffer.area.width {
-            let symbol = buffer[(x, y)].symbol();
-            if skip == 0 {
-                line.push_str(symbol);
-                skip = unicode_width::UnicodeWidthStr::width(symbol).max(1);
-            }
-            skip -= 1;
-        }
-        out.push_str(line.trim_end());
-        out.push('\n');
-    }
-    out
 }
 
 /// Runs of one style a row, e.g. `3: 0-11 #d7dbe8 on #1e212c BOLD`; rows of one run in the base style are left out.
@@ -501,7 +469,7 @@ fn a_picture_of_every_screen_is_well_formed() {
     let theme = load("dusk", None, Depth::True).unwrap();
     for screen in Screen::ALL {
         let s = sample::running(8);
-        let svg = draw_to_svg(&picture(&s, false), &on(screen), &theme, (120, 40));
+        let svg = draw_to_svg(&s.picture(), &on(screen), &theme, (120, 40));
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
         assert!(!svg.chars().any(|c| c.is_control() && c != '\n'));
         if let Ok(folder) = std::env::var("FASTGEN_TUI_PICTURES") {

@@ -15,11 +15,11 @@ use std::fmt::Write as _;
 
 use fastgen_tui::ui::state::{Screen, UiState};
 use fastgen_tui::ui::theme::{Depth, Theme, load};
-use fastgen_tui::ui::view::{Picture, draw};
+use fastgen_tui::ui::view::draw;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
-use sample::Sampled;
+use sample::{Sampled, text};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 const STATES: [&str; 6] = ["empty", "loading", "running", "done", "failed", "replay"];
@@ -44,27 +44,8 @@ fn theme(name: &str, depth: Depth) -> Theme {
 
 fn frame(s: &Sampled, screen: Screen, size: (u16, u16), theme: &Theme) -> Buffer {
     let mut buffer = Buffer::empty(Rect::new(0, 0, size.0, size.1));
-    let picture = Picture {
-        snap: &s.snap,
-        title: &s.title,
-        recording: &s.recording,
-        transport: s.transport,
-        over: s.over,
-        measured: None,
-        other: None,
-    };
-    draw(&mut buffer, &picture, &UiState { screen, ..UiState::default() }, theme);
+    draw(&mut buffer, &s.picture(), &UiState { screen, ..UiState::default() }, theme);
     buffer
-}
-
-fn text(buffer: &Buffer) -> String {
-    let mut out = String::new();
-    for y in 0..buffer.area.height {
-        let row: String = (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect();
-        out.push_str(row.trim_end());
-        out.push('\n');
-    }
-    out
 }
 
 /// Every screen in every state at every size.
@@ -221,16 +202,7 @@ fn a_small_terminal_gets_whole_words() {
 /// A frame with a state of its own, as text.
 fn shown(s: &Sampled, ui: &UiState, width: u16) -> String {
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, 16));
-    let picture = Picture {
-        snap: &s.snap,
-        title: &s.title,
-        recording: &s.recording,
-        transport: s.transport,
-        over: s.over,
-        measured: None,
-        other: None,
-    };
-    draw(&mut buffer, &picture, ui, &theme("dusk", Depth::None));
+    draw(&mut buffer, &s.picture(), ui, &theme("dusk", Depth::None));
     text(&buffer)
 }
 

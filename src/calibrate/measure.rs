@@ -15,7 +15,7 @@ use crate::event::{Ended, Event, Outcome, Phase};
 use crate::load::{Launch, Run, StopLevel};
 use crate::metrics::RequestRecord;
 use crate::profile::{Backend, BackendKind, Length, Load as Clients, Meta, Profile, Record, Sim, Workload};
-use crate::recording::{Engine, Entry, Header, Host, MAJOR, MINOR, Program, Version, Writer, from_reader};
+use crate::recording::{Entry, Header, Writer, from_reader};
 use crate::telemetry::thread_cpu_ns;
 
 /// Time between looks at the run.
@@ -234,18 +234,7 @@ fn profile(load: &Load, url: Option<String>) -> Profile {
 }
 
 fn header(clock: Clock) -> Header {
-    Header {
-        fastgen_recording: Version { major: MAJOR, minor: MINOR },
-        tick_ns: TICK_NS,
-        profile: serde_json::Value::Null,
-        seed: 0,
-        host: Host::default(),
-        engine: Engine::default(),
-        started_at: clock.started_at(),
-        program: Program::default(),
-        command: Vec::new(),
-        calibration: None,
-    }
+    Header::new(TICK_NS, serde_json::Value::Null, clock.started_at())
 }
 
 fn read(bytes: Vec<u8>) -> Result<Recorded, String> {

@@ -74,25 +74,11 @@ mod tests {
 
     fn record(number: u64, sent_us: u64, chunks_us: &[u64]) -> RequestRecord {
         RequestRecord {
-            status: None,
-            retries: 0,
-            request: number,
-            client: 0,
-            stage: 0,
-            warmup: false,
-            scheduled_ns: sent_us * US,
-            sent_ns: sent_us * US,
-            prefill_ns: None,
             finished_ns: sent_us * US,
             prompt_tokens: 1,
-            max_tokens: chunks_us.len() as u32,
-            output_tokens: chunks_us.len() as u32,
             counted_by: CountedBy::Usage,
-            outcome: Outcome::Completed,
-            error: None,
             text: Some(format!("{number:010} x x").into()),
-            chunk_at_ns: chunks_us.iter().map(|t| t * US).collect(),
-            chunk_tokens: Vec::new(),
+            ..RequestRecord::completed(number, sent_us * US, chunks_us.iter().map(|t| t * US).collect())
         }
     }
 

@@ -18,9 +18,7 @@ use crate::event::BackendInfo;
 use crate::load::Launch;
 use crate::metrics::ClientLimits;
 use crate::profile::{Formula, Profile, ProfileError, Resolved, StagePlan, resolve};
-use crate::recording::{
-    Calibration, Engine, Header, Host, MAJOR, MINOR, Program, RecordingError, Version, Writer,
-};
+use crate::recording::{Calibration, Engine, Header, Host, Program, RecordingError, Writer};
 use crate::telemetry;
 use crate::ui::theme;
 
@@ -228,18 +226,16 @@ fn header(
     host: Host,
     calibration: Option<Calibration>,
 ) -> Result<Header, Failure> {
+    let told = serde_json::to_value(profile)
+        .map_err(|e| Failure::failed(format!("the profile can't be recorded: {e}")))?;
     Ok(Header {
-        fastgen_recording: Version { major: MAJOR, minor: MINOR },
-        tick_ns: TICK_NS,
-        profile: serde_json::to_value(profile)
-            .map_err(|e| Failure::failed(format!("the profile can't be recorded: {e}")))?,
         seed: profile.workload.seed,
         host,
         engine: Engine { kind: engine.kind, version: engine.version },
-        started_at: clock.started_at(),
         program: program(),
         command: std::env::args().collect(),
         calibration,
+        ..Header::new(TICK_NS, told, clock.started_at())
     })
 }
 

@@ -26,6 +26,22 @@ pub struct StageStart {
     pub planned_ns: Option<u64>,
 }
 
+impl StageStart {
+    /// A closed loop of so many clients that begins with the run and asks for no end.
+    pub fn closed(stage: StageId, name: impl Into<String>, clients: u32) -> Self {
+        Self {
+            at_ns: 0,
+            stage,
+            name: name.into(),
+            sweep: Vec::new(),
+            clients: Some(clients),
+            open: None,
+            planned_requests: None,
+            planned_ns: None,
+        }
+    }
+}
+
 /// A stage is over. It says again what stage it was, for one that failed before it began has nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageEnd {

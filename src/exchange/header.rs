@@ -11,10 +11,12 @@ use crate::profile::{
     Backend, BackendKind, Distribution, Formula, Jitter, Length, Load, Meta, Model, Profile, Record, Sla,
     Spread, Stop, Ui, Workload,
 };
-use crate::recording::{Engine, Header, Host, MAJOR, MINOR, Program, Version};
+use crate::recording::{Engine, Header, Program};
 
 /// The original draws prompts with this seed.
 const SEED: u64 = 42;
+/// The files' times are floats of seconds: whole microseconds would be coarser than they are.
+const TICK_NS: u64 = 1;
 /// The original delays each client's start by up to this, times the number of clients.
 const JITTER_MS: u64 = 10;
 
@@ -161,16 +163,10 @@ pub fn header(
     command: Vec<String>,
 ) -> serde_json::Result<Header> {
     Ok(Header {
-        fastgen_recording: Version { major: MAJOR, minor: MINOR },
-        // The files' times are floats of seconds: whole microseconds would be coarser than they are.
-        tick_ns: 1,
-        profile: serde_json::to_value(profile(all))?,
         seed: SEED,
-        host: Host::default(),
         engine: Engine { kind: engine(all), version: String::new() },
-        started_at,
         program,
         command,
-        calibration: None,
+        ..Header::new(TICK_NS, serde_json::to_value(profile(all))?, started_at)
     })
 }

@@ -13,7 +13,7 @@ use super::gather::gather;
 use super::header::{self, sweep};
 use super::lanes::Lanes;
 use super::response::{LONGEST_S, Response};
-use crate::event::{Ended, Event, Finished, Level, LogLine, Outcome, Phase, Sent, StageStart};
+use crate::event::{Ended, Event, Finished, Level, LogLine, Phase, Sent, StageStart};
 use crate::metrics::RequestRecord;
 use crate::recording::{Header, Program, RecordingError, Writer, Written};
 
@@ -246,26 +246,17 @@ fn records(stage: u32, begin_ns: u64, first: u64, file: &ResultFile) -> Vec<Requ
         let meant = file.ours.scheduled_time.get(r.index).map(|at| on_clock(*at).min(sent_ns));
         let (chunk_tokens, output_tokens) = chunks(r, file.ours.chunk_tokens.get(&r.index));
         RequestRecord {
-            request: first + i as u64,
             client: told.unwrap_or(made_up),
             stage,
-            warmup: false,
             scheduled_ns: meant.unwrap_or(sent_ns),
-            sent_ns,
-            prefill_ns: None,
             finished_ns,
             prompt_tokens: r.prompt_tokens.unwrap_or_default(),
             // What was asked for is not told: at least what came.
             max_tokens: output_tokens,
             output_tokens,
             counted_by: r.counted_by,
-            outcome: Outcome::Completed,
-            error: None,
-            text: None,
-            chunk_at_ns: r.chunk_at_ns(sent_ns),
             chunk_tokens,
-            status: None,
-            retries: 0,
+            ..RequestRecord::completed(first + i as u64, sent_ns, r.chunk_at_ns(sent_ns))
         }
     };
     file.responses.iter().enumerate().map(record).collect()

@@ -122,13 +122,7 @@ mod tests {
     fn start(stage: StageId, at_ns: u64) -> Entry {
         Entry::Event(Event::Stage(Box::new(StageStart {
             at_ns,
-            stage,
-            name: format!("clients={stage}"),
-            sweep: Vec::new(),
-            clients: Some(1),
-            open: None,
-            planned_requests: None,
-            planned_ns: None,
+            ..StageStart::closed(stage, format!("clients={stage}"), 1)
         })))
     }
 
@@ -140,25 +134,12 @@ mod tests {
 
     fn request(request: RequestId, stage: StageId, finished_ns: u64) -> Entry {
         Entry::Request(RequestRecord {
-            request,
-            client: 0,
             stage,
-            warmup: false,
-            scheduled_ns: 0,
-            sent_ns: 0,
-            prefill_ns: None,
             finished_ns,
             prompt_tokens: 1,
             max_tokens: 1,
             output_tokens: 1,
-            counted_by: crate::event::CountedBy::Engine,
-            outcome: Outcome::Completed,
-            error: None,
-            text: None,
-            chunk_at_ns: Vec::new(),
-            chunk_tokens: Vec::new(),
-            status: None,
-            retries: 0,
+            ..RequestRecord::completed(request, 0, Vec::new())
         })
     }
 

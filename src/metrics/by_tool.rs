@@ -208,16 +208,7 @@ mod tests {
 
     fn snapshot(records: &[RequestRecord]) -> Snapshot {
         let mut aggregator = Aggregator::new();
-        aggregator.apply(&Event::Stage(Box::new(StageStart {
-            at_ns: 0,
-            stage: 0,
-            name: "main".into(),
-            sweep: Vec::new(),
-            clients: Some(2),
-            open: None,
-            planned_requests: None,
-            planned_ns: None,
-        })));
+        aggregator.apply(&Event::Stage(Box::new(StageStart::closed(0, "main", 2))));
         aggregator.apply(&Event::Phase { at_ns: 900_000_000, stage: 0, phase: Phase::Measuring });
         for record in records {
             aggregator.apply_record(&Arc::new(record.clone()));

@@ -237,46 +237,23 @@ pack!(CurveKeeper { over, current; sla: CurveSla::default(); shown: None });
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{CountedBy, Outcome};
     use crate::metrics::fastgen::Tally;
 
     const MS: u64 = 1_000_000;
 
     fn start(stage: StageId, clients: u32) -> StageStart {
         StageStart {
-            at_ns: 0,
-            stage,
-            name: format!("clients={clients}"),
             sweep: vec![("clients".into(), clients.into())],
-            clients: Some(clients),
-            open: None,
-            planned_requests: None,
-            planned_ns: None,
+            ..StageStart::closed(stage, format!("clients={clients}"), clients)
         }
     }
 
     fn record(sent_ms: u64, first_ms: u64, gap_ms: u64) -> RequestRecord {
         let chunk_at_ns: Vec<u64> = (0..10).map(|i| (sent_ms + first_ms + i * gap_ms) * MS).collect();
         RequestRecord {
-            request: 0,
-            client: 0,
-            stage: 0,
-            warmup: false,
-            scheduled_ns: sent_ms * MS,
-            sent_ns: sent_ms * MS,
-            prefill_ns: None,
             finished_ns: chunk_at_ns[9] + MS,
             prompt_tokens: 256,
-            max_tokens: 10,
-            output_tokens: 10,
-            counted_by: CountedBy::Engine,
-            outcome: Outcome::Completed,
-            error: None,
-            text: None,
-            chunk_at_ns,
-            chunk_tokens: Vec::new(),
-            status: None,
-            retries: 0,
+            ..RequestRecord::completed(0, sent_ms * MS, chunk_at_ns)
         }
     }
 

@@ -137,31 +137,17 @@ fn after_first(r: &RequestRecord) -> Option<Value> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::event::{CountedBy, Outcome};
 
     /// Sent at 1000 ms; chunks of 1, 3, 2 and 1 tokens at 1200, 1260, 1300 and 1330 ms; ended at 1350 ms.
     pub fn chunky() -> RequestRecord {
         let ms = |at: u64| at * 1_000_000;
         RequestRecord {
-            status: None,
-            retries: 0,
-            request: 0,
-            client: 0,
-            stage: 0,
-            warmup: false,
-            scheduled_ns: ms(1000),
-            sent_ns: ms(1000),
-            prefill_ns: None,
             finished_ns: ms(1350),
             prompt_tokens: 10,
             max_tokens: 7,
             output_tokens: 7,
-            counted_by: CountedBy::Engine,
-            outcome: Outcome::Completed,
-            error: None,
-            text: None,
-            chunk_at_ns: vec![ms(1200), ms(1260), ms(1300), ms(1330)],
             chunk_tokens: vec![1, 3, 2, 1],
+            ..RequestRecord::completed(0, ms(1000), vec![ms(1200), ms(1260), ms(1300), ms(1330)])
         }
     }
 

@@ -34,6 +34,33 @@ pub struct RequestRecord {
 }
 
 impl RequestRecord {
+    /// A completed request of which nothing else is known: of the first client and stage, sent when it was scheduled, its
+    /// prompt of no known length, with a token in each chunk, as many as were asked for, over with the last.
+    pub fn completed(request: RequestId, sent_ns: u64, chunk_at_ns: Vec<u64>) -> Self {
+        let tokens = u32::try_from(chunk_at_ns.len()).unwrap_or(u32::MAX);
+        Self {
+            request,
+            client: 0,
+            stage: 0,
+            warmup: false,
+            scheduled_ns: sent_ns,
+            sent_ns,
+            prefill_ns: None,
+            finished_ns: chunk_at_ns.last().copied().unwrap_or(sent_ns),
+            prompt_tokens: 0,
+            max_tokens: tokens,
+            output_tokens: tokens,
+            counted_by: CountedBy::Engine,
+            outcome: Outcome::Completed,
+            error: None,
+            text: None,
+            status: None,
+            retries: 0,
+            chunk_at_ns,
+            chunk_tokens: Vec::new(),
+        }
+    }
+
     /// Tokens in chunk `i`.
     pub fn tokens_in(&self, i: usize) -> u32 {
         self.chunk_tokens.get(i).copied().unwrap_or(1)

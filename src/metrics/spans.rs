@@ -207,16 +207,7 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     fn start() -> Event {
-        Event::Stage(Box::new(StageStart {
-            at_ns: 0,
-            stage: 0,
-            name: "main".into(),
-            sweep: Vec::new(),
-            clients: Some(1),
-            open: None,
-            planned_requests: None,
-            planned_ns: None,
-        }))
+        Event::Stage(Box::new(StageStart::closed(0, "main", 1)))
     }
 
     /// A request sent at a time, with chunks 20 and 40 ms later.

@@ -147,29 +147,13 @@ pack!(Journal { lines, controls; lines_changed: true; lines_view: Arc::default()
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{CountedBy, Level, Outcome};
+    use crate::event::Level;
 
     fn record(request: u64, e2e_ns: u64, chunks: usize) -> Arc<RequestRecord> {
         Arc::new(RequestRecord {
-            request,
-            client: 0,
-            stage: 0,
-            warmup: false,
-            scheduled_ns: 0,
-            sent_ns: 0,
-            prefill_ns: None,
             finished_ns: e2e_ns,
             prompt_tokens: 1,
-            max_tokens: 1,
-            output_tokens: chunks as u32,
-            counted_by: CountedBy::Engine,
-            outcome: Outcome::Completed,
-            error: None,
-            text: None,
-            chunk_at_ns: vec![e2e_ns; chunks],
-            chunk_tokens: Vec::new(),
-            status: None,
-            retries: 0,
+            ..RequestRecord::completed(request, 0, vec![e2e_ns; chunks])
         })
     }
 

@@ -45,6 +45,23 @@ pub struct Header {
 }
 
 impl Header {
+    /// The header of a recording in this version of the format that tells no more than its unit of time, its profile and
+    /// when it started.
+    pub fn new(tick_ns: u64, profile: serde_json::Value, started_at: jiff::Timestamp) -> Self {
+        Self {
+            fastgen_recording: Version { major: MAJOR, minor: MINOR },
+            tick_ns,
+            profile,
+            seed: 0,
+            host: Host::default(),
+            engine: Engine::default(),
+            started_at,
+            program: Program::default(),
+            command: Vec::new(),
+            calibration: None,
+        }
+    }
+
     /// Threads of clients that the profile asks for, and those that each backend of its sweep asks for.
     pub fn client_threads(&self) -> ClientThreads {
         let of = |backend: Option<&serde_json::Value>| {

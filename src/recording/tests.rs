@@ -16,20 +16,14 @@ use crate::metrics::{Aggregator, Snapshot};
 const TICK: u64 = 1_000;
 
 pub(crate) fn header() -> Header {
+    let profile = serde_json::json!({
+        "profile": { "name": "test" }, "backend": { "kind": "sim" }, "model": { "dummy": "tiny" },
+        "load": { "warmup_requests_per_client": 1 },
+    });
     Header {
-        fastgen_recording: Version { major: MAJOR, minor: MINOR },
-        tick_ns: TICK,
-        profile: serde_json::json!({
-            "profile": { "name": "test" }, "backend": { "kind": "sim" }, "model": { "dummy": "tiny" },
-            "load": { "warmup_requests_per_client": 1 },
-        }),
         seed: 1,
-        host: Host::default(),
-        engine: Engine::default(),
-        started_at: jiff::Timestamp::UNIX_EPOCH,
-        program: Program::default(),
         command: vec!["fastgen-tui".into()],
-        calibration: None,
+        ..Header::new(TICK, profile, jiff::Timestamp::UNIX_EPOCH)
     }
 }
 

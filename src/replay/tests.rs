@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::Clock;
-use crate::event::{CountedBy, Event, Outcome, Sent};
+use crate::event::{CountedBy, Event, Sent};
 use crate::metrics::RequestRecord;
 use crate::recording::tests::{Resumption, read, record, resumption, run};
 use crate::ui::{Action, Session};
@@ -184,25 +184,12 @@ fn what_was_found_is_told_and_what_is_not_there_too() {
 fn chunkless(request: u64) -> [Entry; 2] {
     let at_ns = request * 10_000;
     let record = RequestRecord {
-        request,
-        client: 0,
-        stage: 0,
-        warmup: false,
-        scheduled_ns: at_ns,
-        sent_ns: at_ns,
-        prefill_ns: None,
         finished_ns: at_ns + 5_000,
         prompt_tokens: 10,
         max_tokens: 7,
         output_tokens: 7,
         counted_by: CountedBy::Usage,
-        outcome: Outcome::Completed,
-        error: None,
-        text: None,
-        status: None,
-        retries: 0,
-        chunk_at_ns: Vec::new(),
-        chunk_tokens: Vec::new(),
+        ..RequestRecord::completed(request, at_ns, Vec::new())
     };
     let sent = Sent {
         at_ns,

@@ -1,8 +1,8 @@
 //! Small runs for tests, whose figures can be worked out by hand.
 
-use crate::event::{CountedBy, Ended, OpenLoop, Outcome, Phase, StageStart};
+use crate::event::{Ended, OpenLoop, Outcome, Phase, StageStart};
 use crate::metrics::RequestRecord;
-use crate::recording::{Engine, Header, Host, MAJOR, MINOR, Program, Version};
+use crate::recording::{Engine, Header, Host, Program};
 
 use super::run::{Run, Stage};
 use crate::recording::Losses;
@@ -16,25 +16,9 @@ pub struct Make(RequestRecord);
 /// A completed request, sent when it was scheduled, without tokens yet.
 pub fn request(number: u64, sent_ns: u64) -> Make {
     Make(RequestRecord {
-        request: number,
-        client: 0,
-        stage: 0,
-        warmup: false,
-        scheduled_ns: sent_ns,
-        sent_ns,
-        prefill_ns: None,
-        finished_ns: sent_ns,
         prompt_tokens: 10,
         max_tokens: 4,
-        output_tokens: 0,
-        counted_by: CountedBy::Engine,
-        outcome: Outcome::Completed,
-        error: None,
-        text: None,
-        chunk_at_ns: Vec::new(),
-        chunk_tokens: Vec::new(),
-        status: None,
-        retries: 0,
+        ..RequestRecord::completed(number, sent_ns, Vec::new())
     })
 }
 
@@ -81,16 +65,7 @@ impl From<Make> for RequestRecord {
 /// A stage `main` without requests that measures from `measuring_ns` on.
 pub fn stage(clients: u32, measuring_ns: u64) -> Stage {
     Stage {
-        start: StageStart {
-            at_ns: 0,
-            stage: 0,
-            name: "main".into(),
-            sweep: Vec::new(),
-            clients: Some(clients),
-            open: None,
-            planned_requests: None,
-            planned_ns: None,
-        },
+        start: StageStart::closed(0, "main", clients),
         phases: vec![(0, Phase::Warmup), (measuring_ns, Phase::Measuring)],
         requests: Vec::new(),
         ended: None,
@@ -119,16 +94,16 @@ pub fn open_stage(kind: &str, rate: f64, max_in_flight: u32) -> Stage {
 /// A header that says as little as it may.
 pub fn header() -> Header {
     Header {
-        fastgen_recording: Version { major: MAJOR, minor: MINOR },
-        tick_ns: 1_000,
-        profile: serde_json::json!({ "profile": { "name": "hand" } }),
         seed: 42,
         host: Host { name: "host".into(), cores: 2, ..Host::default() },
         engine: Engine { kind: "sim".into(), version: "1".into() },
-        started_at: "2026-01-02T03:04:05Z".parse().unwrap(),
         program: Program { version: "0.1.0".into(), ..Program::default() },
         command: vec!["fastgen-tui".into()],
-        calibration: None,
+        ..Header::new(
+            1_000,
+            serde_json::json!({ "profile": { "name": "hand" } }),
+            "2026-01-02T03:04:05Z".parse().unwrap(),
+        )
     }
 }
 

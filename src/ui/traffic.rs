@@ -72,14 +72,9 @@ fn finished(at_ns: u64, request: u64) -> Finished {
 fn begun() -> Aggregator {
     let mut aggregator = Aggregator::new();
     aggregator.apply(&Event::Stage(Box::new(StageStart {
-        at_ns: 0,
-        stage: 0,
-        name: "main".into(),
-        sweep: Vec::new(),
-        clients: Some(16),
         open: None::<OpenLoop>,
-        planned_requests: None,
         planned_ns: Some(600_000 * MS),
+        ..StageStart::closed(0, "main", 16)
     })));
     aggregator.apply(&Event::Phase { at_ns: 0, stage: 0, phase: Phase::Measuring });
     aggregator

@@ -5,17 +5,19 @@
 use std::sync::Arc;
 
 use fastgen_tui::event::{
-    BackendInfo, Control, CountedBy, Ended, Event, GpuSample, Level, LogLine, OpenLoop, Outcome, Phase,
-    Sample, StageStart,
+    BackendInfo, Control, Ended, Event, GpuSample, Level, LogLine, OpenLoop, Outcome, Phase, Sample,
+    StageStart,
 };
 use fastgen_tui::metrics::fastgen::{Curve, Effective, Point, Source};
 use fastgen_tui::metrics::{
     Aggregator, Counts, CurveView, ErrorCount, ErrorKind, HeatMaps, InFlight, Lane, Latencies, Loading,
     MINI_BUCKETS, Open, Rate, RequestRecord, SeriesPoint, Snapshot, Span, Summary, ToolFigures,
 };
+use fastgen_tui::ui::view::Picture;
 use fastgen_tui::ui::{
     LatencyFigures, Measured, Other, Range, RangeState, Recording, StageFigures, Title, Transport,
 };
+use ratatui::buffer::Buffer;
 
 const S: u64 = 1_000_000_000;
 const MS: u64 = 1_000_000;
@@ -31,6 +33,41 @@ pub struct Sampled {
     pub measured: Option<Measured>,
     /// What plays beside it.
     pub other: Option<Other>,
+}
+
+impl Sampled {
+    /// What is drawn, with nothing beside it.
+    pub fn picture(&self) -> Picture<'_> {
+        Picture {
+            snap: &self.snap,
+            title: &self.title,
+            recording: &self.recording,
+            transport: self.transport,
+            over: self.over,
+            measured: self.measured.as_ref(),
+            other: None,
+        }
+    }
+}
+
+/// What a terminal shows, without the blanks at the ends of lines.
+pub fn text(buffer: &Buffer) -> String {
+    let mut out = String::new();
+    for y in 0..buffer.area.height {
+        let mut skip = 0;
+        let mut line = String::new();
+        for x in 0..buffer.area.width {
+            let symbol = buffer[(x, y)].symbol();
+            if skip == 0 {
+                line.push_str(symbol);
+                skip = unicode_width::UnicodeWidthStr::width(symbol).max(1);
+            }
+            skip -= 1;
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
 }
 
 /// Numbers without chance: a small xorshift.
@@ -220,16 +257,7 @@ fn arrivals(rate: f64) -> OpenLoop {
 }
 
 fn stage(clients: u32) -> StageStart {
-    StageStart {
-        at_ns: S,
-        stage: 0,
-        name: "main".into(),
-        sweep: Vec::new(),
-        clients: Some(clients),
-        open: None,
-        planned_requests: None,
-        planned_ns: Some(60 * S),
-    }
+    StageStart { at_ns: S, planned_ns: Some(60 * S), ..StageStart::closed(0, "main", clients) }
 }
 
 fn counts() -> Counts {
@@ -332,25 +360,10 @@ pub fn heat(at: u64, requests: u64) -> Snapshot {
             chunk_at_ns.push(chunk_at_ns[k as usize] + gap * 1000);
         }
         aggregator.apply_record(&Arc::new(RequestRecord {
-            status: None,
-            retries: 0,
-            request,
             client: (request % 8) as u32,
-            stage: 0,
-            warmup: false,
-            scheduled_ns: sent,
-            sent_ns: sent,
-            prefill_ns: None,
             finished_ns: chunk_at_ns[39] + MS,
             prompt_tokens: if long { 256 } else { 64 },
-            max_tokens: 40,
-            output_tokens: 40,
-            counted_by: CountedBy::Engine,
-            outcome: Outcome::Completed,
-            error: None,
-            text: None,
-            chunk_at_ns,
-            chunk_tokens: Vec::new(),
+            ..RequestRecord::completed(request, sent, chunk_at_ns)
         }));
     }
     aggregator.snapshot(at)
@@ -471,25 +484,17 @@ fn records(n: u64, at: u64, dice: &mut Dice) -> Vec<Arc<RequestRecord>> {
             let error = words(outcome);
             let text = "Once upon a time\n\x1b[2Jthere was 日本語 and an engine\u{202e} that spoke.";
             Arc::new(RequestRecord {
-                request: 330 - i.min(330),
                 client: (i % 8) as u32,
-                stage: 0,
-                warmup: false,
                 scheduled_ns: sent - 80_000,
-                sent_ns: sent,
                 prefill_ns: Some(sent + 30 * MS),
                 finished_ns: chunk_at_ns.last().copied().unwrap_or(sent + 5 * S) + 50_000,
                 prompt_tokens: 64 + dice.roll(128) as u32,
                 max_tokens: 64,
                 output_tokens,
-                counted_by: CountedBy::Engine,
                 outcome,
                 error,
                 text: (i % 2 == 0).then(|| text.into()),
-                chunk_at_ns,
-                chunk_tokens: Vec::new(),
-                status: None,
-                retries: 0,
+                ..RequestRecord::completed(330 - i.min(330), sent, chunk_at_ns)
             })
         })
         .collect()
@@ -570,25 +575,10 @@ fn swept(stage: u32, clients: u32, i: u64) -> RequestRecord {
     let first = sent_ns + 90 * MS + u64::from(clients) * 10 * MS;
     let chunk_at_ns: Vec<u64> = (0..16).map(|k| first + k * gap).collect();
     RequestRecord {
-        request: u64::from(stage) * 1000 + i,
         client: (i % u64::from(clients)) as u32,
         stage,
-        warmup: false,
-        scheduled_ns: sent_ns,
-        sent_ns,
-        prefill_ns: None,
-        finished_ns: chunk_at_ns[15],
         prompt_tokens: 96,
-        max_tokens: 16,
-        output_tokens: 16,
-        counted_by: CountedBy::Engine,
-        outcome: Outcome::Completed,
-        error: None,
-        text: None,
-        chunk_at_ns,
-        chunk_tokens: Vec::new(),
-        status: None,
-        retries: 0,
+        ..RequestRecord::completed(u64::from(stage) * 1000 + i, sent_ns, chunk_at_ns)
     }
 }
 

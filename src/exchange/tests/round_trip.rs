@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::super::*;
 use super::{MS, imported};
-use crate::event::{CountedBy, Ended, Event, Outcome, Phase, StageStart};
+use crate::event::{Ended, Event, Outcome, Phase, StageStart};
 use crate::metrics::RequestRecord;
-use crate::recording::{Engine, Header, Host, MAJOR, MINOR, Program, Version, Writer};
+use crate::recording::{Engine, Header, Writer};
 use crate::report::{Run, report};
 use crate::workload::Random;
 
@@ -18,29 +18,18 @@ fn recorded(profile: Value) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("made.jsonl.zst");
     let header = Header {
-        fastgen_recording: Version { major: MAJOR, minor: MINOR },
-        tick_ns: 1_000,
-        profile,
         seed: 42,
-        host: Host::default(),
         engine: Engine { kind: "sim".into(), version: "1".into() },
-        started_at: "2026-01-02T03:04:05Z".parse().unwrap(),
-        program: Program::default(),
-        command: Vec::new(),
-        calibration: None,
+        ..Header::new(1_000, profile, "2026-01-02T03:04:05Z".parse().unwrap())
     };
     let mut writer = Writer::create(&path, &header, false).unwrap();
     let mut at_ns = 0;
     for (stage, clients) in [(0, 1), (1, 4)] {
         let start = StageStart {
             at_ns,
-            stage,
-            name: format!("clients={clients}"),
             sweep: vec![("clients".into(), clients.into())],
-            clients: Some(clients),
-            open: None,
             planned_requests: Some(40),
-            planned_ns: None,
+            ..StageStart::closed(stage, format!("clients={clients}"), clients)
         };
         writer.write(&Event::Stage(Box::new(start)), None);
         writer.write(&Event::Phase { at_ns: at_ns + 5 * MS, stage, phase: Phase::Measuring }, None);
@@ -82,29 +71,21 @@ fn made(stage: u32, clients: u32, i: u32, from_ns: u64) -> RequestRecord {
         if i % 5 == 3 { (0..chunk_at_ns.len() as u32).map(|n| 1 + n % 3).collect() } else { Vec::new() };
     let output_tokens = chunk_tokens.iter().sum::<u32>().max(chunk_at_ns.len() as u32);
     RequestRecord {
-        request: u64::from(stage * 40 + i),
         client: i % clients,
         stage,
         warmup: i < clients,
         scheduled_ns: sent_ns - time(3_000),
-        sent_ns,
-        prefill_ns: None,
         finished_ns: at_ns + time(900),
         prompt_tokens: 5 + i,
         max_tokens: output_tokens,
         output_tokens,
-        counted_by: CountedBy::Engine,
         outcome: match i {
             20 => Outcome::FailedEngine,
             21 => Outcome::Cancelled,
             _ => Outcome::Completed,
         },
-        error: None,
-        text: None,
-        chunk_at_ns,
         chunk_tokens,
-        status: None,
-        retries: 0,
+        ..RequestRecord::completed(u64::from(stage * 40 + i), sent_ns, chunk_at_ns)
     }
 }
 

@@ -39,13 +39,8 @@ fn end(request: RequestId, at_ns: u64, output_tokens: u32, outcome: Outcome) -> 
 fn stage(stage: StageId, at_ns: u64) -> Event {
     Event::Stage(Box::new(StageStart {
         at_ns,
-        stage,
-        name: "main".into(),
-        sweep: Vec::new(),
-        clients: Some(4),
-        open: None,
         planned_requests: Some(10),
-        planned_ns: None,
+        ..StageStart::closed(stage, "main", 4)
     }))
 }
 

@@ -62,16 +62,7 @@ mod tests {
 
     fn started() -> Aggregator {
         let mut aggregator = Aggregator::new();
-        aggregator.apply(&Event::Stage(Box::new(StageStart {
-            at_ns: 0,
-            stage: 0,
-            name: "main".into(),
-            sweep: Vec::new(),
-            clients: Some(1),
-            open: None,
-            planned_requests: None,
-            planned_ns: None,
-        })));
+        aggregator.apply(&Event::Stage(Box::new(StageStart::closed(0, "main", 1))));
         aggregator
     }
 

@@ -166,7 +166,6 @@ impl Judge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{CountedBy, Outcome};
     use crate::metrics::RequestRecord;
     use crate::metrics::fastgen::Validator;
 
@@ -174,25 +173,10 @@ mod tests {
 
     fn request(sent_ms: u64, chunks_ms: &[u64], finished_ms: u64) -> RequestRecord {
         RequestRecord {
-            request: 0,
-            client: 0,
-            stage: 0,
-            warmup: false,
-            scheduled_ns: sent_ms * MS,
-            sent_ns: sent_ms * MS,
-            prefill_ns: None,
             finished_ns: finished_ms * MS,
             prompt_tokens: 100,
             max_tokens: 8,
-            output_tokens: chunks_ms.len() as u32,
-            counted_by: CountedBy::Engine,
-            outcome: Outcome::Completed,
-            error: None,
-            text: None,
-            chunk_at_ns: chunks_ms.iter().map(|ms| ms * MS).collect(),
-            chunk_tokens: Vec::new(),
-            status: None,
-            retries: 0,
+            ..RequestRecord::completed(0, sent_ms * MS, chunks_ms.iter().map(|ms| ms * MS).collect())
         }
     }
 

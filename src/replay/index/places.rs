@@ -304,25 +304,9 @@ mod tests {
 
     fn request(request: RequestId, stage: StageId, took_ns: u64) -> Entry {
         Entry::Request(RequestRecord {
-            request,
-            client: 0,
             stage,
-            warmup: false,
-            scheduled_ns: 0,
-            sent_ns: 0,
-            prefill_ns: None,
-            finished_ns: took_ns,
             prompt_tokens: 1,
-            max_tokens: 1,
-            output_tokens: 1,
-            counted_by: crate::event::CountedBy::Engine,
-            outcome: Outcome::Completed,
-            error: None,
-            text: None,
-            status: None,
-            retries: 0,
-            chunk_at_ns: vec![took_ns],
-            chunk_tokens: Vec::new(),
+            ..RequestRecord::completed(request, 0, vec![took_ns])
         })
     }
 

@@ -98,16 +98,7 @@ mod tests {
             Arc::new(Lane { client: 0, ..Lane::default() }),
             Arc::new(Lane { client: 1, current: Some(open), ..Lane::default() }),
         ];
-        let start = StageStart {
-            at_ns: 0,
-            stage,
-            name: "clients=2".into(),
-            sweep: Vec::new(),
-            clients: Some(2),
-            open: None,
-            planned_requests: None,
-            planned_ns: None,
-        };
+        let start = StageStart::closed(stage, "clients=2", 2);
         let stages = Stages { planned: Some(2), ..Stages::default() };
         let phase = Some(Phase::Measuring);
         Snapshot { lanes, stage: Some(Arc::new(start)), stages, phase, ..Snapshot::default() }

@@ -16,16 +16,7 @@ const WHY: &str = "the simulated engine was told to fail";
 
 /// The last of so many stages, at its end.
 fn snap(planned: u32, ended: Option<Ended>) -> Snapshot {
-    let start = StageStart {
-        at_ns: 0,
-        stage: planned - 1,
-        name: "clients=2".into(),
-        sweep: Vec::new(),
-        clients: Some(2),
-        open: None,
-        planned_requests: Some(40),
-        planned_ns: None,
-    };
+    let start = StageStart { planned_requests: Some(40), ..StageStart::closed(planned - 1, "clients=2", 2) };
     let sample = Arc::new(Sample { at_ns: 9_000_000_000, cpu_percent: Some(40.0), ..Sample::default() });
     let point = SeriesPoint { second: 9, sample: Some(sample.clone()), ..SeriesPoint::default() };
     Snapshot {

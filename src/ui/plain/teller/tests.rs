@@ -138,16 +138,7 @@ fn one_stage(sla: CurveSla) -> Snapshot {
     let mut aggregator = Aggregator::new();
     aggregator.expect_sla(sla);
     let (stage, request, client) = (0, 1, 0);
-    aggregator.apply(&Event::Stage(Box::new(StageStart {
-        at_ns: 0,
-        stage,
-        name: "main".into(),
-        sweep: Vec::new(),
-        clients: Some(1),
-        open: None,
-        planned_requests: None,
-        planned_ns: None,
-    })));
+    aggregator.apply(&Event::Stage(Box::new(StageStart::closed(stage, "main", 1))));
     aggregator.apply(&Event::Phase { at_ns: 0, stage, phase: Phase::Measuring });
     aggregator.apply(&Event::Sent(Sent {
         at_ns: 0,

@@ -140,7 +140,7 @@ pub fn peaks(rows: &[f64]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{Aggregator, HeatFigure, Snapshot};
+    use crate::metrics::{Aggregator, HeatFigure, RequestRecord, Snapshot};
 
     /// A TTFT of 10 ms at each of so many steps of 125 ms, and one of 80 ms at the last.
     fn snapshot(steps: u64) -> Snapshot {
@@ -149,26 +149,9 @@ mod tests {
         for i in 0..=steps {
             let wait = if i == steps { 80 } else { 10 };
             let first = 1_000 + i.min(steps - 1) * 125 + 60;
-            let record = crate::metrics::RequestRecord {
-                status: None,
-                retries: 0,
-                request: i,
-                client: 0,
-                stage: 0,
-                warmup: false,
-                scheduled_ns: ms(first - wait),
-                sent_ns: ms(first - wait),
-                prefill_ns: None,
-                finished_ns: ms(first),
+            let record = RequestRecord {
                 prompt_tokens: 10,
-                max_tokens: 1,
-                output_tokens: 1,
-                counted_by: crate::event::CountedBy::Engine,
-                outcome: crate::event::Outcome::Completed,
-                error: None,
-                text: None,
-                chunk_at_ns: vec![ms(first)],
-                chunk_tokens: Vec::new(),
+                ..RequestRecord::completed(i, ms(first - wait), vec![ms(first)])
             };
             aggregator.apply_record(&std::sync::Arc::new(record));
         }
