@@ -11,6 +11,14 @@ fn pause(ms: u64) {
     std::thread::sleep(Duration::from_millis(ms));
 }
 
+/// A run without an end that measures, in a terminal of so many columns and rows.
+fn measuring(columns: u16, rows: u16) -> (Home, Terminal) {
+    let home = Home::new();
+    let terminal = Terminal::start(&home, &ENDLESS, columns, rows);
+    terminal.wait_for("measuring");
+    (home, terminal)
+}
+
 /// `q`, and once the run is over, `q` again; gives the screen.
 fn leave(mut terminal: Terminal) {
     terminal.keys("q");
@@ -23,9 +31,7 @@ fn leave(mut terminal: Terminal) {
 
 #[test]
 fn a_storm_of_sizes_ends_in_a_whole_screen() {
-    let home = Home::new();
-    let mut terminal = Terminal::start(&home, &ENDLESS, 100, 30);
-    terminal.wait_for("measuring");
+    let (_home, mut terminal) = measuring(100, 30);
     let mut dice = 0x2545_f491_4f6c_dd1d_u64;
     let mut roll = |most: u64| {
         dice ^= dice << 13;
@@ -181,9 +187,7 @@ fn a_stop_from_elsewhere_gives_the_terminal_to_the_shell_too() {
 
 #[test]
 fn a_stop_that_nobody_could_undo_stops_nothing() {
-    let home = Home::new();
-    let mut terminal = Terminal::start(&home, &ENDLESS, 100, 30);
-    terminal.wait_for("measuring");
+    let (_home, mut terminal) = measuring(100, 30);
     terminal.signal("-TSTP");
     pause(300);
     terminal.keys("7");
@@ -193,9 +197,7 @@ fn a_stop_that_nobody_could_undo_stops_nothing() {
 
 #[test]
 fn where_no_shell_could_continue_it_ctrl_z_stops_nothing() {
-    let home = Home::new();
-    let mut terminal = Terminal::start(&home, &ENDLESS, 100, 30);
-    terminal.wait_for("measuring");
+    let (_home, mut terminal) = measuring(100, 30);
     terminal.keys("\x1a");
     pause(300);
     terminal.keys("7");
@@ -205,9 +207,7 @@ fn where_no_shell_could_continue_it_ctrl_z_stops_nothing() {
 
 #[test]
 fn the_mouse_clicks_tabs_turns_the_wheel_and_selects_rows() {
-    let home = Home::new();
-    let mut terminal = Terminal::start(&home, &ENDLESS, 140, 40);
-    terminal.wait_for("measuring");
+    let (_home, mut terminal) = measuring(140, 40);
     let tabs = terminal.text();
     let line = tabs.lines().nth(1).expect("a row of tabs");
     let column = line[..line.find("3 Clients").expect("a tab")].chars().count() + 2;
@@ -241,9 +241,7 @@ fn leave_after_cut(mut terminal: Terminal) {
 
 #[test]
 fn pasted_text_is_no_keys_but_text_for_a_field() {
-    let home = Home::new();
-    let mut terminal = Terminal::start(&home, &ENDLESS, 120, 30);
-    terminal.wait_for("measuring");
+    let (_home, mut terminal) = measuring(120, 30);
     terminal.wait_until("pasted text told apart", |_| terminal.screen_has_bracketed_paste());
     // Two quits, a theme, an abort: all of it only text. Focus in and out are no keys either.
     terminal.keys("\x1b[200~qq\x03\r7tt\x1b[201~\x1b[I\x1b[O");
@@ -263,9 +261,7 @@ fn pasted_text_is_no_keys_but_text_for_a_field() {
 
 #[test]
 fn a_terminal_that_stops_reading_stops_nothing_else() {
-    let home = Home::new();
-    let mut terminal = Terminal::start(&home, &ENDLESS, 200, 60);
-    terminal.wait_for("measuring");
+    let (home, mut terminal) = measuring(200, 60);
     terminal.block(true);
     // Whole frames, so that whatever stands between is full soon.
     for _ in 0..60 {
@@ -293,9 +289,7 @@ fn a_terminal_that_stops_reading_stops_nothing_else() {
 
 #[test]
 fn a_blocked_terminal_does_not_keep_sigterm_from_ending_it() {
-    let home = Home::new();
-    let mut terminal = Terminal::start(&home, &ENDLESS, 200, 60);
-    terminal.wait_for("measuring");
+    let (home, mut terminal) = measuring(200, 60);
     terminal.block(true);
     for _ in 0..40 {
         terminal.keys("\x0c2\x0c1");
@@ -313,9 +307,7 @@ fn a_blocked_terminal_does_not_keep_sigterm_from_ending_it() {
 
 #[test]
 fn a_slow_terminal_gets_fewer_frames_and_the_newest() {
-    let home = Home::new();
-    let mut terminal = Terminal::start(&home, &ENDLESS, 200, 60);
-    terminal.wait_for("measuring");
+    let (_home, mut terminal) = measuring(200, 60);
     terminal.slow(true);
     for key in ["2", "3", "4", "5", "6", "7"] {
         terminal.keys(key);
