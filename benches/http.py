@@ -6,23 +6,25 @@ these programs do. What the server spends on a token is told, too: a server that
 whoever reads from it.
 
 Usage: benches/http.py SERVER OHA [DRAIN] [--rounds N] [--streams N,N] [--tokens N] [--requests N]
-                       [--ttft-ms N --itl-ms N] [--burst N]
+                       [--ttft-ms N --itl-ms N] [--burst N] [--http2 NGHTTPX]
 
-SERVER: a program with mocksrv's flags (--port, --ttft-ms, --itl-ms; with --burst that, too: tokens it writes at once). `cargo install oha --version 1.16.0 --locked` makes OHA.
-Build first: cargo build --release
+SERVER: a program with mocksrv's flags (--port, --ttft-ms, --itl-ms; with --burst that, too: tokens it writes at once).
+With --http2 the server stands behind nghttpx (Debian's nghttp2-proxy), which takes the server's core, too; `drain` is left
+out. `cargo install oha --version 1.16.0 --locked` makes OHA. Build first: cargo build --release
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+from http_server import PROGRAM, Server, load, sets
 
 options = argparse.ArgumentParser()
 options.add_argument("server")
@@ -35,10 +37,10 @@ options.add_argument("--requests", type=int, default=12800)
 options.add_argument("--ttft-ms", default="0")
 options.add_argument("--itl-ms", default="0")
 options.add_argument("--burst")
+options.add_argument("--http2")
 options = options.parse_args()
-program = f"{os.environ.get('CARGO_TARGET_DIR', 'target')}/release/fastgen-tui"
-port = 8197
-url = f"http://127.0.0.1:{port}/v1"
+port, proxy_port = 8197, 8196
+url = f"http://127.0.0.1:{proxy_port if options.http2 else port}/v1"
 body = json.dumps({"model": "mock", "prompt": "x " * 32, "max_tokens": options.tokens, "stream": True})
 
 
@@ -55,7 +57,8 @@ def run(command):
 
 
 def oha(streams):
-    command = [options.oha, "--no-tui", "--output-format", "json", "-c", str(streams), "-n", str(options.requests)]
+    command = [options.oha, "--no-tui", "--output-format", "json", "-n", str(options.requests)]
+    command += ["--http2", "-c", "1", "-p", str(streams)] if options.http2 else ["-c", str(streams)]
     out, cpu, memory, _ = run([*command, "-m", "POST", "-T", "application/json", "-d", body, f"{url}/completions"])
     summary = json.loads(out)["summary"]
     assert summary["successRate"] == 1.0, summary
@@ -64,15 +67,8 @@ def oha(streams):
 
 def ours(streams):
     with tempfile.TemporaryDirectory() as folder:
-        keys = {
-            "load.clients": streams,
-            "workload.output_tokens": options.tokens,
-            "workload.prompt_tokens": 32,
-            "load.warmup_requests_per_client": 0,
-            "load.start_jitter": "0s",
-        }
-        sets = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
-        command = [program, "record", "--url", url, *sets, "--requests", str(options.requests)]
+        keys = load(streams, options.tokens) | {"backend.http": '"2"' if options.http2 else '"1.1"'}
+        command = [PROGRAM, "record", "--url", url, *sets(keys), "--requests", str(options.requests)]
         out, cpu, memory, _ = run([*command, "--json", "-o", f"{folder}/x.jsonl.zst"])
     window = json.loads(out)["stages"][0]["windows"]["measured"]
     assert window["tokens"]["output"] == options.requests * options.tokens, window["tokens"]
@@ -86,37 +82,31 @@ def drain(streams):
     return speed, cpu, memory, speed * seconds
 
 
-def server_cpu():
-    """CPU seconds that the server has used."""
-    with open(f"/proc/{server.pid}/stat") as stat:
-        user, system = stat.read().rsplit(")", 1)[1].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
-def turn(program, streams):
+def turn(peer, streams):
     """Speed, CPU seconds of the client and of the server for a million tokens, memory."""
-    before = server_cpu()
-    speed, cpu, memory, tokens = program(streams)
-    return speed, cpu / tokens * 1e6, (server_cpu() - before) / tokens * 1e6, memory
+    before = server.cpu_s()
+    speed, cpu, memory, tokens = peer(streams)
+    return speed, cpu / tokens * 1e6, (server.cpu_s() - before) / tokens * 1e6, memory
 
 
 def serve():
     command = [options.server, "--port", str(port), "--ttft-ms", options.ttft_ms, "--itl-ms", options.itl_ms]
-    command += ["--burst", options.burst] if options.burst else []
-    child = subprocess.Popen(["taskset", "-c", "1", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-            return child
-        except OSError:
-            time.sleep(0.05)
-    sys.exit(f"{options.server} does not listen")
+    return Server(command + (["--burst", options.burst] if options.burst else []), port, core=1)
 
 
-server = serve()
-try:
-    for streams in map(int, options.streams.split(",")):
-        peers = {"fastgen-tui": ours, "oha": oha} | ({"drain": drain} if options.drain else {})
+def translate(streams):
+    """A proxy from HTTP/2 to the server's HTTP/1.1."""
+    if not options.http2:
+        return contextlib.nullcontext()
+    command = [options.http2, f"-f127.0.0.1,{proxy_port};no-tls", f"-b127.0.0.1,{port}", "-L", "ERROR"]
+    command += [f"--frontend-http2-max-concurrent-streams={streams}", f"--backend-connections-per-host={streams}"]
+    return Server(command, proxy_port, core=1)
+
+
+counts = [int(streams) for streams in options.streams.split(",")]
+with serve() as server, translate(max(counts)):
+    for streams in counts:
+        peers = {"fastgen-tui": ours, "oha": oha} | ({"drain": drain} if options.drain and not options.http2 else {})
         rounds = {name: [] for name in peers}
         for i in range(options.rounds):
             for name in list(peers)[:: 1 if i % 2 else -1]:
@@ -131,6 +121,3 @@ try:
                 of_speed, of_cpu = (statistics.median(a[k] / b[k] for a, b in pairs) for k in (0, 1))
                 line += f"  we: {of_speed:.2f} of its speed, {of_cpu:.2f} of its CPU"
             print(line, flush=True)
-finally:
-    server.send_signal(signal.SIGTERM)
-    server.wait()

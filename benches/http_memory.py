@@ -11,18 +11,18 @@ SERVER: a program with mocksrv's flags (--port, --ttft-ms, --itl-ms). Needs as m
 import argparse
 import os
 import resource
-import socket
 import subprocess
 import sys
 import tempfile
 import time
+
+from http_server import PROGRAM, Server, load, sets
 
 options = argparse.ArgumentParser()
 options.add_argument("server")
 options.add_argument("--streams", default="64,10000")
 options.add_argument("--seconds", type=int, default=20)
 options = options.parse_args()
-program = f"{os.environ.get('CARGO_TARGET_DIR', 'target')}/release/fastgen-tui"
 few, many = map(int, options.streams.split(","))
 port = 8199
 
@@ -42,10 +42,8 @@ def connections(pid):
 def measure(streams):
     """Most memory seen while all streams are open, in KiB."""
     with tempfile.TemporaryDirectory() as folder:
-        keys = {"load.clients": streams, "workload.output_tokens": 100, "workload.prompt_tokens": 32}
-        keys |= {"load.warmup_requests_per_client": 0, "load.start_jitter": "0s", "stop.drain": "cancel"}
-        sets = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
-        command = [program, "record", "--url", f"http://127.0.0.1:{port}/v1", *sets, "--for", f"{options.seconds}s"]
+        flags = sets(load(streams, 100) | {"stop.drain": "cancel"})
+        command = [PROGRAM, "record", "--url", f"http://127.0.0.1:{port}/v1", *flags, "--for", f"{options.seconds}s"]
         run = subprocess.Popen([*command, "-o", f"{folder}/x.jsonl.zst"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         most, all_open = 0, 0
         while run.poll() is None:
@@ -61,20 +59,6 @@ def measure(streams):
         return most
 
 
-server = subprocess.Popen(
-    [options.server, "--port", str(port), "--ttft-ms", "200", "--itl-ms", "1000"],
-    stdout=subprocess.DEVNULL,
-    stderr=subprocess.DEVNULL,
-)
-try:
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-            break
-        except OSError:
-            time.sleep(0.05)
+with Server([options.server, "--port", str(port), "--ttft-ms", "200", "--itl-ms", "1000"], port):
     small, large = measure(few), measure(many)
-    print(f"{few} streams {small / 1024:.1f} MiB, {many} streams {large / 1024:.1f} MiB: {(large - small) / (many - few):.1f} KiB a stream")
-finally:
-    server.terminate()
-    server.wait()
+print(f"{few} streams {small / 1024:.1f} MiB, {many} streams {large / 1024:.1f} MiB: {(large - small) / (many - few):.1f} KiB a stream")

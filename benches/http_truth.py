@@ -11,13 +11,11 @@ cargo build --release
 import argparse
 import csv
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
+
+from http_server import PROGRAM, Server, load, sets
 
 options = argparse.ArgumentParser()
 options.add_argument("server")
@@ -25,7 +23,6 @@ options.add_argument("--streams", default="16,64,512,1024")
 options.add_argument("--requests", type=int, default=2000)
 options.add_argument("--tokens", type=int, default=30)
 options = options.parse_args()
-program = f"{os.environ.get('CARGO_TARGET_DIR', 'target')}/release/fastgen-tui"
 port = 8198
 
 
@@ -55,32 +52,17 @@ def seen(folder):
 
 
 def measure(streams, folder):
-    command = ["taskset", "-c", "1", options.server, "--port", str(port), "--ttft-ms", "50", "--itl-ms", "10"]
+    command = [options.server, "--port", str(port), "--ttft-ms", "50", "--itl-ms", "10"]
     command += ["--truth", f"{folder}/truth.jsonl", "--truth-full"]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-            break
-        except OSError:
-            time.sleep(0.05)
-    keys = {
-        "load.clients": streams,
-        "workload.output_tokens": options.tokens,
-        "workload.prompt_tokens": 32,
-        # Connections are made meanwhile, as in every run: the first wave of them is in no figure.
-        "load.warmup_requests_per_client": 1,
-        "load.start_jitter": "0s",
-    }
-    sets = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
-    record = ["taskset", "-c", "0", program, "record", "--url", f"http://127.0.0.1:{port}/v1", *sets]
+    # Connections are made while it warms up, as in every run: the first wave of them is in no figure.
+    flags = sets(load(streams, options.tokens, warmup=1))
+    record = ["taskset", "-c", "0", PROGRAM, "record", "--url", f"http://127.0.0.1:{port}/v1", *flags]
     record += ["--requests", str(options.requests), "-o", f"{folder}/x.jsonl.zst"]
-    status = subprocess.run(record, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
-    server.send_signal(signal.SIGTERM)
-    server.wait()
+    with Server(command, port, core=1):
+        status = subprocess.run(record, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
     if status.returncode not in (0, 4):
         sys.exit(status.stderr.decode())
-    subprocess.run([program, "export", f"{folder}/x.jsonl.zst", "--csv", f"{folder}/csv"], check=True, capture_output=True)
+    subprocess.run([PROGRAM, "export", f"{folder}/x.jsonl.zst", "--csv", f"{folder}/csv"], check=True, capture_output=True)
     return truth(f"{folder}/truth.jsonl", streams), seen(folder)
 
 
