@@ -61,4 +61,5 @@ def measure(streams):
 
 with Server([options.server, "--port", str(port), "--ttft-ms", "200", "--itl-ms", "1000"], port):
     small, large = measure(few), measure(many)
-print(f"{few} streams {small / 1024:.1f} MiB, {many} streams {large / 1024:.1f} MiB: {(large - small) / (many - few):.1f} KiB a stream")
+each = (large - small) / (many - few)
+print(f"{few} streams {small / 1024:.1f} MiB, {many} streams {large / 1024:.1f} MiB: {each:.1f} KiB a stream")
