@@ -71,9 +71,10 @@ pub enum StageOutcome {
 }
 
 impl StageOutcome {
-    /// The stage needs no further run: resuming goes on behind it.
+    /// The stage needs no further run: resuming goes on behind it. What failed is run again, for a server that was down may
+    /// be up by then.
     pub fn is_final(&self) -> bool {
-        !matches!(self, Self::Interrupted)
+        matches!(self, Self::Complete | Self::Skipped { .. })
     }
 
     /// The name used in files, e.g. `skipped`.

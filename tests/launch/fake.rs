@@ -52,6 +52,10 @@ fn serve() {
         eprintln!("Traceback: no such\x1b[31m weights\x1b[0m");
         std::process::exit(7);
     }
+    if habits.has("needs-weights") && !std::path::Path::new("weights").exists() {
+        eprintln!("weights: no such file");
+        std::process::exit(7);
+    }
     std::thread::sleep(Duration::from_millis(habits.number("late").unwrap_or(0)));
     listen(habits);
 }

@@ -72,3 +72,49 @@ fn a_server_that_fails_fails_its_own_stages_only() {
     let good = report["stages"].as_array().unwrap().iter().find(|s| s["name"] == "backend=good").unwrap();
     assert_eq!(good["windows"]["measured"]["requests"]["completed"], 6);
 }
+
+#[test]
+fn what_failed_is_run_again_when_the_run_is_resumed() {
+    let folder = Folder::new();
+    let bad = folder.profile_on("bad", free_port(), "needs-weights", "");
+    let good = folder.profile_on("good", free_port(), "", "");
+    let backends = format!("sweep.backend=[\"{bad}\", \"{good}\"]");
+    let args = [
+        "record",
+        "--profile",
+        "sim",
+        "--set",
+        &backends,
+        "--set",
+        "sweep.clients=[1, 2]",
+        "--requests",
+        "6",
+        "-o",
+        "x.jsonl.zst",
+    ];
+    let output = folder.run(&args);
+    assert_eq!(output.status.code(), Some(1), "{}", error(&output));
+    assert_eq!(folder.pids().len(), 2, "each is tried once");
+
+    // Still down: nothing is lost by trying.
+    let resume = ["record", "--resume", "x.jsonl.zst", "--json"];
+    let output = folder.run(&resume);
+    assert_eq!(output.status.code(), Some(1), "{}", error(&output));
+    assert!(error(&output).contains("2 of 4 stages failed"), "{}", error(&output));
+
+    std::fs::write(folder.path().join("weights"), "").unwrap();
+    let output = folder.run(&resume);
+    assert!(output.status.success(), "{}", error(&output));
+    assert_eq!(folder.pids().len(), 4, "the one that answered before is not needed");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let stages = report["stages"].as_array().unwrap().iter().map(|stage| {
+        let completed = &stage["windows"]["measured"]["requests"]["completed"];
+        (stage["name"].as_str().unwrap(), stage["ended"].as_str().unwrap(), completed.as_u64().unwrap())
+    });
+    let stages: Vec<_> = stages.collect();
+    for name in ["backend=bad, clients=1", "backend=bad, clients=2", "backend=good, clients=1"] {
+        assert!(stages.contains(&(name, "complete", 6)), "{stages:?}");
+    }
+    let output = folder.run(&resume);
+    assert!(error(&output).contains("all of its 4 stages are finished"), "{}", error(&output));
+}
