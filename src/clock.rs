@@ -3,10 +3,29 @@
 //! Everything that stamps a time holds a copy of the run's [`Clock`]. Stamps are nanoseconds since the
 //! anchor, rounded down to [`TICK_NS`], so that a recording, which stores ticks, loses nothing.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Resolution of all stamps, in nanoseconds: one microsecond, also the floor of the latency histograms.
 pub const TICK_NS: u64 = 1_000;
+
+/// How far from a moment at which both clocks were read a time of the system's clock is still found by that reading: a
+/// clock that is slewed, by 0.05 % at most, gains half a tick in it.
+const SAME_NS: u64 = 1_000_000;
+
+/// A moment at which both clocks were read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Both {
+    anchor: Instant,
+    /// Nanoseconds since the anchor, and since 1970.
+    ns: u64,
+    wall_ns: u64,
+}
+
+thread_local! {
+    /// The last such moment.
+    static BOTH: Cell<Option<Both>> = const { Cell::new(None) };
+}
 
 /// Monotonic time since the run's anchor. Copies share the anchor.
 #[derive(Debug, Clone, Copy)]
@@ -35,16 +54,34 @@ impl Clock {
         (ns - ns % TICK_NS).saturating_add(self.offset_ns)
     }
 
-    /// The stamp of a moment of the recent past that the system's clock told, as time since 1970. It is found by how
-    /// long ago that was, so that no step or drift of the system's clock is in it but one of just then; a time to come is
-    /// now.
-    #[allow(clippy::disallowed_methods, reason = "the one place that may read the time")]
-    pub fn recent_ns(&self, since_epoch: Duration) -> u64 {
-        let ns = u64::try_from(self.anchor.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let age_ns = u64::try_from(now.saturating_sub(since_epoch).as_nanos()).unwrap_or(u64::MAX);
-        let at_ns = ns.saturating_sub(age_ns);
+    /// The stamp of a moment of the recent past that the system's clock told, in nanoseconds since 1970. It is found by how
+    /// long before now that was, or how far from a moment up to 1 ms away at which both clocks were read, so that no step or
+    /// drift of the system's clock is in it but one of just then. A time to come is now.
+    #[inline]
+    pub fn recent_ns(&self, wall_ns: u64) -> u64 {
+        let near = BOTH
+            .get()
+            .filter(|then| then.anchor == self.anchor && then.wall_ns.abs_diff(wall_ns) <= SAME_NS);
+        let (then, wall_ns) = near.map_or_else(
+            || {
+                let now = self.read_both();
+                (now, wall_ns.min(now.wall_ns))
+            },
+            |then| (then, wall_ns),
+        );
+        let at_ns = (then.ns.saturating_add(wall_ns)).saturating_sub(then.wall_ns);
         (at_ns - at_ns % TICK_NS).saturating_add(self.offset_ns)
+    }
+
+    /// Reads the system's clock and this one.
+    #[allow(clippy::disallowed_methods, reason = "the one place that may read the time")]
+    fn read_both(&self) -> Both {
+        let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let since_anchor = ns(self.anchor.elapsed());
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = Both { anchor: self.anchor, ns: since_anchor, wall_ns: ns(wall) };
+        BOTH.set(Some(now));
+        now
     }
 
     /// Wall time of the anchor: for headers and file names, never for arithmetic.
@@ -73,14 +110,31 @@ mod tests {
     }
 
     #[test]
-    #[allow(clippy::disallowed_methods, reason = "the system's clock is what is told here")]
     fn a_time_of_the_systems_clock_is_found_by_its_age() {
         let clock = Clock::resume(60_000_000_000);
-        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        let (before, now) =
-            (clock.recent_ns(wall.saturating_sub(Duration::from_secs(2))), clock.recent_ns(wall));
+        let wall_ns = clock.read_both().wall_ns;
+        let (before, now) = (clock.recent_ns(wall_ns - 2_000_000_000), clock.recent_ns(wall_ns));
         assert_eq!(before, 60_000_000_000, "no stamp is before the run");
         assert!(now >= 60_000_000_000 && now <= clock.now_ns());
-        assert!(clock.recent_ns(wall + Duration::from_secs(9)) <= clock.now_ns(), "none is to come");
+        assert!(clock.recent_ns(wall_ns + 9_000_000_000) <= clock.now_ns(), "none is to come");
+    }
+
+    #[test]
+    fn times_near_to_each_other_are_found_by_one_reading() {
+        let clock = Clock::resume(60_000_000_000);
+        std::thread::sleep(Duration::from_millis(3));
+        let both = clock.read_both();
+        let stamp = |ahead_us: u64| clock.recent_ns(both.wall_ns + ahead_us * 1_000);
+        let first = stamp(0);
+        assert!(first <= clock.now_ns());
+        // Stamps are rounded down to a tick, so a difference of them is so by one at most.
+        let is = |ns: u64, wanted_ns: u64| ns.abs_diff(wanted_ns) <= TICK_NS;
+        assert!(is(stamp(7) - first, 7_000) && is(stamp(999) - first, 999_000));
+        assert!(is(first - clock.recent_ns(both.wall_ns - 500_000), 500_000));
+        assert_eq!(BOTH.get(), Some(both), "they were read once");
+        assert_ne!(Clock::start().recent_ns(both.wall_ns), stamp(0), "another clock has another anchor");
+        let far = stamp(1_500);
+        assert!(far >= first && far <= clock.now_ns(), "{far} {first}");
+        assert_ne!(BOTH.get(), Some(both), "too far off");
     }
 }

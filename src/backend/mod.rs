@@ -21,6 +21,7 @@ pub mod mistralrs;
 pub mod moderation;
 #[cfg(feature = "http")]
 pub mod openai;
+pub mod rounds;
 pub mod sim;
 
 /// The embedded engine's version, as Cargo.toml pins it.

@@ -19,7 +19,8 @@ use crate::event::{Event, Level, LogLine};
 use crate::metrics::{Aggregator, CurveSla, Snapshot};
 use crate::recording::{Writer, Written};
 
-pub use sink::{CAPACITY, EventSink, Source, channel};
+pub use sink::{CAPACITY, EventSink, Source, channel, hand_in};
+use sink::Parcel;
 
 /// Time between snapshots while somebody looks.
 const PUBLISH_NS: u64 = 50_000_000;
@@ -28,7 +29,7 @@ const PUBLISH_HEADLESS_NS: u64 = 500_000_000;
 /// Longest wait for an event; then the recorder gets its tick.
 const WAIT: Duration = Duration::from_millis(25);
 /// Rest after events were taken: more gather meanwhile, and no client pays for waking the collector.
-const LULL: Duration = Duration::from_millis(4);
+const LULL: Duration = Duration::from_millis(10);
 /// Events taken in a row before snapshot and recorder are looked after.
 const BATCH: usize = 4096;
 
@@ -190,16 +191,23 @@ impl Collector {
     }
 
     /// Takes what is there, waiting a little for the first event; `false` once all sinks are gone.
-    fn take_batch(&mut self, receiver: &Receiver<Event>) -> bool {
+    fn take_batch(&mut self, receiver: &Receiver<Parcel>) -> bool {
         match receiver.recv_timeout(WAIT) {
-            Ok(event) => self.take(event),
+            Ok(parcel) => self.unpack(parcel),
             Err(RecvTimeoutError::Timeout) => return true,
             Err(RecvTimeoutError::Disconnected) => return false,
         }
-        for event in receiver.try_iter().take(BATCH) {
-            self.take(event);
+        for parcel in receiver.try_iter().take(BATCH) {
+            self.unpack(parcel);
         }
         true
+    }
+
+    fn unpack(&mut self, parcel: Parcel) {
+        match parcel {
+            Parcel::Event(event) => self.take(event),
+            Parcel::Tokens(tokens) => tokens.into_iter().for_each(|token| self.take(token.into())),
+        }
     }
 
     fn take(&mut self, mut event: Event) {

@@ -108,3 +108,59 @@ fn frozen_takes_no_snapshots() {
     drop(sink);
     handle.join();
 }
+
+fn token(at_ns: u64) -> Event {
+    Event::Token { at_ns, request: 1, tokens: 1 }
+}
+
+/// What lies in the channel, as times of events; those that came together behind each other.
+fn parcels(source: &Source) -> Vec<Vec<u64>> {
+    let times = |parcel| match parcel {
+        Parcel::Event(event) => vec![event.at_ns()],
+        Parcel::Tokens(tokens) => tokens.into_iter().map(|token| Event::from(token).at_ns()).collect(),
+    };
+    source.receiver.try_iter().map(times).collect()
+}
+
+#[test]
+fn a_thread_that_hands_in_before_it_waits_has_its_tokens_gathered() {
+    std::thread::spawn(|| {
+        let (sink, source) = channel(CAPACITY);
+        sink.send(token(1));
+        assert_eq!(parcels(&source), [[1]], "it may never hand in");
+        hand_in();
+        (2..5).for_each(|at_ns| sink.send(token(at_ns)));
+        assert!(parcels(&source).is_empty());
+        hand_in();
+        assert_eq!(parcels(&source), [[2, 3, 4]]);
+        sink.send(token(5));
+        sink.send(Event::Prefill { at_ns: 6, request: 2 });
+        sink.send(token(7));
+        assert_eq!(parcels(&source), [[5], [6]], "nothing overtakes a token");
+        let (other, others) = channel(CAPACITY);
+        other.send(token(8));
+        assert_eq!(parcels(&source), [[7]], "each goes where it belongs");
+        (9..9 + 1000).for_each(|at_ns| other.send(token(at_ns)));
+        assert!(parcels(&others).iter().map(Vec::len).sum::<usize>() >= 512, "no more than some wait");
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
+fn what_a_thread_has_gathered_is_handed_in_at_its_end_and_counted_if_there_is_no_room() {
+    let (sink, source) = channel(10);
+    let theirs = sink.clone();
+    std::thread::spawn(move || {
+        hand_in();
+        (0..40).for_each(|at_ns| theirs.send(token(at_ns)));
+    })
+    .join()
+    .unwrap();
+    assert_eq!(parcels(&source).concat(), (0..40).collect::<Vec<u64>>());
+    (0..10).for_each(|at_ns| sink.send(Event::Prefill { at_ns, request: 0 }));
+    hand_in();
+    (0..30).for_each(|at_ns| sink.send(token(at_ns)));
+    hand_in();
+    assert_eq!(source.take_lost(), 30);
+}

@@ -2,6 +2,7 @@
 //! request of an open loop. Linux has timers that are files: they wake the same thread to some ten microseconds, and
 //! it sleeps until then.
 
+use crate::backend::rounds;
 use crate::clock::Clock;
 
 /// Wakes one task, one wait after another.
@@ -30,6 +31,7 @@ impl Alarm {
             if now_ns >= at_ns {
                 return;
             }
+            rounds::awake_by(at_ns);
             #[cfg(target_os = "linux")]
             if let Some(timer) = &self.timer
                 && timer.wait(std::time::Duration::from_nanos(at_ns - now_ns)).await.is_ok()

@@ -8,15 +8,25 @@ use std::thread::JoinHandle;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
-use crate::backend::{lane, moderation};
+use crate::backend::{lane, rounds};
 use crate::clock::Clock;
+use crate::collector;
 
 /// An event loop for clients.
 ///
 /// # Errors
 /// If the system gives none.
 pub(super) fn event_loop(clock: Clock) -> io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().on_thread_park(move || moderation::before_wait(&clock)).build()
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .on_thread_park(move || {
+            collector::hand_in();
+            rounds::before_wait(&clock);
+        })
+        .on_thread_unpark(move || rounds::after_wait(&clock))
+        .build()?;
+    runtime.spawn(rounds::Rounds { clock, before_sleep: collector::hand_in });
+    Ok(runtime)
 }
 
 /// Event loops. The conductor's is the first; the others end when this is dropped.
@@ -89,6 +99,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::backend::moderation;
 
     #[test]
     fn clients_are_dealt_out_and_threads_end() {
@@ -114,10 +125,10 @@ mod tests {
                 let busy = async {
                     let _streams: Vec<_> = (0..1000).map(|_| moderation::UnderWay::begin()).collect();
                     for _ in 0..50 {
-                        (0..reads).for_each(|_| moderation::note_read());
+                        (0..reads).for_each(|_| rounds::note_read(1));
                         tokio::time::sleep(Duration::from_millis(1)).await;
                     }
-                    moderation::slept()
+                    rounds::slept()
                 };
                 event_loop(Clock::start()).unwrap().block_on(busy)
             });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::connect::{ConnectionUse, Dispatch, HttpVersion, StampedBy};
+use super::connect::{ConnectionUse, Dispatch, HttpVersion, StampedBy, UsageIn};
 use super::openai::{Dialect, Endpoint, Launch, PromptAs};
 use super::values::{duration, is_default, is_true};
 
@@ -100,6 +100,9 @@ pub struct Backend {
     /// What a token's time is: when its bytes reached this machine, or when they were read.
     #[serde(skip_serializing_if = "is_default")]
     pub stamp: StampedBy,
+    /// In which events of a stream a server that can is asked to count.
+    #[serde(skip_serializing_if = "is_default")]
+    pub usage: UsageIn,
     /// Threads of the HTTP client; default 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_threads: Option<u32>,
@@ -145,6 +148,7 @@ impl Default for Backend {
             prompt_as: PromptAs::default(),
             vocabulary: None,
             stamp: StampedBy::default(),
+            usage: UsageIn::default(),
             client_threads: None,
             metrics_url: None,
             launch: None,

@@ -61,6 +61,19 @@ pub enum StampedBy {
     Read,
 }
 
+/// In which events of a stream a server that can is asked to count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UsageIn {
+    /// In each, until a stream has shown that each holds one token; then at the end, until one's count differs.
+    #[default]
+    Auto,
+    /// In each.
+    Each,
+    /// At the end.
+    End,
+}
+
 /// What becomes of a connection after an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -6,12 +6,14 @@
 mod cpu_time;
 mod gpu;
 mod power;
+mod process;
 mod threads;
 
-use sysinfo::{CpuRefreshKind, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, System};
 
 use self::gpu::Gpus;
 use self::power::Packages;
+use self::process::Process;
 use self::threads::Threads;
 use crate::event::Sample;
 use crate::recording::Host;
@@ -21,7 +23,7 @@ pub use self::cpu_time::thread_cpu_ns;
 /// Takes readings; holds what the readings before told, since usage is a difference.
 pub struct Sampler {
     system: System,
-    pid: Option<Pid>,
+    process: Process,
     gpus: Gpus,
     threads: Threads,
     packages: Packages,
@@ -40,7 +42,7 @@ impl Sampler {
     pub fn new() -> Self {
         Self {
             system: System::new(),
-            pid: sysinfo::get_current_pid().ok(),
+            process: Process::new(),
             gpus: Gpus::open(),
             threads: Threads::default(),
             packages: Packages::find(),
@@ -55,13 +57,13 @@ impl Sampler {
         self.system.refresh_cpu_usage();
         self.system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
         let primed = std::mem::replace(&mut self.primed, true);
-        let (process_cpu_percent, rss_bytes) = self.process();
+        let (process_cpu_percent, rss_bytes) = self.process.read(at_ns);
         let shares = self.threads.shares(at_ns);
         let cores = self.system.cpus().iter().filter(|_| primed).map(sysinfo::Cpu::cpu_usage);
         Sample {
             at_ns,
             cpu_percent: Some(self.system.global_cpu_usage()).filter(|_| primed),
-            process_cpu_percent: process_cpu_percent.filter(|_| primed),
+            process_cpu_percent,
             core_percent: cores.collect(),
             client_cpu_percent: shares.map(|shares| shares.client),
             engine_cpu_percent: shares.map(|shares| shares.engine),
@@ -73,14 +75,6 @@ impl Sampler {
             gpus: self.gpus.sample(),
             ..Sample::default()
         }
-    }
-
-    fn process(&mut self) -> (Option<f32>, Option<u64>) {
-        let Some(pid) = self.pid else { return (None, None) };
-        let what = ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks();
-        self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
-        let process = self.system.process(pid);
-        (process.map(sysinfo::Process::cpu_usage), process.map(sysinfo::Process::memory))
     }
 }
 

@@ -169,6 +169,35 @@ async fn what_is_asked_fits_the_server() {
     assert!(server.seen.heads.lock().unwrap().last().unwrap().to_lowercase().contains("x-team: blue"));
 }
 
+#[tokio::test]
+async fn counts_in_each_event_are_asked_for_as_long_as_they_are_needed() {
+    let server = Server::start();
+    for (scenario, more, asked, chunks) in [
+        ("ones-vllm", "", [true, false, false, false], [6, 6, 6, 6]),
+        ("threes-vllm", "", [true; 4], [2; 4]),
+        // The third answer gives it away that it holds more; from the fourth on each event tells.
+        ("ones-then-threes-vllm", "", [true, false, false, true], [6, 6, 2, 2]),
+        ("ones-vllm", "usage = \"each\"", [true; 4], [6; 4]),
+        ("threes-vllm", "usage = \"end\"", [false; 4], [2; 4]),
+        ("ones-vllm", "body = { stream_options = { include_usage = true } }", [false; 4], [6; 4]),
+        // A server that is not known to count in each event isn't asked to.
+        ("plain", "", [false; 4], [6; 4]),
+    ] {
+        let backend = load(&server.url(scenario), more);
+        for (asked, chunks) in asked.into_iter().zip(chunks) {
+            let story = tell(&*backend, 6).await;
+            let body = server.seen.bodies.lock().unwrap().pop().unwrap();
+            let in_each = body["stream_options"]["continuous_usage_stats"] == true;
+            assert_eq!(in_each, asked, "{scenario} {more}: {body}");
+            assert_eq!(body["stream_options"]["include_usage"], true);
+            assert_eq!(story.chunks.len(), chunks, "{scenario} {more}");
+            assert_eq!((story.end.output_tokens, story.end.counted_by), (6, CountedBy::Usage), "{scenario}");
+            let all: u32 = story.chunks.iter().sum();
+            assert_eq!(all == 6, asked || chunks == 6, "{scenario} {more}: {:?}", story.chunks);
+        }
+    }
+}
+
 /// Scenario, outcome, tokens, words of the message.
 const FAULTS: [(&str, Outcome, u32, &str); 17] = [
     ("cut", Outcome::FailedProtocol, 1, "closed the connection before the stream was whole"),

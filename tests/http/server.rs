@@ -153,6 +153,8 @@ fn by_turns<'a>(scenario: &'a str, seen: &Seen) -> &'a str {
         "every-other-busy" => ["busy-now", "plain"][turn(2)],
         "by-turns" => ["plain", "busy", "full", "broken"][turn(4)],
         "mixed" => MIXED[turn(MIXED.len())],
+        // Two answers of one kind, then the other.
+        "ones-then-threes-vllm" => ["ones-vllm", "ones-vllm", "threes-vllm"][turn(usize::MAX).min(2)],
         other => other,
     }
 }
@@ -221,6 +223,22 @@ fn usage(tokens: u64) -> String {
     format!("data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":77,\"completion_tokens\":{tokens}}}}}\n\n")
 }
 
+/// Events of so many tokens, with counts in each if that was asked for.
+fn counted(tokens: u64, in_each: u64, out: &mut Out<'_>, seen: &Seen) -> std::io::Result<()> {
+    let asked = seen.bodies.lock().unwrap().last().cloned().unwrap_or_default();
+    let counts = asked["stream_options"]["continuous_usage_stats"] == true;
+    out.head(SSE)?;
+    for so_far in (in_each..=tokens).step_by(in_each as usize) {
+        let words: String = (0..in_each).map(|n| format!(" w{n}")).collect();
+        let usage = format!(",\"usage\":{{\"prompt_tokens\":77,\"completion_tokens\":{so_far}}}");
+        let usage = if counts { usage } else { String::new() };
+        out.chunk(&format!("data: {{\"choices\":[{{\"text\":\"{words}\"}}]{usage}}}\n\n"))?;
+    }
+    out.chunk(&usage(tokens))?;
+    out.chunk(DONE)?;
+    out.last()
+}
+
 /// A token every 150 ms.
 fn paced(tokens: u64, out: &mut Out<'_>) -> std::io::Result<()> {
     out.head(SSE)?;
@@ -254,6 +272,8 @@ fn play(scenario: &str, tokens: u64, out: &mut Out<'_>, seen: &Seen) -> std::io:
             out.chunk(&(END.to_owned() + DONE))?;
             out.last()?;
         }
+        "ones-vllm" => counted(tokens, 1, out, seen)?,
+        "threes-vllm" => counted(tokens, 3, out, seen)?,
         "paced" => paced(tokens.min(5), out)?,
         "no-done" => {
             out.head(SSE)?;

@@ -5,118 +5,46 @@
 //! stamp out with the bytes (`SO_TIMESTAMPNS`), at no further system call. Of several segments in one read it tells the
 //! last one's. Elsewhere, and where it is not wanted, the time of the read has to do.
 
-use std::io;
-use std::task::{Context, Poll};
-use std::time::Duration;
-
-use tokio::io::ReadBuf;
-use tokio::net::TcpStream;
-
-use crate::profile::StampedBy;
-
 #[cfg(target_os = "linux")]
-pub use self::linux::Arrivals;
+pub use self::linux::{ask, receive};
 #[cfg(not(target_os = "linux"))]
-pub use self::other::Arrivals;
+pub use self::other::{ask, receive};
 
 #[cfg(target_os = "linux")]
 mod linux {
     use std::cell::RefCell;
-    use std::io::IoSliceMut;
-    use std::os::fd::AsRawFd as _;
+    use std::io::{self, IoSliceMut};
+    use std::os::fd::{AsFd, AsRawFd};
 
     use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
     use nix::sys::time::TimeSpec;
-    use tokio::io::{AsyncRead as _, Interest};
-
-    use super::{Context, Duration, Poll, ReadBuf, StampedBy, TcpStream, io};
-
-    /// The most that is read at once.
-    const MOST: usize = 64 * 1024;
 
     thread_local! {
-        /// What is read into first: memory that is handed to the kernel must be cleared, and this is, once.
-        static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; MOST].into());
         /// Room for what the kernel tells beside the bytes.
         static TOLD: RefCell<Vec<u8>> = RefCell::new(nix::cmsg_space!(TimeSpec));
     }
 
-    /// How a socket is read.
-    pub struct Arrivals {
-        /// The kernel was asked for stamps.
-        asked: bool,
+    fn since_1970_ns(at: &TimeSpec) -> u64 {
+        at.tv_sec().cast_unsigned() * 1_000_000_000 + at.tv_nsec().cast_unsigned()
     }
 
-    impl Arrivals {
-        /// Asks the kernel for stamps, if it is to.
-        pub fn of(socket: &TcpStream, stamp: StampedBy) -> Self {
-            let wanted = stamp == StampedBy::Arrival;
-            Self { asked: wanted && setsockopt(socket, sockopt::ReceiveTimestampns, &true).is_ok() }
-        }
-
-        /// The kernel tells them.
-        pub fn are_known(&self) -> bool {
-            self.asked
-        }
-
-        /// Reads into memory that holds something already, and tells when the last of it arrived, as time since 1970, if
-        /// the kernel does.
-        #[inline]
-        pub fn poll_recv(
-            &mut self,
-            socket: &mut TcpStream,
-            cx: &mut Context<'_>,
-            room: &mut [u8],
-        ) -> Poll<io::Result<(usize, Option<Duration>)>> {
-            if !self.asked {
-                let mut buffer = ReadBuf::new(room);
-                let read = std::pin::Pin::new(socket).poll_read(cx, &mut buffer);
-                return read.map_ok(|()| (buffer.filled().len(), None));
-            }
-            loop {
-                std::task::ready!(socket.poll_read_ready(cx))?;
-                match socket.try_io(Interest::READABLE, || receive(socket, room)) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Ok((bytes, at)) => {
-                        if bytes > 0 && bytes < room.len() {
-                            // That was all: no need to ask again before the system says that there is more.
-                            let _ = socket.try_io(Interest::READABLE, || -> io::Result<()> {
-                                Err(io::ErrorKind::WouldBlock.into())
-                            });
-                        }
-                        return Poll::Ready(Ok((bytes, at)));
-                    }
-                    Err(error) => return Poll::Ready(Err(error)),
-                }
-            }
-        }
-
-        /// The same into memory that may hold nothing yet.
-        pub fn poll_read(
-            &mut self,
-            socket: &mut TcpStream,
-            cx: &mut Context<'_>,
-            buffer: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<Option<Duration>>> {
-            if !self.asked {
-                return std::pin::Pin::new(socket).poll_read(cx, buffer).map_ok(|()| None);
-            }
-            SCRATCH.with_borrow_mut(|scratch| {
-                let most = buffer.remaining().min(scratch.len());
-                let (bytes, at) = std::task::ready!(self.poll_recv(socket, cx, &mut scratch[..most]))?;
-                buffer.put_slice(&scratch[..bytes]);
-                Poll::Ready(Ok(at))
-            })
-        }
+    /// Asks the kernel for stamps; tells whether it will give them.
+    pub fn ask(socket: &impl AsFd) -> bool {
+        setsockopt(socket, sockopt::ReceiveTimestampns, &true).is_ok()
     }
 
-    /// Reads what there is; gives the time of its arrival.
-    fn receive(socket: &TcpStream, room: &mut [u8]) -> io::Result<(usize, Option<Duration>)> {
+    /// Reads what there is into memory that holds something already, and tells when the last of it arrived, in nanoseconds
+    /// since 1970, if the kernel was asked for that.
+    ///
+    /// # Errors
+    /// The system's; `WouldBlock` if there is nothing.
+    #[inline]
+    pub fn receive(socket: &impl AsRawFd, room: &mut [u8]) -> io::Result<(usize, Option<u64>)> {
         TOLD.with_borrow_mut(|told| {
             let mut parts = [IoSliceMut::new(room)];
             let got = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(told), MsgFlags::empty())?;
             let at = got.cmsgs()?.find_map(|told| match told {
-                ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
+                ControlMessageOwned::ScmTimestampns(at) => Some(since_1970_ns(&at)),
                 _ => None,
             });
             Ok((got.bytes, at))
@@ -126,43 +54,15 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 mod other {
-    use tokio::io::AsyncRead as _;
+    use std::io;
 
-    use super::{Context, Duration, Poll, ReadBuf, StampedBy, TcpStream, io};
+    /// Nobody gives them.
+    pub fn ask<S>(_: &S) -> bool {
+        false
+    }
 
-    /// How a socket is read.
-    pub struct Arrivals;
-
-    impl Arrivals {
-        pub fn of(_: &TcpStream, _: StampedBy) -> Self {
-            Self
-        }
-
-        /// They are not.
-        pub fn are_known(&self) -> bool {
-            false
-        }
-
-        /// Reads; nobody tells when it arrived.
-        pub fn poll_recv(
-            &mut self,
-            socket: &mut TcpStream,
-            cx: &mut Context<'_>,
-            room: &mut [u8],
-        ) -> Poll<io::Result<(usize, Option<Duration>)>> {
-            let mut buffer = ReadBuf::new(room);
-            let read = std::pin::Pin::new(socket).poll_read(cx, &mut buffer);
-            read.map_ok(|()| (buffer.filled().len(), None))
-        }
-
-        /// Reads; nobody tells when it arrived.
-        pub fn poll_read(
-            &mut self,
-            socket: &mut TcpStream,
-            cx: &mut Context<'_>,
-            buffer: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<Option<Duration>>> {
-            std::pin::Pin::new(socket).poll_read(cx, buffer).map_ok(|()| None)
-        }
+    /// Nothing is read this way, as nobody gives stamps.
+    pub fn receive<S>(_: &S, _: &mut [u8]) -> io::Result<(usize, Option<u64>)> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::dialect::Habits;
 use super::speech::form::{self, Form};
@@ -24,6 +24,8 @@ const WORDS: [&str; 64] = [
 pub struct Ask {
     /// The fixed keys, as far as the first of a request's own.
     head: Vec<u8>,
+    /// The same where the server is asked to count in each event, if it can be.
+    counting_head: Option<Vec<u8>>,
     form: Form,
     kind: Kind,
     endpoint: &'static str,
@@ -44,20 +46,14 @@ impl Ask {
         let kind = habits.kind;
         let stream = kind.streams(backend.stream);
         let mut form = kind.form(stream).unwrap_or_else(|| form::openai(habits, backend, model));
-        for (key, value) in &backend.body {
-            form.fixed.insert(key.clone(), value.clone());
-        }
-        let mut head = form.open.as_bytes().to_vec();
-        let fixed = Value::Object(std::mem::take(&mut form.fixed)).to_string();
-        head.extend_from_slice(&fixed.as_bytes()[1..fixed.len() - 1]);
-        if fixed.len() > "{}".len() {
-            head.push(b',');
-        }
+        let head = |fixed| head(form.open, fixed, backend);
+        let counting = habits.counting_body(backend, model).filter(|_| kind == Kind::Openai);
+        let (counting_head, head) = (counting.map(head), head(std::mem::take(&mut form.fixed)));
         let own = |key: &str| backend.body.contains_key(key);
         form.ignore_eos &= !own("ignore_eos");
         form.min = form.min.filter(|key| !own(key));
         let endpoint = if backend.endpoint == Endpoint::Chat { "/chat/completions" } else { "/completions" };
-        Self { head, form, kind, endpoint, stream, model: model.to_owned(), tokenizer }
+        Self { head, counting_head, form, kind, endpoint, stream, model: model.to_owned(), tokenizer }
     }
 
     /// Where requests go, for the path of a base URL.
@@ -90,11 +86,17 @@ impl Ask {
         self.kind.speech(prompt)
     }
 
-    /// A request's body.
-    pub fn body(&self, request: &GenerateRequest) -> Vec<u8> {
+    /// Whether the server can be asked to count in each event.
+    pub fn can_count(&self) -> bool {
+        self.counting_head.is_some()
+    }
+
+    /// A request's body. `counting`: the server is asked to count in each event, if it can be.
+    pub fn body(&self, request: &GenerateRequest, counting: bool) -> Vec<u8> {
         let form = &self.form;
-        let mut body = Vec::with_capacity(self.head.len() + 96 + request.prompt.len() * 6);
-        body.extend_from_slice(&self.head);
+        let head = self.counting_head.as_ref().filter(|_| counting).unwrap_or(&self.head);
+        let mut body = Vec::with_capacity(head.len() + 96 + request.prompt.len() * 6);
+        body.extend_from_slice(head);
         put(&mut body, &[b"\"", form.max.as_bytes(), b"\":"], request.max_tokens);
         if request.ignore_eos && form.ignore_eos {
             body.extend_from_slice(b",\"ignore_eos\":true");
@@ -141,6 +143,20 @@ impl Ask {
             body.extend_from_slice(word.as_bytes());
         }
     }
+}
+
+/// A body's beginning, with the keys that are the same in all requests; the profile's own are laid over them.
+fn head(open: &str, mut fixed: Map<String, Value>, backend: &Backend) -> Vec<u8> {
+    for (key, value) in &backend.body {
+        fixed.insert(key.clone(), value.clone());
+    }
+    let fixed = Value::Object(fixed).to_string();
+    let mut head = open.as_bytes().to_vec();
+    head.extend_from_slice(&fixed.as_bytes()[1..fixed.len() - 1]);
+    if fixed.len() > "{}".len() {
+        head.push(b',');
+    }
+    head
 }
 
 fn put(body: &mut Vec<u8>, before: &[&[u8]], number: u32) {

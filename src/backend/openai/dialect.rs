@@ -86,18 +86,32 @@ pub fn by_owner(owned_by: &str) -> Option<Dialect> {
     })
 }
 
+/// The key of what a stream holds beside its text.
+const STREAM_OPTIONS: &str = "stream_options";
+
 impl Habits {
     /// The keys of a request's body to OpenAI's endpoints that are the same in all.
     pub fn fixed_body(&self, backend: &Backend, model: &str) -> Map<String, Value> {
+        self.fixed(backend, model, false)
+    }
+
+    /// The same for a request whose answer is counted in each event. `None` where that can't be asked for, or where the
+    /// profile says itself what is.
+    pub fn counting_body(&self, backend: &Backend, model: &str) -> Option<Map<String, Value>> {
+        let can = self.continuous_usage && self.usage && backend.stream;
+        (can && !backend.body.contains_key(STREAM_OPTIONS)).then(|| self.fixed(backend, model, true))
+    }
+
+    fn fixed(&self, backend: &Backend, model: &str, each: bool) -> Map<String, Value> {
         let mut body = Map::new();
         body.insert("model".into(), model.into());
         body.insert("stream".into(), backend.stream.into());
         if backend.stream && self.usage {
             let mut usage = json!({ "include_usage": true });
-            if self.continuous_usage {
+            if each {
                 usage["continuous_usage_stats"] = true.into();
             }
-            body.insert("stream_options".into(), usage);
+            body.insert(STREAM_OPTIONS.into(), usage);
         }
         if self.min_tokens && !self.ignore_eos {
             // MII always samples, and divides by the temperature: the most likely token is had this way.
@@ -150,6 +164,8 @@ pub fn sent_as(backend: &Backend, habits: &Habits) -> PromptAs {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     const PLACE: Endpoint = Endpoint::Completions;
@@ -171,8 +187,10 @@ mod tests {
     #[test]
     fn bodies_differ_by_dialect() {
         let backend = Backend::default();
-        let vllm = VLLM.fixed_body(&backend, "m");
-        assert_eq!(vllm["stream_options"]["continuous_usage_stats"], true);
+        let each = VLLM.counting_body(&backend, "m").unwrap();
+        assert_eq!(each["stream_options"], json!({ "include_usage": true, "continuous_usage_stats": true }));
+        assert_eq!(VLLM.fixed_body(&backend, "m")["stream_options"], json!({ "include_usage": true }));
+        assert_eq!(PLAIN.counting_body(&backend, "m"), None);
         let plain = PLAIN.fixed_body(&backend, "m");
         assert_eq!(plain["temperature"], 0);
         assert!(plain["stream_options"].get("continuous_usage_stats").is_none());
@@ -184,6 +202,9 @@ mod tests {
         let whole = Backend { stream: false, ..Backend::default() };
         let vllm = VLLM.fixed_body(&whole, "m");
         assert!(vllm["stream"] == false && vllm.get("stream_options").is_none());
+        assert_eq!(VLLM.counting_body(&whole, "m"), None);
+        let own = BTreeMap::from([("stream_options".to_owned(), json!({}))]);
+        assert_eq!(VLLM.counting_body(&Backend { body: own, ..Backend::default() }, "m"), None);
     }
 
     #[test]

@@ -76,6 +76,11 @@ impl Framing {
             Self::Chunked(chunked) => {
                 let mut at = 0;
                 while at < bytes.len() {
+                    if let Some((used, chunk)) = chunked.whole_chunk(&bytes[at..]) {
+                        take(chunk);
+                        at += used;
+                        continue;
+                    }
                     let (used, over) = chunked.step(&bytes[at..], take)?;
                     at += used;
                     if over {
@@ -98,6 +103,27 @@ impl Framing {
 }
 
 impl Chunked {
+    /// A chunk that lies whole in bytes, in the form that nearly all have, and how many it takes. It is read as the steps
+    /// would read it.
+    #[inline]
+    fn whole_chunk<'a>(&self, bytes: &'a [u8]) -> Option<(usize, &'a [u8])> {
+        if *self != Self::START {
+            return None;
+        }
+        let (mut size, mut digits) = (0, 0);
+        while let Some(digit) = bytes.get(digits).and_then(|byte| char::from(*byte).to_digit(16)) {
+            size = size << 4 | digit as usize;
+            digits += 1;
+        }
+        // Of so few digits no size is too large, and one of 0 is the end.
+        if !(1..=6).contains(&digits) || size == 0 {
+            return None;
+        }
+        let chunk = bytes[digits..].strip_prefix(b"\r\n")?;
+        let (chunk, behind) = chunk.split_at_checked(size)?;
+        behind.starts_with(b"\r\n").then_some((digits + 2 + size + 2, chunk))
+    }
+
     /// One step into bytes, of which there is at least one: how many it took, and whether that was all.
     #[inline]
     fn step(&mut self, bytes: &[u8], take: &mut impl FnMut(&[u8])) -> Result<(usize, bool), Malformed> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use super::counting::Counting;
 use super::fault::Fault;
 use super::head::Head;
 use super::open::{Answer, ERROR_BODY, Exchange, is_stream, judge, open};
@@ -56,6 +57,8 @@ pub struct Order {
     pub prompt: (u32, Option<Arc<PromptWatch>>),
     /// Tokens of a text are counted behind the run, if the server doesn't tell.
     pub counted: bool,
+    /// Who learns how many tokens events hold.
+    pub counting: Option<Arc<Counting>>,
 }
 
 /// A request over HTTP. Dropping it closes its connection, which cancels it at the server.
@@ -69,6 +72,7 @@ pub struct HttpGeneration {
     ticket: Option<Ticket>,
     prompt: (u32, Option<Arc<PromptWatch>>),
     counted: bool,
+    counting: Option<Arc<Counting>>,
     refusal: Refusal,
     _under_way: UnderWay,
 }
@@ -76,17 +80,18 @@ pub struct HttpGeneration {
 impl HttpGeneration {
     /// Nothing is sent before the first poll.
     pub fn begin(order: Order) -> Self {
-        let Order { ticket, body, max_tokens, clock, key, speech, whole, prompt, counted } = order;
+        let Order { ticket, body, max_tokens, clock, key, speech, whole, prompt, counted, counting } = order;
         Self {
             state: State::New(body),
             whole,
-            reading: Reading::of(speech),
+            reading: Reading::of(speech, max_tokens),
             max_tokens,
             clock,
             key,
             ticket: Some(ticket),
             prompt,
             counted,
+            counting,
             refusal: Refusal::default(),
             _under_way: UnderWay::begin(),
         }
@@ -230,6 +235,9 @@ impl HttpGeneration {
     }
 
     fn end(&mut self) -> End {
+        if let (Some(counting), Some(alike)) = (&self.counting, self.reading.is_a_token_each()) {
+            counting.learn(alike);
+        }
         let mut end = self.reading.end();
         if let (Some(error), Some(key)) = (&end.error, &self.key)
             && error.contains(&**key)

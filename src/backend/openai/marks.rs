@@ -151,7 +151,7 @@ pub struct Marked {
 }
 
 impl Marked {
-    pub fn new(socket: Socket, marks: Arc<Marks>) -> Self {
+    pub fn new(mut socket: Socket, marks: Arc<Marks>) -> Self {
         let read = socket.read_time();
         Self { socket, read, cutter: Cutter::default(), marks }
     }

@@ -3,14 +3,15 @@
 //! A request's whole life is one poll function in its client's task ([`generation`]): no task, no channel and no
 //! lock between the socket and the client. [`open`] sends it where there is no connection yet; [`wire`] is a connection
 //! over HTTP/1.1, with [`head`] and [`framing`] of what comes over it, [`shared`] one over HTTP/2, [`socket`] and
-//! [`tls`] are below both, and [`arrival`] knows when bytes came; [`server`] keeps connections; [`limits`] counts them. [`sse`]
+//! [`tls`] are below both, [`line`] is the connection itself, and [`arrival`] knows when bytes came; [`server`] keeps connections; [`limits`] counts them. [`sse`]
 //! cuts the stream, [`peek`] looks into an event, [`reading`] knows what it means. [`ask`] and [`dialect`] write
-//! requests, [`speech`] knows the APIs that are not OpenAI's. [`probe`] and [`detect`] ask the server what it is before
+//! requests, [`counting`] knows how the server is asked to count, [`speech`] knows the APIs that are not OpenAI's. [`probe`] and [`detect`] ask the server what it is before
 //! any load, [`fault`] says what went wrong, [`watch`] that prompts are not as long as they were meant to be. [`metrics`]
 //! asks for the engine's own figures meanwhile.
 
 mod arrival;
 mod ask;
+mod counting;
 mod detect;
 mod dialect;
 mod fault;
@@ -20,6 +21,7 @@ mod head;
 mod key;
 mod launch;
 mod limits;
+mod line;
 mod marks;
 mod metrics;
 mod open;
@@ -41,6 +43,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::ask::Ask;
+use self::counting::Counting;
 use self::detect::Found;
 use self::generation::{HttpGeneration, Order, Refused};
 use self::key::key;
@@ -72,6 +75,8 @@ pub struct OpenaiBackend {
     vocabulary: u32,
     fleet: Fleet,
     ask: Ask,
+    /// Where the server can be asked to count in each event.
+    counting: Option<Arc<Counting>>,
     clock: Clock,
     key: Option<Arc<str>>,
     /// The server that was started for the run.
@@ -167,6 +172,7 @@ pub fn load(
         metrics: Metrics::start(settings, key.as_deref(), clock),
         vocabulary: settings.vocabulary.or(known).or(found.served.vocab_size).unwrap_or(VOCABULARY),
         fleet: Fleet::new(servers, settings.dispatch),
+        counting: ask.can_count().then(|| Arc::new(Counting::new(settings.usage))),
         watch: ask.is_exact().then(|| Arc::new(PromptWatch::new(chat))),
         ask,
         clock,
@@ -323,9 +329,10 @@ impl Backend for OpenaiBackend {
         };
         // A text without a tokenizer has no count that could differ.
         let watched = request.text.is_none() || self.tokenizer.is_some();
+        let counts = self.counting.as_ref().is_some_and(|counting| counting.in_each());
         Box::new(HttpGeneration::begin(Order {
             ticket,
-            body: self.ask.body(&request),
+            body: self.ask.body(&request, counts),
             max_tokens: request.max_tokens,
             clock: self.clock,
             key: self.key.clone(),
@@ -333,6 +340,7 @@ impl Backend for OpenaiBackend {
             whole: !self.ask.streams(),
             prompt: (request.prompt.len() as u32, self.watch.clone().filter(|_| watched)),
             counted: self.tokenizer.is_some(),
+            counting: self.counting.clone(),
         }))
     }
 

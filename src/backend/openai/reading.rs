@@ -15,6 +15,10 @@ const TEXT: usize = 64 * 1024;
 /// …and the fewest of a text that was cut: bytes of the longest character less one are missing.
 const CUT: usize = TEXT - 3;
 
+/// Room that is made for a text at its beginning, at most, and bytes of it for a token.
+const ROOM: usize = 4 * 1024;
+const A_TOKEN: usize = 5;
+
 /// A chunk's time on the run's clock, and its tokens.
 pub type Chunk = (u64, u32);
 
@@ -32,12 +36,16 @@ struct Told {
     chunk: Option<Chunk>,
     chunks: VecDeque<Chunk>,
     text: String,
+    /// Most tokens that were asked for: how long the text may become.
+    max_tokens: u32,
     /// Tokens in all chunks so far.
     made: u32,
     /// An event with a choice was seen.
     begun: bool,
     /// The server counts in every chunk, from the first on.
     continuous: bool,
+    /// By these counts an event held other than a token for a text, and none for none.
+    different: bool,
     finished: bool,
     done: bool,
     usage: Usage,
@@ -48,9 +56,9 @@ struct Told {
 }
 
 impl Reading {
-    /// An answer that is understood in this way.
-    pub fn of(speech: Speech) -> Self {
-        Self { frames: speech.cut(), told: Told { speech, ..Told::default() } }
+    /// An answer that is understood in this way, of so many tokens at most.
+    pub fn of(speech: Speech, max_tokens: u32) -> Self {
+        Self { frames: speech.cut(), told: Told { speech, max_tokens, ..Told::default() } }
     }
 
     /// Takes in bytes that were read at `at_ns`.
@@ -137,6 +145,14 @@ impl Reading {
         std::mem::take(&mut self.told.text)
     }
 
+    /// Whether each event with a text held one token, and no other held any. `None` if that can't be told: of one token
+    /// nothing can.
+    pub fn is_a_token_each(&self) -> Option<bool> {
+        let told = &self.told;
+        let tokens = told.usage.completion_tokens.filter(|_| self.is_well() && told.made > 1)?;
+        Some(!told.different && tokens == told.made)
+    }
+
     /// How it ended.
     pub fn end(&mut self) -> End {
         let told = &mut self.told;
@@ -186,6 +202,9 @@ impl Told {
     fn said(&mut self, said: Said<'_>, at_ns: u64) {
         // Behind a cut comes nothing more: it would hide the gap, also from whoever counts the text's tokens.
         if self.text.len() < CUT {
+            if self.text.is_empty() {
+                self.text.reserve(ROOM.min(self.max_tokens as usize * A_TOKEN));
+            }
             self.text.push_str(&said.text[..said.text.floor_char_boundary(TEXT - self.text.len())]);
         }
         self.finished |= said.finished;
@@ -242,7 +261,11 @@ impl Told {
             self.continuous = counted.is_some();
         }
         let tokens = match counted.filter(|_| self.continuous) {
-            Some(count) => count.saturating_sub(self.made),
+            Some(count) => {
+                let tokens = count.saturating_sub(self.made);
+                self.different |= tokens != u32::from(generated);
+                tokens
+            }
             None => u32::from(generated),
         };
         if tokens > 0 {

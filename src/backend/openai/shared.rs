@@ -73,7 +73,7 @@ impl Shared {
     ///
     /// # Errors
     /// It closes the connection, or speaks no HTTP/2.
-    pub async fn over(socket: Socket, shown: &str) -> Result<Self, Fault> {
+    pub async fn over(mut socket: Socket, shown: &str) -> Result<Self, Fault> {
         let (marks, over, read) = (Arc::new(Marks::default()), Arc::new(Over::default()), socket.read_time());
         let made = Builder::new()
             .initial_window_size(STREAM_WINDOW)

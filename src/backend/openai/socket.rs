@@ -5,19 +5,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::arrival::Arrivals;
+use super::line::Line;
 use crate::clock::Clock;
 use crate::profile::StampedBy;
 
 /// When what was last read from a socket arrived, or, if that is later, something was last written to it: on the run's
-/// clock.
-#[derive(Debug, Clone, Default)]
+/// clock. For those who do not hold the socket.
+#[derive(Debug, Clone)]
 pub struct ReadTime(Arc<AtomicU64>);
 
 impl ReadTime {
@@ -30,27 +29,34 @@ impl ReadTime {
 /// A TCP socket that notes when what is read from it arrived. TLS lies above it, so that the time of an encrypted
 /// chunk, too, is the time at which its last byte came, and deciphering is not in it.
 pub struct Stamped {
-    socket: TcpStream,
-    arrivals: Arrivals,
+    line: Line,
     clock: Clock,
-    read: ReadTime,
+    /// As [`ReadTime`] has it.
+    read_ns: u64,
+    told: Option<ReadTime>,
 }
 
 impl Stamped {
     pub fn new(socket: TcpStream, clock: Clock, stamp: StampedBy) -> Self {
-        let arrivals = Arrivals::of(&socket, stamp);
-        Self { socket, arrivals, clock, read: ReadTime::default() }
+        Self { line: Line::new(socket, stamp), clock, read_ns: 0, told: None }
     }
 
-    fn arrived(&self, at: Option<Duration>) {
+    fn arrived(&mut self, at: Option<u64>) {
         let at_ns = at.map_or_else(|| self.clock.now_ns(), |at| self.clock.recent_ns(at));
         // Nothing comes before what came before it, nor before it was asked for.
-        self.read.0.store(at_ns.max(self.read.ns()), Ordering::Relaxed);
+        self.note(at_ns.max(self.read_ns));
+    }
+
+    fn note(&mut self, at_ns: u64) {
+        self.read_ns = at_ns;
+        if let Some(told) = &self.told {
+            told.0.store(at_ns, Ordering::Relaxed);
+        }
     }
 
     /// Reads into memory that holds something already; 0 is the end.
     fn poll_recv(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
-        let (read, at) = ready!(self.arrivals.poll_recv(&mut self.socket, cx, room))?;
+        let (read, at) = ready!(self.line.poll_recv(cx, room))?;
         self.arrived(at);
         Poll::Ready(Ok(read))
     }
@@ -63,7 +69,7 @@ impl AsyncRead for Stamped {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let at = ready!(this.arrivals.poll_read(&mut this.socket, cx, buffer))?;
+        let at = ready!(this.line.poll_read(cx, buffer))?;
         this.arrived(at);
         Poll::Ready(Ok(()))
     }
@@ -71,20 +77,21 @@ impl AsyncRead for Stamped {
 
 impl AsyncWrite for Stamped {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.read.0.store(self.clock.now_ns(), Ordering::Relaxed);
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
+        let now_ns = self.clock.now_ns();
+        self.note(now_ns);
+        Pin::new(&mut self.line).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        Pin::new(&mut self.line).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        Pin::new(&mut self.line).poll_shutdown(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        self.line.is_write_vectored()
     }
 
     fn poll_write_vectored(
@@ -92,8 +99,9 @@ impl AsyncWrite for Stamped {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.read.0.store(self.clock.now_ns(), Ordering::Relaxed);
-        Pin::new(&mut self.socket).poll_write_vectored(cx, parts)
+        let now_ns = self.clock.now_ns();
+        self.note(now_ns);
+        Pin::new(&mut self.line).poll_write_vectored(cx, parts)
     }
 }
 
@@ -105,11 +113,13 @@ pub enum Socket {
 
 impl Socket {
     /// Where the times of its reads are.
-    pub fn read_time(&self) -> ReadTime {
-        match self {
-            Self::Plain(stamped) => stamped.read.clone(),
-            Self::Tls(tls) => tls.get_ref().0.read.clone(),
-        }
+    pub fn read_time(&mut self) -> ReadTime {
+        let stamped = match self {
+            Self::Plain(stamped) => stamped,
+            Self::Tls(tls) => tls.get_mut().0,
+        };
+        let now_ns = stamped.read_ns;
+        stamped.told.get_or_insert_with(|| ReadTime(Arc::new(AtomicU64::new(now_ns)))).clone()
     }
 
     /// Whether the kernel tells when bytes arrived.
@@ -118,15 +128,15 @@ impl Socket {
             Self::Plain(stamped) => stamped,
             Self::Tls(tls) => tls.get_ref().0,
         };
-        stamped.arrivals.are_known()
+        stamped.line.is_stamped()
     }
 
     /// When it was last read.
     #[inline]
     pub fn read_ns(&self) -> u64 {
         match self {
-            Self::Plain(stamped) => stamped.read.ns(),
-            Self::Tls(tls) => tls.get_ref().0.read.ns(),
+            Self::Plain(stamped) => stamped.read_ns,
+            Self::Tls(tls) => tls.get_ref().0.read_ns,
         }
     }
 

@@ -14,7 +14,7 @@ use super::fault::Fault;
 use super::framing::Framing;
 use super::head::{BadHead, Head, Lines};
 use super::socket::Socket;
-use crate::backend::moderation::note_read;
+use crate::backend::rounds::note_read;
 
 /// The most that is read at once.
 const ROOM: usize = 64 * 1024;
@@ -227,11 +227,15 @@ impl Wire {
                     return Poll::Ready(Err(broken(&error, during)));
                 }
             };
-            let at_ns = self.read_ns();
+            let (at_ns, mut pieces) = (self.read_ns(), 0);
+            let fed = self.feed(&room[..read], |data| {
+                pieces += 1;
+                take(data, at_ns);
+            });
             if self.may_wait {
-                note_read();
+                note_read(pieces);
             }
-            Poll::Ready(self.feed(&room[..read], |data| take(data, at_ns)))
+            Poll::Ready(fed)
         })
     }
 

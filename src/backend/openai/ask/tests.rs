@@ -18,7 +18,7 @@ fn asked(dialect: Dialect, change: impl Fn(&mut Backend)) -> Ask {
 }
 
 fn body(dialect: Dialect, change: impl Fn(&mut Backend), ignore_eos: bool) -> Value {
-    serde_json::from_slice(&asked(dialect, change).body(&request(ignore_eos))).unwrap()
+    serde_json::from_slice(&asked(dialect, change).body(&request(ignore_eos), false)).unwrap()
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn every_api_has_its_own_body() {
     let mii = habits(Dialect::Mii, Endpoint::Completions, "/generate", None);
     let ask = Ask::new(&mii, &Backend::default(), "m", None);
     assert_eq!(
-        serde_json::from_slice::<Value>(&ask.body(&request(true))).unwrap(),
+        serde_json::from_slice::<Value>(&ask.body(&request(true), false)).unwrap(),
         json!({ "prompt": words, "max_tokens": 9, "min_tokens": 9, "stream": true, "top_k": 1 })
     );
 }
@@ -111,7 +111,7 @@ fn a_text_of_ones_own_goes_as_it_is() {
     ] {
         let ask = asked(dialect, |b| b.endpoint = endpoint);
         let sent = GenerateRequest { text: Some(text.into()), ..request(true) };
-        let body: Value = serde_json::from_slice(&ask.body(&sent)).unwrap();
+        let body: Value = serde_json::from_slice(&ask.body(&sent, false)).unwrap();
         assert_eq!(body.pointer(place), Some(&json!(text)), "{dialect:?}: {body}");
     }
 }
@@ -122,7 +122,7 @@ fn a_key_of_the_profile_is_sent_once() {
         b.body.insert("ignore_eos".into(), json!(false));
         b.body.insert("temperature".into(), json!(0.7));
     };
-    let text = String::from_utf8(asked(Dialect::Vllm, own).body(&request(true))).unwrap();
+    let text = String::from_utf8(asked(Dialect::Vllm, own).body(&request(true), false)).unwrap();
     let sent: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&sent["ignore_eos"], &sent["temperature"]), (&json!(false), &json!(0.7)));
     assert_eq!((text.matches("ignore_eos").count(), text.matches("temperature").count()), (1, 1));

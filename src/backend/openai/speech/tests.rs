@@ -16,7 +16,7 @@ fn told(mut reading: Reading) -> (Vec<u32>, String, End) {
 /// A stream, whole and split at any byte: always the same.
 fn streamed(kind: Kind, prompt: &str, stream: &str, max_tokens: u32) -> (Vec<u32>, String, End) {
     let read = |pieces: &[&[u8]]| {
-        let mut reading = Reading::of(kind.speech(Some(prompt.into())));
+        let mut reading = Reading::of(kind.speech(Some(prompt.into())), 9);
         for piece in pieces {
             reading.feed(piece, 1000);
         }
@@ -32,7 +32,7 @@ fn streamed(kind: Kind, prompt: &str, stream: &str, max_tokens: u32) -> (Vec<u32
 }
 
 fn answered(kind: Kind, json: &str, counted: bool) -> (Vec<u32>, String, End) {
-    let mut reading = Reading::of(kind.speech(Some("the prompt".into())));
+    let mut reading = Reading::of(kind.speech(Some("the prompt".into())), 9);
     reading.whole(json.as_bytes(), 1000, counted);
     told(reading)
 }
@@ -133,7 +133,7 @@ fn vllm_repeats_the_prompt_and_all_that_came() {
 
 #[test]
 fn a_cut_vllm_stream_is_a_failure() {
-    let mut reading = Reading::of(Kind::VllmGenerate.speech(Some("".into())));
+    let mut reading = Reading::of(Kind::VllmGenerate.speech(Some("".into())), 9);
     reading.feed(b"{\"text\": [\" a\"]}\n{\"te", 1000);
     reading.broke(crate::backend::openai::fault::Fault::protocol("cut"));
     assert_eq!(told(reading).2.outcome, Outcome::FailedProtocol);
