@@ -59,9 +59,8 @@ impl Clock {
     /// drift of the system's clock is in it but one of just then. A time to come is now.
     #[inline]
     pub fn recent_ns(&self, wall_ns: u64) -> u64 {
-        let near = BOTH
-            .get()
-            .filter(|then| then.anchor == self.anchor && then.wall_ns.abs_diff(wall_ns) <= SAME_NS);
+        let near =
+            BOTH.get().filter(|then| then.anchor == self.anchor && then.wall_ns.abs_diff(wall_ns) <= SAME_NS);
         let (then, wall_ns) = near.map_or_else(
             || {
                 let now = self.read_both();

@@ -295,7 +295,11 @@ mod tests {
         assert!(!window(0).in_turn && !window(64).in_turn, "not two in a row");
         assert!(window(64).in_turn);
         assert!(window(0).in_turn && window(0).in_turn);
-        assert_eq!(window(0), Pace { moment: Some(LONGEST), in_turn: true }, "nobody is asked without a pause");
+        assert_eq!(
+            window(0),
+            Pace { moment: Some(LONGEST), in_turn: true },
+            "nobody is asked without a pause"
+        );
         assert!(window(64).in_turn && window(0).in_turn && window(0).in_turn && window(0).in_turn);
         assert!(!window(0).in_turn);
     }

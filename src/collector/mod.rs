@@ -19,8 +19,8 @@ use crate::event::{Event, Level, LogLine};
 use crate::metrics::{Aggregator, CurveSla, Snapshot};
 use crate::recording::{Writer, Written};
 
-pub use sink::{CAPACITY, EventSink, Source, channel, hand_in};
 use sink::Parcel;
+pub use sink::{CAPACITY, EventSink, Source, channel, hand_in};
 
 /// Time between snapshots while somebody looks.
 const PUBLISH_NS: u64 = 50_000_000;

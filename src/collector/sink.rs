@@ -18,6 +18,8 @@ const END_WAIT: Duration = if cfg!(test) { Duration::from_millis(50) } else { Du
 
 /// Tokens that a thread gathers at most before it hands them in.
 const GATHERED: usize = 256;
+/// So few are not worth memory of their own.
+const FEW: usize = 4;
 
 const _: () = assert!(size_of::<Parcel>() <= 56, "the channel would take more memory than CAPACITY says");
 
@@ -59,6 +61,10 @@ struct Gathered {
 impl Gathered {
     fn hand_in(&mut self) {
         let Some(sink) = self.to.take() else { return };
+        if self.tokens.len() <= FEW {
+            self.tokens.drain(..).for_each(|token| sink.put(Parcel::Event(token.into()), 1));
+            return;
+        }
         let tokens = std::mem::replace(&mut self.tokens, Vec::with_capacity(GATHERED));
         let count = tokens.len() as u64;
         sink.put(Parcel::Tokens(tokens), count);

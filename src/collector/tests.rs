@@ -129,18 +129,18 @@ fn a_thread_that_hands_in_before_it_waits_has_its_tokens_gathered() {
         sink.send(token(1));
         assert_eq!(parcels(&source), [[1]], "it may never hand in");
         hand_in();
-        (2..5).for_each(|at_ns| sink.send(token(at_ns)));
+        (2..8).for_each(|at_ns| sink.send(token(at_ns)));
         assert!(parcels(&source).is_empty());
         hand_in();
-        assert_eq!(parcels(&source), [[2, 3, 4]]);
-        sink.send(token(5));
-        sink.send(Event::Prefill { at_ns: 6, request: 2 });
-        sink.send(token(7));
-        assert_eq!(parcels(&source), [[5], [6]], "nothing overtakes a token");
+        assert_eq!(parcels(&source), [[2, 3, 4, 5, 6, 7]]);
+        sink.send(token(8));
+        sink.send(Event::Prefill { at_ns: 9, request: 2 });
+        sink.send(token(10));
+        assert_eq!(parcels(&source), [[8], [9]], "nothing overtakes a token");
         let (other, others) = channel(CAPACITY);
-        other.send(token(8));
-        assert_eq!(parcels(&source), [[7]], "each goes where it belongs");
-        (9..9 + 1000).for_each(|at_ns| other.send(token(at_ns)));
+        other.send(token(11));
+        assert_eq!(parcels(&source), [[10]], "each goes where it belongs");
+        (12..12 + 1000).for_each(|at_ns| other.send(token(at_ns)));
         assert!(parcels(&others).iter().map(Vec::len).sum::<usize>() >= 512, "no more than some wait");
     })
     .join()
