@@ -58,7 +58,7 @@ struct Told {
 impl Reading {
     /// An answer that is understood in this way, of so many tokens at most.
     pub fn of(speech: Speech, max_tokens: u32) -> Self {
-        Self { frames: speech.cut(), told: Told { speech, max_tokens, ..Told::default() } }
+        Self { frames: speech.cut(), told: Told { max_tokens, speech, ..Told::default() } }
     }
 
     /// Takes in bytes that were read at `at_ns`.

@@ -188,9 +188,7 @@ impl Shape {
 fn words(rest: &[u8]) -> Option<&[u8]> {
     let end = memchr2(b'"', b'\\', rest)?;
     let text = &rest[..end];
-    // Without an early end, several are looked at at once.
-    let bad = text.iter().fold(false, |bad, byte| bad | (*byte < b' '));
-    (rest[end] == b'"' && !bad).then_some(text)
+    (rest[end] == b'"' && text.iter().all(|byte| *byte >= b' ')).then_some(text)
 }
 
 /// The digits of the whole number that a text begins with, written as JSON does.

@@ -17,7 +17,7 @@ use crate::backend::moderation::UnderWay;
 use crate::clock::Clock;
 
 const STREAMS: u8 = 16;
-const HANGS: Duration = Duration::from_secs(60);
+const HANGS: Duration = Duration::from_mins(1);
 
 /// Runs something on a loop as clients have it.
 fn on_a_loop<T>(work: impl Future<Output = T>) -> T {
@@ -60,8 +60,10 @@ async fn read(line: &mut Line, room: &mut [u8]) -> usize {
 /// Numbers without a break until somebody has seen enough, a pause, three numbers one by one, and the end.
 fn count_up(mut ends: Vec<Socket>, enough: &AtomicBool) {
     let mut next = 0_u32;
-    let mut each = |ends: &mut Vec<Socket>| {
-        ends.iter_mut().for_each(|end| end.write_all(&next.to_le_bytes()).unwrap());
+    let mut each = |ends: &mut [Socket]| {
+        for end in ends {
+            end.write_all(&next.to_le_bytes()).unwrap();
+        }
         next += 1;
     };
     while !enough.load(Ordering::Relaxed) {
@@ -127,7 +129,9 @@ fn timers_and_writes_go_on_while_streams_are_asked_in_turn() {
                 })
             })
             .collect();
-        echoes.into_iter().for_each(|echo| echo.join().unwrap());
+        for echo in echoes {
+            echo.join().unwrap();
+        }
     });
     let (beats, in_turn) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
     on_a_loop(async {
