@@ -1,4 +1,5 @@
-//! Exact statistics of many durations: every one is kept, none is put into a bucket.
+//! Exact statistics of many durations: every one counts as it is, none is put into a bucket. Durations are whole ticks,
+//! and of millions many are the same, so what is kept is how often each came: less than a byte for a token of a long run.
 //!
 //! Percentiles interpolate linearly between the closest ranks, as NumPy does unless told otherwise (type 7 of
 //! Hyndman and Fan, "Sample Quantiles in Statistical Packages", 1996).
@@ -23,11 +24,17 @@ pub struct Stats {
     pub count: u64,
 }
 
-/// Durations while they are collected: 4 bytes each where they are whole ticks, 16 a chunk otherwise.
+/// So many are gathered at least before they are counted.
+const GATHERED: usize = if cfg!(test) { 4 } else { 1 << 16 };
+
+/// Durations while they are collected: 12 bytes for each that differs from others where they are whole ticks, 16 a chunk
+/// otherwise.
 #[derive(Debug, Clone)]
 pub struct Pool {
     tick_ns: u64,
+    /// Not counted yet.
     ticks: Vec<u32>,
+    counted: Counted,
     /// `(nanoseconds, copies)` of all that is no whole number of ticks or too long for 32 bits of them.
     rest: Vec<(f64, u32)>,
     count: u64,
@@ -42,6 +49,7 @@ impl Pool {
         Self {
             tick_ns: tick_ns.max(1),
             ticks: Vec::new(),
+            counted: Counted::default(),
             rest: Vec::new(),
             count: 0,
             whole_ns: 0,
@@ -63,7 +71,13 @@ impl Pool {
         self.whole_ns += u128::from(gap_ns);
         let whole = gap_ns.is_multiple_of(self.tick_ns).then(|| u32::try_from(gap_ns / self.tick_ns).ok());
         match whole.flatten() {
-            Some(ticks) if tokens == 1 => self.ticks.push(ticks),
+            Some(ticks) if tokens == 1 => {
+                self.ticks.push(ticks);
+                // As many as there are different ones, so that counting them costs each the same.
+                if self.ticks.len() >= GATHERED.max(self.counted.values.len()) {
+                    self.counted.take(&mut self.ticks);
+                }
+            }
             _ => self.rest.push((gap_ns as f64 / f64::from(tokens), tokens)),
         }
     }
@@ -77,15 +91,16 @@ impl Pool {
 
     /// Sorts, and is ready to be asked.
     pub fn sorted(mut self) -> Sorted {
-        radix::sort(&mut self.ticks);
+        self.counted.take(&mut self.ticks);
+        self.ticks = Vec::new();
+        self.counted.add_up();
         self.rest.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let mut before = 0;
         let starts = self
             .rest
             .iter()
             .map(|&(ns, copies)| {
-                let below = self.ticks.partition_point(|&t| ns_of(t, self.tick_ns) < ns);
-                let start = below as u64 + before;
+                let start = self.counted.below(ns, self.tick_ns) + before;
                 before += u64::from(copies);
                 start
             })
@@ -96,6 +111,56 @@ impl Pool {
     /// The usual figures.
     pub fn stats(self) -> Stats {
         self.sorted().stats()
+    }
+}
+
+/// Different ticks in order, and how often each came.
+#[derive(Debug, Clone, Default)]
+struct Counted {
+    values: Vec<u32>,
+    /// Of each value; once they are added up, of it and all below.
+    counts: Vec<u64>,
+}
+
+impl Counted {
+    /// Takes all of `ticks` in.
+    fn take(&mut self, ticks: &mut Vec<u32>) {
+        radix::sort(ticks);
+        let before = std::mem::take(self);
+        let mut known = before.values.into_iter().zip(before.counts).peekable();
+        for same in ticks.chunk_by(|a, b| a == b) {
+            while let Some((value, count)) = known.next_if(|(value, _)| *value <= same[0]) {
+                self.put(value, count);
+            }
+            self.put(same[0], same.len() as u64);
+        }
+        known.for_each(|(value, count)| self.put(value, count));
+        ticks.clear();
+    }
+
+    /// Adds to the last value, or another behind it.
+    fn put(&mut self, value: u32, count: u64) {
+        match (self.values.last(), self.counts.last_mut()) {
+            (Some(last), Some(counted)) if *last == value => *counted += count,
+            _ => {
+                self.values.push(value);
+                self.counts.push(count);
+            }
+        }
+    }
+
+    fn add_up(&mut self) {
+        let mut sum = 0;
+        for count in &mut self.counts {
+            sum += *count;
+            *count = sum;
+        }
+    }
+
+    /// Once they are added up: how many lie below a time.
+    fn below(&self, ns: f64, tick_ns: u64) -> u64 {
+        let at = self.values.partition_point(|&ticks| ns_of(ticks, tick_ns) < ns);
+        at.checked_sub(1).map_or(0, |at| self.counts[at])
     }
 }
 
@@ -170,13 +235,13 @@ impl Sorted {
             return Some(ns / NS_PER_S);
         }
         // All ticks below the entry come before it; go on with those after it.
-        let below = self.pool.ticks.partition_point(|&t| ns_of(t, self.pool.tick_ns) < ns) as u64;
-        self.tick(below + into - u64::from(copies))
+        self.tick(self.pool.counted.below(ns, self.pool.tick_ns) + into - u64::from(copies))
     }
 
     fn tick(&self, index: u64) -> Option<f64> {
-        let ticks = *self.pool.ticks.get(usize::try_from(index).ok()?)?;
-        Some(ns_of(ticks, self.pool.tick_ns) / NS_PER_S)
+        let counted = &self.pool.counted;
+        let at = counted.counts.partition_point(|up_to| *up_to <= index);
+        Some(ns_of(*counted.values.get(at)?, self.pool.tick_ns) / NS_PER_S)
     }
 }
 

@@ -229,7 +229,7 @@ fn counted(tokens: u64, in_each: u64, out: &mut Out<'_>, seen: &Seen) -> std::io
     let counts = asked["stream_options"]["continuous_usage_stats"] == true;
     out.head(SSE)?;
     for so_far in (in_each..=tokens).step_by(in_each as usize) {
-        let words: String = (0..in_each).map(|n| format!(" w{n}")).collect();
+        let words = " w".repeat(in_each as usize);
         let usage = format!(",\"usage\":{{\"prompt_tokens\":77,\"completion_tokens\":{so_far}}}");
         let usage = if counts { usage } else { String::new() };
         out.chunk(&format!("data: {{\"choices\":[{{\"text\":\"{words}\"}}]{usage}}}\n\n"))?;

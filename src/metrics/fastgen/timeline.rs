@@ -24,6 +24,10 @@ pub trait Timeline {
     fn entries(&self) -> usize;
     /// Entry `i` of them.
     fn entry_s(&self, i: usize) -> f64;
+    /// The same in whole nanoseconds, where that is known exactly.
+    fn entry_ns(&self, _: usize) -> Option<u64> {
+        None
+    }
 }
 
 impl Timeline for RequestRecord {
@@ -53,7 +57,15 @@ impl Timeline for RequestRecord {
     }
 
     fn entry_s(&self, i: usize) -> f64 {
-        let before = i.checked_sub(1).map_or(self.sent_ns, |before| self.chunk_at_ns[before]);
-        self.chunk_at_ns[i].saturating_sub(before) as f64 / NS_PER_S
+        entry(self, i) as f64 / NS_PER_S
     }
+
+    fn entry_ns(&self, i: usize) -> Option<u64> {
+        Some(entry(self, i))
+    }
+}
+
+fn entry(r: &RequestRecord, i: usize) -> u64 {
+    let before = i.checked_sub(1).map_or(r.sent_ns, |before| r.chunk_at_ns[before]);
+    r.chunk_at_ns[i].saturating_sub(before)
 }

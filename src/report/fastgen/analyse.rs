@@ -36,7 +36,7 @@ pub fn analyse(run: &Run, stage: &Stage, skips: Skips) -> FastgenReport {
         good_requests: PerValidator::each(|validator| {
             Rates(rates(validator).map(|(v, rate)| (rate, judge.good(&sla.target(v, rate)))).collect())
         }),
-        token_latency_percentiles_s: percentiles::token_latencies(requests, skips),
+        token_latency_percentiles_s: percentiles::token_latencies(requests, skips, run.header.tick_ns),
         skips,
         replicas: setting.replicas,
         tensor_parallel: setting.tensor_parallel,
