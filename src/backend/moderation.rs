@@ -87,6 +87,9 @@ struct Watch {
     pace: Cell<Pace>,
     /// Windows in a row that spoke against asking in turn, or not.
     against: Cell<u8>,
+    /// Whether it asks in turn, whatever happens.
+    #[cfg(test)]
+    decided: Cell<Option<bool>>,
 }
 
 impl Watch {
@@ -102,6 +105,8 @@ impl Watch {
             since_ns: Cell::new(None),
             pace: Cell::new(Pace { moment: None, in_turn: false }),
             against: Cell::new(0),
+            #[cfg(test)]
+            decided: Cell::new(None),
         }
     }
 
@@ -124,7 +129,7 @@ impl Watch {
             };
             let in_turn = self.in_turn(&seen);
             // Where nothing comes any more, those who are asked all the same need not be asked at once.
-            let moment = seen.moment().or((in_turn && !seen.most_still_have()).then_some(LONGEST));
+            let moment = seen.moment().or((in_turn && seen.is_quiet()).then_some(LONGEST));
             self.pace.set(Pace { moment, in_turn });
         }
         self.pace.get()
@@ -132,6 +137,10 @@ impl Watch {
 
     /// Whether streams are asked in turn after such a window.
     fn in_turn(&self, seen: &Seen) -> bool {
+        #[cfg(test)]
+        if let Some(decided) = self.decided.get() {
+            return decided;
+        }
         let already = self.pace.get().in_turn;
         let (stay, enough) =
             if already { (seen.most_still_have(), END_AFTER) } else { (!seen.most_have(), BEGIN_AFTER) };
@@ -164,6 +173,11 @@ impl Seen {
         let moment = LONGEST.min(between_pieces.mul_f64(OF_PIECES)).min(request.mul_f64(OF_REQUEST));
         let expected = moment.as_secs_f64() / self.elapsed.as_secs_f64() * f64::from(self.reads);
         (moment >= SHORTEST && expected >= FEWEST).then_some(moment)
+    }
+
+    /// Nothing came, and nothing was asked for.
+    fn is_quiet(&self) -> bool {
+        self.reads == 0 && self.begun == 0
     }
 
     /// Reads for each stream in each round.
@@ -214,6 +228,12 @@ impl Drop for UnderWay {
 #[inline]
 pub fn note_read(pieces: u32) -> bool {
     HERE.with(|here| here.read(pieces))
+}
+
+/// Has this thread's loop ask in turn, or not, from its next window on.
+#[cfg(test)]
+pub fn decide(in_turn: bool) {
+    HERE.with(|here| here.decided.set(Some(in_turn)));
 }
 
 /// Notes that this thread's loop waited until it had something to do.
@@ -294,7 +314,9 @@ mod tests {
         assert!(!window(0).in_turn && !window(64).in_turn);
         assert!(!window(0).in_turn && !window(64).in_turn, "not two in a row");
         assert!(window(64).in_turn);
-        assert!(window(0).in_turn && window(0).in_turn);
+        assert!(window(0).in_turn);
+        watch.begun.set(1);
+        assert_eq!(window(0), Pace { moment: None, in_turn: true }, "an answer may come at once");
         assert_eq!(
             window(0),
             Pace { moment: Some(LONGEST), in_turn: true },

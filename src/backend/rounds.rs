@@ -11,6 +11,8 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -33,8 +35,6 @@ struct Here {
     woken: RefCell<Vec<Waker>>,
     /// The loop's task, while streams are not asked in turn.
     rounds: RefCell<Option<Waker>>,
-    /// When somebody wants to be awake, on the run's clock; long past if nobody does.
-    due_ns: Cell<u64>,
     /// When the loop began to wait, on the run's clock.
     waits_since_ns: Cell<u64>,
     /// The system was told that this thread's moments are to be exact.
@@ -51,7 +51,6 @@ impl Here {
             waiting: RefCell::new(Vec::new()),
             woken: RefCell::new(Vec::new()),
             rounds: RefCell::new(None),
-            due_ns: Cell::new(0),
             waits_since_ns: Cell::new(0),
             exact: Cell::new(false),
             slept: Cell::new(0),
@@ -59,11 +58,8 @@ impl Here {
     }
 
     /// Sleeps for a moment, but not beyond what is due.
-    fn sleep(&self, moment: Option<Duration>, now_ns: u64) {
-        let Some(mut moment) = moment else { return };
-        if let Some(left_ns) = self.due_ns.get().checked_sub(now_ns) {
-            moment = moment.min(Duration::from_nanos(left_ns));
-        }
+    fn sleep(&self, moment: Option<Duration>, due: &Due, now_ns: u64) {
+        let Some(moment) = moment.map(|moment| moment.min(due.left(now_ns))) else { return };
         if moment < SHORTEST {
             return;
         }
@@ -117,17 +113,46 @@ pub fn note_read(pieces: u32) {
     }
 }
 
-/// Says when this thread's loop must be awake, on the run's clock: it sleeps for no moment beyond that.
-pub fn awake_by(at_ns: u64) {
-    HERE.with(|here| here.due_ns.set(at_ns));
+/// When a run's loops must be awake, as something is to be sent: none of them sleeps for a moment beyond that. All of them,
+/// since what is to be sent is found on one loop, and may be sent on another. Copies share it.
+#[derive(Debug, Clone)]
+pub struct Due(Arc<AtomicU64>);
+
+impl Default for Due {
+    /// Nothing is to be sent.
+    fn default() -> Self {
+        Self(Arc::new(AtomicU64::new(u64::MAX)))
+    }
+}
+
+impl Due {
+    /// Something is to be sent then, on the run's clock. Until the next is told, or that there is none, it may be under way.
+    pub fn set(&self, at_ns: u64) {
+        self.0.store(at_ns, Ordering::Relaxed);
+    }
+
+    /// Nothing is.
+    pub fn clear(&self) {
+        self.set(u64::MAX);
+    }
+
+    fn left(&self, now_ns: u64) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed).saturating_sub(now_ns))
+    }
+}
+
+/// A loop hands its thread over: another one on it asks nobody in turn. To be called between two times that a loop runs.
+pub fn leave() {
+    // A loop may end with its thread.
+    let _ = HERE.try_with(|here| here.in_turn.set(false));
 }
 
 /// What a loop does when there is nothing left to do, before it waits.
-pub fn before_wait(clock: &Clock) {
+pub fn before_wait(clock: &Clock, due: &Due) {
     HERE.with(|here| {
         let now_ns = clock.now_ns();
         let Pace { moment, in_turn } = moderation::next(now_ns);
-        here.sleep(moment, now_ns);
+        here.sleep(moment, due, now_ns);
         if in_turn {
             here.look();
         }
@@ -146,6 +171,7 @@ pub fn after_wait(clock: &Clock) {
 /// each loop, and one only.
 pub struct Rounds {
     pub clock: Clock,
+    pub due: Due,
     /// What else is to be done before the loop sleeps.
     pub before_sleep: fn(),
 }
@@ -160,7 +186,7 @@ impl Future for Rounds {
             here.in_turn.set(in_turn);
             if in_turn {
                 (self.before_sleep)();
-                here.sleep(moment, now_ns);
+                here.sleep(moment, &self.due, now_ns);
                 // Behind all that is woken, and after a look at timers and at what is still watched.
                 let mut later = std::pin::pin!(tokio::task::yield_now());
                 let _ = later.as_mut().poll(cx);
@@ -171,6 +197,12 @@ impl Future for Rounds {
             here.begin();
         });
         Poll::Pending
+    }
+}
+
+impl Drop for Rounds {
+    fn drop(&mut self) {
+        leave();
     }
 }
 
@@ -191,23 +223,30 @@ fn wake_exactly() {
 fn wake_exactly() {}
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 mod tests {
     use super::*;
 
     #[test]
     fn nobody_sleeps_beyond_what_is_due() {
-        let clock = Clock::start();
-        let sleep = |due_ns: u64| {
-            awake_by(due_ns);
+        let (clock, due) = (Clock::start(), Due::default());
+        let others = due.clone();
+        let sleeps = || {
             let before = slept();
-            HERE.with(|here| here.sleep(Some(Duration::from_micros(200)), 1_000_000));
-            slept() - before
+            HERE.with(|here| here.sleep(Some(Duration::from_micros(200)), &due, 1_000_000));
+            slept() > before
         };
         let began_ns = clock.now_ns();
-        assert_eq!(sleep(0), 1, "nobody waits for anything");
+        assert!(sleeps(), "nothing is to be sent");
         assert!(clock.now_ns() - began_ns >= 200_000);
-        assert_eq!(sleep(1_000_000 + 19_000), 0, "so short a sleep is none");
-        assert_eq!(sleep(1_000_000), 0);
-        assert_eq!(sleep(1_000_000 + 21_000), 1);
+        // Whoever tells it, and wherever.
+        std::thread::spawn(move || others.set(1_000_000 + 19_000)).join().unwrap();
+        assert!(!sleeps(), "so short a sleep is none");
+        due.set(1_000_000 + 21_000);
+        assert!(sleeps());
+        due.set(500_000);
+        assert!(!sleeps(), "it is late already");
+        due.clear();
+        assert!(sleeps());
     }
 }

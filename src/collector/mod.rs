@@ -12,14 +12,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::clock::Clock;
 use crate::event::{Event, Level, LogLine};
 use crate::metrics::{Aggregator, CurveSla, Snapshot};
 use crate::recording::{Writer, Written};
 
-use sink::Parcel;
+use sink::Taken;
 pub use sink::{CAPACITY, EventSink, Source, channel, hand_in};
 
 /// Time between snapshots while somebody looks.
@@ -126,7 +125,6 @@ impl CollectorHandle {
 
 /// The collector, on its own thread.
 pub struct Collector {
-    source: Source,
     clock: Clock,
     aggregator: Aggregator,
     writer: Option<Writer>,
@@ -153,7 +151,6 @@ impl Collector {
         aggregator.expect_sla(options.sla);
         aggregator.expect_stages(options.stages);
         let collector = Self {
-            source,
             clock,
             aggregator,
             writer: options.writer,
@@ -165,49 +162,29 @@ impl Collector {
             published_ns: 0,
             ended: false,
         };
-        let thread = std::thread::Builder::new().name("collector".into()).spawn(move || collector.run())?;
+        let thread =
+            std::thread::Builder::new().name("collector".into()).spawn(move || collector.run(&source))?;
         Ok(CollectorHandle { snapshots, recording, frozen, thread })
     }
 
-    fn run(mut self) -> Outcome {
-        let receiver = self.source.receiver.clone();
+    fn run(mut self, source: &Source) -> Outcome {
         loop {
-            let open = self.take_batch(&receiver);
-            self.note_losses();
-            if let Some(end) = self.source.take_end() {
+            let taken = source.take(WAIT, BATCH, |event| self.take(event));
+            self.note_losses(source.take_lost());
+            if let Some(end) = source.take_end() {
                 self.take(end);
             }
             let now_ns = self.clock.now_ns();
             self.tend_recorder(now_ns);
-            if !open || (self.ended && receiver.is_empty()) {
+            if taken == Taken::Last || (self.ended && source.is_empty()) {
                 break;
             }
             self.publish(now_ns);
-            if receiver.len() < BATCH && !self.ended {
+            if taken == Taken::All && !self.ended {
                 std::thread::sleep(LULL);
             }
         }
         self.finish()
-    }
-
-    /// Takes what is there, waiting a little for the first event; `false` once all sinks are gone.
-    fn take_batch(&mut self, receiver: &Receiver<Parcel>) -> bool {
-        match receiver.recv_timeout(WAIT) {
-            Ok(parcel) => self.unpack(parcel),
-            Err(RecvTimeoutError::Timeout) => return true,
-            Err(RecvTimeoutError::Disconnected) => return false,
-        }
-        for parcel in receiver.try_iter().take(BATCH) {
-            self.unpack(parcel);
-        }
-        true
-    }
-
-    fn unpack(&mut self, parcel: Parcel) {
-        match parcel {
-            Parcel::Event(event) => self.take(event),
-            Parcel::Tokens(tokens) => tokens.into_iter().for_each(|token| self.take(token.into())),
-        }
     }
 
     fn take(&mut self, mut event: Event) {
@@ -222,8 +199,7 @@ impl Collector {
     }
 
     /// Turns the sinks' count of events without room into an event of its own.
-    fn note_losses(&mut self) {
-        let events = self.source.take_lost();
+    fn note_losses(&mut self, events: u64) {
         if events > 0 {
             self.take(Event::Lost { at_ns: self.clock.now_ns(), events });
         }

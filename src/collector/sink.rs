@@ -1,17 +1,20 @@
 //! The channel of events: bounded, never waited for, and honest about what it had no room for.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TrySendError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, TrySendError};
 
 use crate::event::{Event, RequestId};
 
-/// Events the channel holds, and more if tokens were gathered. At ten thousand tokens a second that is 13 s of a collector that does nothing
-/// at all, and an [`Event`] with its slot takes at most 64 bytes, so the channel takes 8 MiB.
+/// Parcels the channel holds: events, or tokens that were gathered. At ten thousand tokens a second, none of them gathered,
+/// that is 13 s of a collector that does nothing at all, and a [`Parcel`] with its slot takes at most 64 bytes, so the channel
+/// takes 8 MiB.
 pub const CAPACITY: usize = 1 << 17;
+/// Gathered tokens that lie in it at most: 24 MiB, at a million tokens a second one second of such a collector.
+const MOST_GATHERED: usize = 1 << 20;
 /// Longest wait for room for the run's end. It must not get lost, since the collector ends by it: if there is no room
 /// even then, it is laid beside the channel.
 const END_WAIT: Duration = if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(5) };
@@ -22,13 +25,15 @@ const GATHERED: usize = 256;
 const FEW: usize = 4;
 
 const _: () = assert!(size_of::<Parcel>() <= 56, "the channel would take more memory than CAPACITY says");
+const _: () =
+    assert!(size_of::<Token>() == 24, "gathered tokens would take more memory than MOST_GATHERED says");
 
 /// What goes through the channel.
 #[derive(Debug)]
 pub(super) enum Parcel {
     Event(Event),
     /// What a thread has gathered, in its order.
-    Tokens(Vec<Token>),
+    Tokens(Box<[Token]>),
 }
 
 /// [`Event::Token`]
@@ -62,16 +67,15 @@ impl Gathered {
     fn hand_in(&mut self) {
         let Some(sink) = self.to.take() else { return };
         if self.tokens.len() <= FEW {
-            self.tokens.drain(..).for_each(|token| sink.put(Parcel::Event(token.into()), 1));
-            return;
+            self.tokens.iter().for_each(|token| sink.put(Parcel::Event((*token).into())));
+        } else {
+            sink.put(Parcel::Tokens(self.tokens.as_slice().into()));
         }
-        let tokens = std::mem::replace(&mut self.tokens, Vec::with_capacity(GATHERED));
-        let count = tokens.len() as u64;
-        sink.put(Parcel::Tokens(tokens), count);
+        self.tokens.clear();
     }
 
     fn gather(&mut self, sink: &EventSink, token: Token) {
-        if !self.to.as_ref().is_some_and(|to| Arc::ptr_eq(&to.lost, &sink.lost)) {
+        if !self.to.as_ref().is_some_and(|to| Arc::ptr_eq(&to.shared, &sink.shared)) {
             self.hand_in();
             self.to = Some(sink.clone());
         }
@@ -97,13 +101,22 @@ pub fn hand_in() {
     });
 }
 
+/// What both ends of a channel know.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Events that found no room.
+    lost: AtomicU64,
+    /// Gathered tokens in the channel.
+    gathered: AtomicUsize,
+    /// The end that found no room.
+    end: Mutex<Option<Event>>,
+}
+
 /// Where events are handed in. Cheap to clone, one for each client.
 #[derive(Debug, Clone)]
 pub struct EventSink {
     sender: Sender<Parcel>,
-    lost: Arc<AtomicU64>,
-    /// The end that found no room.
-    end: Arc<Mutex<Option<Event>>>,
+    shared: Arc<Shared>,
 }
 
 impl EventSink {
@@ -132,20 +145,23 @@ impl EventSink {
 
     fn send_now(&self, event: Event) {
         if !matches!(event, Event::Ended { .. }) {
-            return self.put(Parcel::Event(event), 1);
+            return self.put(Parcel::Event(event));
         }
         if let Err(SendTimeoutError::Timeout(Parcel::Event(end))) =
             self.sender.send_timeout(Parcel::Event(event), END_WAIT)
         {
-            *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
+            *self.shared.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
         }
     }
 
-    /// Puts something into the channel that stands for so many events.
-    fn put(&self, parcel: Parcel, events: u64) {
+    fn put(&self, parcel: Parcel) {
+        let tokens = if let Parcel::Tokens(tokens) = &parcel { tokens.len() } else { 0 };
+        let before = self.shared.gathered.fetch_add(tokens, Ordering::Relaxed);
+        let room = before + tokens <= MOST_GATHERED;
         // With the collector gone nobody counts any more.
-        if matches!(self.sender.try_send(parcel), Err(TrySendError::Full(_))) {
-            self.lost.fetch_add(events, Ordering::Relaxed);
+        if tokens > 0 && !room || matches!(self.sender.try_send(parcel), Err(TrySendError::Full(_))) {
+            self.shared.gathered.fetch_sub(tokens, Ordering::Relaxed);
+            self.shared.lost.fetch_add(tokens.max(1) as u64, Ordering::Relaxed);
         }
     }
 
@@ -159,26 +175,68 @@ impl EventSink {
 #[derive(Debug)]
 pub struct Source {
     pub(super) receiver: Receiver<Parcel>,
-    lost: Arc<AtomicU64>,
-    end: Arc<Mutex<Option<Event>>>,
+    shared: Arc<Shared>,
 }
 
 impl Source {
+    /// Takes at least so many events, if there are that many, waiting a little for the first; tells what there was.
+    pub(super) fn take(&self, wait: Duration, most: usize, mut each: impl FnMut(Event)) -> Taken {
+        let mut taken = match self.receiver.recv_timeout(wait) {
+            Ok(parcel) => self.unpack(parcel, &mut each),
+            Err(RecvTimeoutError::Timeout) => return Taken::All,
+            Err(RecvTimeoutError::Disconnected) => return Taken::Last,
+        };
+        while taken < most {
+            let Ok(parcel) = self.receiver.try_recv() else { return Taken::All };
+            taken += self.unpack(parcel, &mut each);
+        }
+        Taken::Some
+    }
+
+    fn unpack(&self, parcel: Parcel, each: &mut impl FnMut(Event)) -> usize {
+        match parcel {
+            Parcel::Event(event) => {
+                each(event);
+                1
+            }
+            Parcel::Tokens(tokens) => {
+                self.shared.gathered.fetch_sub(tokens.len(), Ordering::Relaxed);
+                tokens.iter().for_each(|token| each((*token).into()));
+                tokens.len()
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.receiver.is_empty()
+    }
+
     /// Events that found no room since the last call.
     pub(super) fn take_lost(&self) -> u64 {
-        self.lost.swap(0, Ordering::Relaxed)
+        self.shared.lost.swap(0, Ordering::Relaxed)
     }
 
     /// The run's end, if all that came before it was taken and it had found no room.
     pub(super) fn take_end(&self) -> Option<Event> {
-        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut end = self.shared.end.lock().unwrap_or_else(PoisonError::into_inner);
         if self.receiver.is_empty() { end.take() } else { None }
     }
 }
 
-/// A channel for `capacity` events: [`CAPACITY`], but for tests.
+/// What was taken out of the channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// There may be more.
+    Some,
+    /// All that was there.
+    All,
+    /// All that there ever will be: the sinks are gone.
+    Last,
+}
+
+/// A channel for `capacity` parcels: [`CAPACITY`], but for tests.
 pub fn channel(capacity: usize) -> (EventSink, Source) {
     let (sender, receiver) = crossbeam_channel::bounded(capacity);
-    let (lost, end) = (Arc::new(AtomicU64::new(0)), Arc::default());
-    (EventSink { sender, lost: Arc::clone(&lost), end: Arc::clone(&end) }, Source { receiver, lost, end })
+    let shared = Arc::<Shared>::default();
+    (EventSink { sender, shared: Arc::clone(&shared) }, Source { receiver, shared })
 }

@@ -1,5 +1,6 @@
 //! The collector with a real channel: what comes in is applied, recorded, published, and counted if lost.
 
+use super::sink::Parcel;
 use super::*;
 use crate::event::Ended;
 use crate::recording::tests::{Disk, header, read, record, run};
@@ -117,7 +118,7 @@ fn token(at_ns: u64) -> Event {
 fn parcels(source: &Source) -> Vec<Vec<u64>> {
     let times = |parcel| match parcel {
         Parcel::Event(event) => vec![event.at_ns()],
-        Parcel::Tokens(tokens) => tokens.into_iter().map(|token| Event::from(token).at_ns()).collect(),
+        Parcel::Tokens(tokens) => tokens.iter().map(|token| Event::from(*token).at_ns()).collect(),
     };
     source.receiver.try_iter().map(times).collect()
 }
@@ -163,4 +164,32 @@ fn what_a_thread_has_gathered_is_handed_in_at_its_end_and_counted_if_there_is_no
     (0..30).for_each(|at_ns| sink.send(token(at_ns)));
     hand_in();
     assert_eq!(source.take_lost(), 30);
+}
+
+#[test]
+fn gathered_tokens_take_no_more_memory_than_is_said() {
+    std::thread::spawn(|| {
+        const MOST: u64 = 1 << 20;
+        let (sink, source) = channel(CAPACITY);
+        hand_in();
+        (0..MOST + 1000).for_each(|at_ns| sink.send(token(at_ns)));
+        hand_in();
+        assert_eq!(source.take_lost(), 1000, "there is room for parcels, and none for tokens");
+        sink.send(Event::Prefill { at_ns: 7, request: 2 });
+        assert_eq!(source.take_lost(), 0);
+        let (mut seen, mut rounds) = (0, 0);
+        while source.take(Duration::ZERO, 5000, |_| seen += 1) == Taken::Some {
+            rounds += 1;
+        }
+        assert_eq!(seen, MOST + 1);
+        assert!(
+            (MOST / 5300..=MOST / 5000).contains(&rounds),
+            "so many at a time, and the last one's parcel: {rounds}"
+        );
+        (0..MOST).for_each(|at_ns| sink.send(token(at_ns)));
+        hand_in();
+        assert_eq!(source.take_lost(), 0, "what was taken makes room");
+    })
+    .join()
+    .unwrap();
 }

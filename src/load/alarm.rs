@@ -2,21 +2,24 @@
 //! request of an open loop. Linux has timers that are files: they wake the same thread to some ten microseconds, and
 //! it sleeps until then.
 
-use crate::backend::rounds;
+use crate::backend::rounds::Due;
 use crate::clock::Clock;
 
 /// Wakes one task, one wait after another.
 pub(super) struct Alarm {
     clock: Clock,
+    /// Where the run's loops are told.
+    due: Due,
     #[cfg(target_os = "linux")]
     timer: Option<linux::Timer>,
 }
 
 impl Alarm {
     /// An alarm of the present runtime. Where there is no finer timer, the runtime's has to do.
-    pub fn new(clock: Clock) -> Self {
+    pub fn new(clock: Clock, due: Due) -> Self {
         Self {
             clock,
+            due,
             #[cfg(target_os = "linux")]
             timer: linux::Timer::new()
                 .inspect_err(|e| tracing::warn!("no fine timer ({e}): requests may be sent 1 ms late"))
@@ -24,14 +27,15 @@ impl Alarm {
         }
     }
 
-    /// Waits for a time, nanoseconds since the run's start; no time at all if it is past.
+    /// Waits for a time, nanoseconds since the run's start; no time at all if it is past. No loop of the run sleeps from then
+    /// on, until there is another time or [`Alarm::off`].
     pub async fn until(&self, at_ns: u64) {
+        self.due.set(at_ns);
         loop {
             let now_ns = self.clock.now_ns();
             if now_ns >= at_ns {
                 return;
             }
-            rounds::awake_by(at_ns);
             #[cfg(target_os = "linux")]
             if let Some(timer) = &self.timer
                 && timer.wait(std::time::Duration::from_nanos(at_ns - now_ns)).await.is_ok()
@@ -40,6 +44,17 @@ impl Alarm {
             }
             tokio::time::sleep_until(self.clock.instant(at_ns).into()).await;
         }
+    }
+
+    /// Nothing waits for a time any more.
+    pub fn off(&self) {
+        self.due.clear();
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.off();
     }
 }
 
@@ -95,7 +110,7 @@ mod tests {
     #[tokio::test]
     async fn it_wakes_never_early_and_mostly_within_a_millisecond() {
         let clock = Clock::start();
-        let alarm = Alarm::new(clock);
+        let alarm = Alarm::new(clock, Due::default());
         alarm.until(0).await;
         let mut late = Vec::new();
         for i in 0..40 {

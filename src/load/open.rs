@@ -145,7 +145,7 @@ impl Dispatcher {
     }
 
     async fn keep_to(&mut self, mut times: Times) {
-        let alarm = Alarm::new(self.stage.clock);
+        let alarm = Alarm::new(self.stage.clock, self.stage.loops.due().clone());
         let wish = *self.wish.borrow_and_update();
         times.follow(wish, times.opened_ns);
         while self.stage.turns.left(self.sent) {
@@ -196,6 +196,10 @@ impl Dispatcher {
             }
             if due && let Some(slot) = self.slots.take() {
                 return Some((next_ns, slot));
+            }
+            if due {
+                // It waits for a place, and not for a time.
+                alarm.off();
             }
             tokio::select! {
                 biased;

@@ -12,7 +12,8 @@ use super::flat::Flat;
 use super::launch::Conduct;
 use super::pulse::Pulse;
 use super::readings::Telemetry;
-use super::threads::{ClientThreads, event_loop};
+use super::threads::{ClientThreads, EventLoop};
+use crate::backend::rounds::Due;
 use crate::backend::{Backend, BackendError};
 use crate::event::{Ended, Event, StageEnd, StageId, StageOutcome};
 use crate::profile::StagePlan;
@@ -73,19 +74,19 @@ impl Sweep {
     /// Readings end with it.
     pub fn run(mut self) -> (Ended, Option<Arc<dyn Backend>>) {
         let most = self.conduct.stages.iter().map(client_threads).max().unwrap_or(1);
-        let clock = self.conduct.clock;
-        let started = event_loop(clock).and_then(|own| {
-            self.threads = Some(ClientThreads::start(own.handle(), clock, most)?);
+        let (clock, due) = (self.conduct.clock, Due::default());
+        let started = EventLoop::new(clock, &due).and_then(|own| {
+            self.threads = Some(ClientThreads::start(own.handle(), clock, due, most)?);
             Ok(own)
         });
         let ended = match started {
-            Ok(runtime) => self.stages(&runtime),
+            Ok(own) => self.stages(&own),
             Err(error) => Ended::Failed { reason: format!("the clients have no runtime: {error}") },
         };
         (ended, self.engines.loaded.take().map(|(_, engine)| engine))
     }
 
-    fn stages(&mut self, runtime: &tokio::runtime::Runtime) -> Ended {
+    fn stages(&mut self, own: &EventLoop) -> Ended {
         for number in 0..self.conduct.stages.len() {
             let plan = self.conduct.stages[number].clone();
             let number = number as StageId;
@@ -95,7 +96,7 @@ impl Sweep {
                 self.count(&plan, &how);
                 continue;
             }
-            let result = match self.cell(number, &plan, runtime) {
+            let result = match self.cell(number, &plan, own) {
                 Ok(result) => result,
                 Err(Over(ended)) => return ended,
             };
@@ -109,12 +110,7 @@ impl Sweep {
     }
 
     /// Does what there is to do for one cell.
-    fn cell(
-        &mut self,
-        number: StageId,
-        plan: &StagePlan,
-        runtime: &tokio::runtime::Runtime,
-    ) -> Result<StageResult, Over> {
+    fn cell(&mut self, number: StageId, plan: &StagePlan, own: &EventLoop) -> Result<StageResult, Over> {
         let none = |how| Ok(StageResult { how, requests_per_s: None });
         if let Some(reason) = self.flat.needless(plan) {
             return none(StageOutcome::Skipped { reason });
@@ -123,7 +119,7 @@ impl Sweep {
             return none(StageOutcome::Failed { reason: reason.clone() });
         }
         if std::mem::replace(&mut self.begun, true) {
-            runtime.block_on(self.pause(plan.profile.load.stage_pause));
+            own.block_on(self.pause(plan.profile.load.stage_pause));
         }
         if self.stopped() {
             return Err(Over(Ended::Interrupted));
@@ -139,7 +135,7 @@ impl Sweep {
                 return none(StageOutcome::Failed { reason });
             }
         };
-        match self.drive(number, plan, backend, runtime) {
+        match self.drive(number, plan, backend, own) {
             Ok(result) => Ok(result),
             Err(reason) => none(StageOutcome::Failed { reason }),
         }
@@ -150,7 +146,7 @@ impl Sweep {
         number: StageId,
         plan: &StagePlan,
         backend: Arc<dyn Backend>,
-        runtime: &tokio::runtime::Runtime,
+        own: &EventLoop,
     ) -> Result<StageResult, String> {
         let run = stage(plan, backend.as_ref()).inspect_err(|_| self.engine_failed = true)?;
         let threads = self.threads.as_ref().ok_or("the clients have no threads")?;
@@ -162,7 +158,7 @@ impl Sweep {
             pulse: self.pulse.clone(),
             loops: threads.of_stage(client_threads(plan)),
         };
-        let result = runtime.block_on(driver.stage(number, run, &self.requests));
+        let result = own.block_on(driver.stage(number, run, &self.requests));
         drop(driver);
         if backend.health().is_err() {
             // A dead engine serves nobody: the next stage gets a new one.

@@ -316,22 +316,19 @@ fn try_load_apart(url: &str, more: &str) -> String {
 }
 
 #[tokio::test]
-async fn several_servers_share_the_load() {
+async fn a_server_that_is_stuck_gets_nothing_more_while_another_is_free() {
     let servers = [Server::start(), Server::start()];
-    let urls = format!("{}\", \"{}", servers[0].url("plain"), servers[1].url("plain"));
-    let backend = load(&urls, "");
-    let mut clients = tokio::task::JoinSet::new();
-    for _ in 0..8 {
-        let backend = backend.clone();
-        clients.spawn(async move {
-            for _ in 0..10 {
-                assert_eq!(tell(&*backend, 2).await.end.outcome, Outcome::Completed);
-            }
-        });
+    let asked = || servers.each_ref().map(|server| server.seen.bodies.lock().unwrap().len());
+    let backend = load(&format!("{}\", \"{}", servers[0].url("stalls"), servers[1].url("plain")), "");
+    let mut stuck = backend.generate(ask(2));
+    assert!(matches!(stuck.next().await, Item::Chunk { .. }));
+    for _ in 0..10 {
+        assert_eq!(tell(&*backend, 2).await.end.outcome, Outcome::Completed);
     }
-    clients.join_all().await;
-    for server in &servers {
-        let asked = server.seen.bodies.lock().unwrap().len();
-        assert!((30..=50).contains(&asked), "{asked} of 80");
-    }
+    assert_eq!(asked(), [1, 10]);
+    drop(stuck);
+    assert_eq!(tell(&*backend, 2).await.end.outcome, Outcome::Completed);
+    let mut again = backend.generate(ask(2));
+    assert!(matches!(again.next().await, Item::Chunk { .. }));
+    assert_eq!(asked(), [2, 11], "of equals the next in turn");
 }

@@ -46,7 +46,7 @@ impl Counting {
         if self.fixed || self.settled.load(Ordering::Relaxed) >= now {
             return;
         }
-        match self.settled.swap(now, Ordering::Relaxed) {
+        match self.settled.fetch_max(now, Ordering::Relaxed) {
             UNKNOWN if alike => tracing::info!(
                 "an event of this server is a token, so it is asked for its counts at the end of a stream only \
                  (backend.usage)"

@@ -30,6 +30,8 @@ pub struct Line {
     stamped: bool,
     /// The round in which all that had come was read.
     emptied: Option<u64>,
+    /// The runtime is to tell when more can be written.
+    writing: bool,
 }
 
 enum Held {
@@ -47,7 +49,7 @@ type Read = (usize, Option<u64>);
 impl Line {
     pub fn new(socket: TcpStream, stamp: StampedBy) -> Self {
         let stamped = stamp == StampedBy::Arrival && ask(&socket);
-        Self { held: Held::Watched(socket), stamped, emptied: None }
+        Self { held: Held::Watched(socket), stamped, emptied: None, writing: false }
     }
 
     /// The kernel tells when bytes arrived.
@@ -66,13 +68,20 @@ impl Line {
                     return read.map_ok(|()| (buffer.filled().len(), None));
                 }
                 Held::Watched(socket) => match watched(socket, cx, room) {
-                    Poll::Pending if rounds::in_turn() => self.set_free()?,
+                    Poll::Pending if rounds::in_turn() && !self.writing => self.set_free()?,
                     other => return other,
                 },
-                Held::Free(_) if !rounds::in_turn() => {
-                    self.watch()?;
+                Held::Free(socket) if rounds::in_turn() => {
+                    return in_turn(socket, &mut self.emptied, cx, room);
                 }
-                Held::Free(socket) => return in_turn(socket, &mut self.emptied, cx, room),
+                // The runtime tells of what comes, and later than now of what has come: that somebody closed a connection
+                // at rest must be seen before a request is written to it.
+                Held::Free(socket) => match receive(socket, room) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.watch()?;
+                    }
+                    other => return Poll::Ready(other),
+                },
                 Held::Lost => return Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
             }
         }
@@ -93,6 +102,11 @@ impl Line {
             buffer.put_slice(&scratch[..bytes]);
             Poll::Ready(Ok(at))
         })
+    }
+
+    /// Has the next read ask the system, even if there was nothing in this round.
+    pub fn ask_anew(&mut self) {
+        self.emptied = None;
     }
 
     /// Takes it out of the runtime's watch.
@@ -174,7 +188,9 @@ impl AsyncWrite for Line {
                 other => return Poll::Ready(other),
             }
         }
-        Pin::new(this.watch()?).poll_write(cx, bytes)
+        let written = Pin::new(this.watch()?).poll_write(cx, bytes);
+        this.writing = written.is_pending();
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -206,7 +222,9 @@ impl AsyncWrite for Line {
                 other => return Poll::Ready(other),
             }
         }
-        Pin::new(this.watch()?).poll_write_vectored(cx, parts)
+        let written = Pin::new(this.watch()?).poll_write_vectored(cx, parts);
+        this.writing = written.is_pending();
+        written
     }
 }
 

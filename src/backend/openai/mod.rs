@@ -3,10 +3,11 @@
 //! A request's whole life is one poll function in its client's task ([`generation`]): no task, no channel and no
 //! lock between the socket and the client. [`open`] sends it where there is no connection yet; [`wire`] is a connection
 //! over HTTP/1.1, with [`head`] and [`framing`] of what comes over it, [`shared`] one over HTTP/2, [`socket`] and
-//! [`tls`] are below both, [`line`] is the connection itself, and [`arrival`] knows when bytes came; [`server`] keeps connections; [`limits`] counts them. [`sse`]
-//! cuts the stream, [`peek`] looks into an event, [`reading`] knows what it means. [`ask`] and [`dialect`] write
-//! requests, [`counting`] knows how the server is asked to count, [`speech`] knows the APIs that are not OpenAI's. [`probe`] and [`detect`] ask the server what it is before
-//! any load, [`fault`] says what went wrong, [`watch`] that prompts are not as long as they were meant to be. [`metrics`]
+//! [`tls`] are below both, [`line`] is the connection itself, and [`arrival`] knows when bytes came; [`server`] keeps
+//! connections; [`limits`] counts them. [`sse`] cuts the stream, [`peek`] looks into an event, [`reading`] knows what it means.
+//! [`ask`] and [`dialect`] write requests, [`counting`] knows how the server is asked to count, [`speech`] knows the APIs that
+//! are not OpenAI's. [`probe`] and [`detect`] ask the server what it is before any load, [`fault`] says what went wrong,
+//! [`watch`] that prompts are not as long as they were meant to be. [`metrics`]
 //! asks for the engine's own figures meanwhile.
 
 mod arrival;

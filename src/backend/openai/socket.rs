@@ -131,6 +131,14 @@ impl Socket {
         stamped.line.is_stamped()
     }
 
+    /// Has the next read ask the system.
+    pub fn ask_anew(&mut self) {
+        match self {
+            Self::Plain(stamped) => stamped.line.ask_anew(),
+            Self::Tls(tls) => tls.get_mut().0.line.ask_anew(),
+        }
+    }
+
     /// When it was last read.
     #[inline]
     pub fn read_ns(&self) -> u64 {

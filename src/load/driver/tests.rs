@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::backend::rounds::Due;
 use crate::collector::{CAPACITY, Collector, Options, Outcome, channel};
 use crate::event::Ended;
 use crate::load::engines::{Engines, stage};
@@ -37,7 +38,7 @@ fn run<M: Future<Output = ()> + 'static>(sets: &[&str], meanwhile: impl FnOnce(C
     let backend = engines.get(0, &profile).unwrap();
     let stage = stage(&plan, backend.as_ref()).unwrap();
     let own = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let threads = ClientThreads::start(own.handle(), clock, 1).unwrap();
+    let threads = ClientThreads::start(own.handle(), clock, Due::default(), 1).unwrap();
     let driver = Driver {
         backend,
         sink: sink.clone(),

@@ -13,7 +13,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::task::LocalSet;
 
 use super::*;
-use crate::backend::moderation::UnderWay;
+use crate::backend::moderation;
+use crate::backend::rounds::{Due, Rounds};
 use crate::clock::Clock;
 
 const STREAMS: u8 = 16;
@@ -24,11 +25,11 @@ fn on_a_loop<T>(work: impl Future<Output = T>) -> T {
     let clock = Clock::start();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .on_thread_park(move || rounds::before_wait(&clock))
+        .on_thread_park(move || rounds::before_wait(&clock, &Due::default()))
         .on_thread_unpark(move || rounds::after_wait(&clock))
         .build()
         .unwrap();
-    runtime.spawn(rounds::Rounds { clock, before_sleep: || () });
+    runtime.spawn(Rounds { clock, due: Due::default(), before_sleep: || () });
     let all = async { tokio::time::timeout(HANGS, work).await.expect("it hangs") };
     LocalSet::new().block_on(&runtime, all)
 }
@@ -57,6 +58,11 @@ async fn read(line: &mut Line, room: &mut [u8]) -> usize {
     bytes
 }
 
+/// What there is for a reader now.
+async fn ask(line: &mut Line) -> Poll<io::Result<Read>> {
+    poll_fn(|cx| Poll::Ready(line.poll_recv(cx, &mut [0]))).await
+}
+
 /// Numbers without a break until somebody has seen enough, a pause, three numbers one by one, and the end.
 fn count_up(mut ends: Vec<Socket>, enough: &AtomicBool) {
     let mut next = 0_u32;
@@ -77,18 +83,18 @@ fn count_up(mut ends: Vec<Socket>, enough: &AtomicBool) {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn busy_streams_are_asked_in_turn_and_quiet_ones_are_watched() {
+fn streams_lose_nothing_where_they_are_asked_in_turn_and_where_they_are_watched_again() {
     let enough = Arc::new(AtomicBool::new(false));
     let told = enough.clone();
     let sockets = connections(move |ends| count_up(ends, &told));
     let last_in_turn = Rc::new(Cell::new(true));
+    moderation::decide(true);
     on_a_loop(async {
         let mut streams = tokio::task::JoinSet::new();
         for socket in sockets {
             let (enough, last_in_turn) = (enough.clone(), last_in_turn.clone());
             streams.spawn_local(async move {
-                let (mut line, _under_way) = (line(socket), UnderWay::begin());
-                let (mut seen, mut room) = (Vec::new(), [0; 256]);
+                let (mut line, mut seen, mut room) = (line(socket), Vec::new(), [0; 256]);
                 loop {
                     let bytes = read(&mut line, &mut room).await;
                     if bytes == 0 {
@@ -97,6 +103,7 @@ fn busy_streams_are_asked_in_turn_and_quiet_ones_are_watched() {
                     seen.extend_from_slice(&room[..bytes]);
                     last_in_turn.set(rounds::in_turn());
                     if rounds::in_turn() && rounds::number() > 100 {
+                        moderation::decide(false);
                         enough.store(true, Ordering::Relaxed);
                     }
                 }
@@ -108,54 +115,55 @@ fn busy_streams_are_asked_in_turn_and_quiet_ones_are_watched() {
             assert!(numbers.len() > 50 && numbers.iter().copied().eq(0..numbers.len() as u32), "{numbers:?}");
         }
     });
-    assert!(!last_in_turn.get(), "what came last came alone");
+    assert!(!last_in_turn.get());
+}
+
+/// More than a socket takes at once.
+const MUCH: usize = 8 << 20;
+const LITTLE: usize = 100;
+
+/// Answers each message when all of it has come: the first connection's are long.
+fn answer(ends: Vec<Socket>) {
+    let peers: Vec<_> = ends
+        .into_iter()
+        .enumerate()
+        .map(|(i, mut end)| {
+            std::thread::spawn(move || {
+                let mut message = vec![0; if i == 0 { MUCH } else { LITTLE }];
+                while end.read_exact(&mut message).is_ok() {
+                    assert!(message.iter().all(|byte| *byte == i as u8));
+                    end.write_all(&message[..LITTLE]).unwrap();
+                }
+            })
+        })
+        .collect();
+    for peer in peers {
+        peer.join().unwrap();
+    }
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 fn timers_and_writes_go_on_while_streams_are_asked_in_turn() {
-    // An echo, so that there is something whenever the loop looks.
-    let sockets = connections(|ends| {
-        let echoes: Vec<_> = ends
-            .into_iter()
-            .map(|mut end| {
-                std::thread::spawn(move || {
-                    let mut room = vec![0; 1 << 16];
-                    while let Ok(bytes @ 1..) = end.read(&mut room) {
-                        if end.write_all(&room[..bytes]).is_err() {
-                            break;
-                        }
-                    }
-                })
-            })
-            .collect();
-        for echo in echoes {
-            echo.join().unwrap();
-        }
-    });
-    let (beats, in_turn) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    let sockets = connections(answer);
+    let beats = Rc::new(Cell::new(0));
+    moderation::decide(true);
     on_a_loop(async {
         let mut streams = tokio::task::JoinSet::new();
         for (i, socket) in sockets.into_iter().enumerate() {
-            let (beats, in_turn) = (beats.clone(), in_turn.clone());
+            let beats = beats.clone();
             streams.spawn_local(async move {
-                let (mut line, _under_way) = (line(socket), UnderWay::begin());
-                // The last one writes more than a socket takes at once.
-                let size = if i == 0 { 8 << 20 } else { 100 };
-                let (message, mut room) = (vec![i as u8; size], vec![0; 1 << 16]);
-                while beats.get() < 20 || in_turn.get() < 100 {
-                    line.write_all(&message[..]).await.unwrap();
+                let mut line = line(socket);
+                let (message, mut room) = (vec![i as u8; if i == 0 { MUCH } else { LITTLE }], [0; LITTLE]);
+                while beats.get() < 20 {
+                    line.write_all(&message).await.unwrap();
                     let mut back = 0;
-                    while back < size.min(100_000) {
+                    while back < LITTLE {
                         let bytes = read(&mut line, &mut room).await;
                         assert!(bytes > 0 && room[..bytes].iter().all(|byte| *byte == i as u8));
                         back += bytes;
                     }
-                    in_turn.set(in_turn.get() + u32::from(rounds::in_turn()));
-                    if i == 0 {
-                        // What it wrote is more than is read: enough of that.
-                        return;
-                    }
+                    assert!(rounds::in_turn());
                 }
             });
         }
@@ -166,5 +174,53 @@ fn timers_and_writes_go_on_while_streams_are_asked_in_turn() {
             }
         });
         streams.join_all().await;
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_connection_at_rest_that_was_closed_is_known_at_once() {
+    let sockets = connections(drop);
+    on_a_loop(async {
+        for socket in sockets {
+            let mut closed = socket.try_clone().unwrap();
+            assert_eq!(closed.read(&mut [0]).unwrap(), 0, "the other end is gone");
+            let mut line = line(socket);
+            line.set_free().unwrap();
+            let asked = ask(&mut line).await;
+            assert!(matches!(asked, Poll::Ready(Ok((0, _)))), "{asked:?}");
+        }
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_close_in_the_round_in_which_all_was_read_is_seen_if_it_is_asked_for() {
+    let (tell, told) = std::sync::mpsc::sync_channel::<()>(1);
+    let sockets = connections(move |ends| {
+        for mut end in &ends {
+            end.write_all(b"all").unwrap();
+        }
+        told.recv().unwrap();
+    });
+    moderation::decide(true);
+    on_a_loop(async {
+        let socket = sockets.into_iter().next().unwrap();
+        let end = socket.try_clone().unwrap();
+        let mut line = line(socket);
+        line.set_free().unwrap();
+        while !rounds::in_turn() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(read(&mut line, &mut [0; 16]).await, 3);
+        // Nothing that the loop does is between this and the round's end.
+        tell.send(()).unwrap();
+        while !matches!(end.peek(&mut [0]), Ok(0)) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(ask(&mut line).await.is_pending());
+        line.ask_anew();
+        let asked = ask(&mut line).await;
+        assert!(matches!(asked, Poll::Ready(Ok((0, _)))), "{asked:?}");
     });
 }
