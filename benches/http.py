@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What it costs to measure over HTTP, beside oha, which reads the same streams without looking into them, and `drain`,
-which does nothing but read. The server is pinned to one core, the client to another; all take turns, several rounds in
+which does nothing but read. oha sends the same request as this program, of `drain` the server hears less. The server is pinned to one core, the client to another; all take turns, several rounds in
 one go, and the median of the rounds' ratios is told: on a shared machine single runs of one program differ more than
 these programs do. What the server spends on a token is told, too: a server that is busy all the time is the limit of
 whoever reads from it.
@@ -41,7 +41,10 @@ options.add_argument("--http2")
 options = options.parse_args()
 port, proxy_port = 8197, 8196
 url = f"http://127.0.0.1:{proxy_port if options.http2 else port}/v1"
-body = json.dumps({"model": "mock", "prompt": "x " * 32, "max_tokens": options.tokens, "stream": True})
+# What this program asks for once it knows the server.
+asked = {"model": "mock", "stream": True, "stream_options": {"include_usage": True}}
+asked |= {"max_tokens": options.tokens, "min_tokens": options.tokens, "ignore_eos": True}
+body = json.dumps(asked | {"prompt": list(range(10_001, 10_033))}, separators=(",", ":"))
 
 
 def run(command):

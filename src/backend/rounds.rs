@@ -173,7 +173,7 @@ pub struct Rounds {
     pub clock: Clock,
     pub due: Due,
     /// What else is to be done before the loop sleeps.
-    pub before_sleep: fn(),
+    pub before_sleep: Box<dyn Fn() + Send>,
 }
 
 impl Future for Rounds {

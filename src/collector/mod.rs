@@ -18,8 +18,8 @@ use crate::event::{Event, Level, LogLine};
 use crate::metrics::{Aggregator, CurveSla, Snapshot};
 use crate::recording::{Writer, Written};
 
-use sink::Taken;
-pub use sink::{CAPACITY, EventSink, Source, channel, hand_in};
+use sink::Left;
+pub use sink::{CAPACITY, EventSink, Gather, Source, channel, hand_in};
 
 /// Time between snapshots while somebody looks.
 const PUBLISH_NS: u64 = 50_000_000;
@@ -27,8 +27,14 @@ const PUBLISH_NS: u64 = 50_000_000;
 const PUBLISH_HEADLESS_NS: u64 = 500_000_000;
 /// Longest wait for an event; then the recorder gets its tick.
 const WAIT: Duration = Duration::from_millis(25);
-/// Rest after events were taken: more gather meanwhile, and no client pays for waking the collector.
+/// Longest rest after events were taken: more gather meanwhile, and no client pays for waking the collector.
 const LULL: Duration = Duration::from_millis(10);
+/// The shortest. Where clients share the collector's core, they wait while it works: so where many events come, it works
+/// often and briefly…
+const SHORT_LULL: Duration = Duration::from_millis(1);
+/// …for fewer than so many events at a time, and for more than so many.
+const MANY: usize = 512;
+const FEW: usize = 128;
 /// Events taken in a row before snapshot and recorder are looked after.
 const BATCH: usize = 4096;
 
@@ -168,6 +174,7 @@ impl Collector {
     }
 
     fn run(mut self, source: &Source) -> Outcome {
+        let mut lull = LULL;
         loop {
             let taken = source.take(WAIT, BATCH, |event| self.take(event));
             self.note_losses(source.take_lost());
@@ -176,13 +183,14 @@ impl Collector {
             }
             let now_ns = self.clock.now_ns();
             self.tend_recorder(now_ns);
-            if taken == Taken::Last || (self.ended && source.is_empty()) {
+            if taken.left == Left::Never || (self.ended && source.is_empty()) {
                 break;
             }
             self.publish(now_ns);
-            if taken == Taken::All && !self.ended {
-                std::thread::sleep(LULL);
+            if taken.left != Left::Some && !self.ended {
+                std::thread::sleep(lull);
             }
+            lull = next_lull(lull, taken.events);
         }
         self.finish()
     }
@@ -255,6 +263,15 @@ impl Collector {
         let snapshot = Arc::new(self.aggregator.snapshot(self.aggregator.newest_ns()));
         self.snapshots.store(Arc::clone(&snapshot));
         Outcome { snapshot, written, trouble }
+    }
+}
+
+/// How long to rest before the next batch, after a batch of so many events.
+fn next_lull(lull: Duration, events: usize) -> Duration {
+    match events {
+        MANY.. => (lull / 2).max(SHORT_LULL),
+        FEW.. => lull,
+        _ => (lull * 2).min(LULL),
     }
 }
 

@@ -7,80 +7,85 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, TrySendError};
 
-use crate::event::{Event, RequestId};
+use crate::event::Event;
 
-/// Parcels the channel holds: events, or tokens that were gathered. At ten thousand tokens a second, none of them gathered,
+/// Parcels the channel holds: events, or several that were gathered. At ten thousand tokens a second, none of them gathered,
 /// that is 13 s of a collector that does nothing at all, and a [`Parcel`] with its slot takes at most 64 bytes, so the channel
 /// takes 8 MiB.
 pub const CAPACITY: usize = 1 << 17;
-/// Gathered tokens that lie in it at most: 24 MiB, at a million tokens a second one second of such a collector.
-const MOST_GATHERED: usize = 1 << 20;
+/// Gathered events that lie in it at most: 28 MiB, at half a million tokens a second one second of such a collector.
+const MOST_GATHERED: usize = 1 << 19;
 /// Longest wait for room for the run's end. It must not get lost, since the collector ends by it: if there is no room
 /// even then, it is laid beside the channel.
 const END_WAIT: Duration = if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(5) };
 
-/// Tokens that a thread gathers at most before it hands them in.
+/// Events that a thread gathers at most before it hands them in.
 const GATHERED: usize = 256;
 /// So few are not worth memory of their own.
 const FEW: usize = 4;
 
 const _: () = assert!(size_of::<Parcel>() <= 56, "the channel would take more memory than CAPACITY says");
 const _: () =
-    assert!(size_of::<Token>() == 24, "gathered tokens would take more memory than MOST_GATHERED says");
+    assert!(size_of::<Event>() <= 56, "gathered events would take more memory than MOST_GATHERED says");
 
 /// What goes through the channel.
 #[derive(Debug)]
 pub(super) enum Parcel {
     Event(Event),
     /// What a thread has gathered, in its order.
-    Tokens(Box<[Token]>),
+    Several(Box<[Event]>),
 }
 
-/// [`Event::Token`]
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Token {
-    at_ns: u64,
-    request: RequestId,
-    tokens: u32,
+/// Which of its events a thread gathers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gather {
+    Nothing,
+    Tokens,
+    /// All that there is of a request, on the thread that tells of stages, too: what others tell must not be overtaken by it.
+    Requests,
 }
 
-impl From<Token> for Event {
-    fn from(Token { at_ns, request, tokens }: Token) -> Self {
-        Self::Token { at_ns, request, tokens }
+impl Gather {
+    #[inline]
+    fn takes(self, event: &Event) -> bool {
+        match event {
+            Event::Token { .. } => self != Self::Nothing,
+            Event::Sent(_) | Event::Prefill { .. } | Event::Finished(_) => self == Self::Requests,
+            _ => false,
+        }
     }
 }
 
 thread_local! {
-    static HERE: RefCell<Gathered> = const { RefCell::new(Gathered { hands_in: false, to: None, tokens: Vec::new() }) };
+    static HERE: RefCell<Gathered> =
+        const { RefCell::new(Gathered { gather: Gather::Nothing, to: None, events: Vec::new() }) };
 }
 
-/// Tokens of this thread that nobody was handed yet.
+/// Events of this thread that nobody was handed yet.
 struct Gathered {
-    /// The thread hands in before it waits.
-    hands_in: bool,
+    gather: Gather,
     /// Whom they are for, if there are any.
     to: Option<EventSink>,
-    tokens: Vec<Token>,
+    events: Vec<Event>,
 }
 
 impl Gathered {
     fn hand_in(&mut self) {
         let Some(sink) = self.to.take() else { return };
-        if self.tokens.len() <= FEW {
-            self.tokens.iter().for_each(|token| sink.put(Parcel::Event((*token).into())));
+        if self.events.len() <= FEW {
+            self.events.drain(..).for_each(|event| sink.put(event));
         } else {
-            sink.put(Parcel::Tokens(self.tokens.as_slice().into()));
+            sink.put_several(self.events.drain(..).collect());
         }
-        self.tokens.clear();
     }
 
-    fn gather(&mut self, sink: &EventSink, token: Token) {
+    fn gather(&mut self, sink: &EventSink, event: Event) {
         if !self.to.as_ref().is_some_and(|to| Arc::ptr_eq(&to.shared, &sink.shared)) {
             self.hand_in();
             self.to = Some(sink.clone());
         }
-        self.tokens.push(token);
-        if self.tokens.len() >= GATHERED {
+        self.events.push(event);
+        if self.events.len() >= GATHERED {
             self.hand_in();
         }
     }
@@ -92,11 +97,12 @@ impl Drop for Gathered {
     }
 }
 
-/// Hands in what this thread has gathered. A thread that calls this before it waits has its tokens gathered between, as the
-/// channel is dearer than a token; all its other events take what was gathered before them along.
-pub fn hand_in() {
+/// Hands in what this thread has gathered, and tells what it gathers from now on. A thread that calls this before it waits
+/// has its events gathered between, as the channel is dearer than an event; all others take what was gathered before them
+/// along.
+pub fn hand_in(then: Gather) {
     HERE.with_borrow_mut(|here| {
-        here.hands_in = true;
+        here.gather = then;
         here.hand_in();
     });
 }
@@ -106,7 +112,7 @@ pub fn hand_in() {
 struct Shared {
     /// Events that found no room.
     lost: AtomicU64,
-    /// Gathered tokens in the channel.
+    /// Gathered events in the channel.
     gathered: AtomicUsize,
     /// The end that found no room.
     end: Mutex<Option<Event>>,
@@ -124,28 +130,23 @@ impl EventSink {
     /// finds no room is lost and counted: the run is then tainted.
     #[inline]
     pub fn send(&self, event: Event) {
+        let mut event = Some(event);
         // Where a thread ends there may be nothing left to gather in.
-        let gathered = HERE.try_with(|here| {
+        let _ = HERE.try_with(|here| {
             let mut here = here.borrow_mut();
-            match event {
-                Event::Token { at_ns, request, tokens } if here.hands_in => {
-                    here.gather(self, Token { at_ns, request, tokens });
-                    true
-                }
-                _ => {
-                    here.hand_in();
-                    false
-                }
+            match event.take_if(|event| here.gather.takes(event)) {
+                Some(event) => here.gather(self, event),
+                None => here.hand_in(),
             }
         });
-        if gathered != Ok(true) {
+        if let Some(event) = event {
             self.send_now(event);
         }
     }
 
     fn send_now(&self, event: Event) {
         if !matches!(event, Event::Ended { .. }) {
-            return self.put(Parcel::Event(event));
+            return self.put(event);
         }
         if let Err(SendTimeoutError::Timeout(Parcel::Event(end))) =
             self.sender.send_timeout(Parcel::Event(event), END_WAIT)
@@ -154,14 +155,19 @@ impl EventSink {
         }
     }
 
-    fn put(&self, parcel: Parcel) {
-        let tokens = if let Parcel::Tokens(tokens) = &parcel { tokens.len() } else { 0 };
-        let before = self.shared.gathered.fetch_add(tokens, Ordering::Relaxed);
-        let room = before + tokens <= MOST_GATHERED;
+    fn put(&self, event: Event) {
         // With the collector gone nobody counts any more.
-        if tokens > 0 && !room || matches!(self.sender.try_send(parcel), Err(TrySendError::Full(_))) {
-            self.shared.gathered.fetch_sub(tokens, Ordering::Relaxed);
-            self.shared.lost.fetch_add(tokens.max(1) as u64, Ordering::Relaxed);
+        if matches!(self.sender.try_send(Parcel::Event(event)), Err(TrySendError::Full(_))) {
+            self.shared.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn put_several(&self, events: Box<[Event]>) {
+        let (several, gathered) = (events.len(), &self.shared.gathered);
+        let room = gathered.fetch_add(several, Ordering::Relaxed) + several <= MOST_GATHERED;
+        if !room || matches!(self.sender.try_send(Parcel::Several(events)), Err(TrySendError::Full(_))) {
+            gathered.fetch_sub(several, Ordering::Relaxed);
+            self.shared.lost.fetch_add(several as u64, Ordering::Relaxed);
         }
     }
 
@@ -181,16 +187,16 @@ pub struct Source {
 impl Source {
     /// Takes at least so many events, if there are that many, waiting a little for the first; tells what there was.
     pub(super) fn take(&self, wait: Duration, most: usize, mut each: impl FnMut(Event)) -> Taken {
-        let mut taken = match self.receiver.recv_timeout(wait) {
+        let mut events = match self.receiver.recv_timeout(wait) {
             Ok(parcel) => self.unpack(parcel, &mut each),
-            Err(RecvTimeoutError::Timeout) => return Taken::All,
-            Err(RecvTimeoutError::Disconnected) => return Taken::Last,
+            Err(RecvTimeoutError::Timeout) => return Taken { events: 0, left: Left::Nothing },
+            Err(RecvTimeoutError::Disconnected) => return Taken { events: 0, left: Left::Never },
         };
-        while taken < most {
-            let Ok(parcel) = self.receiver.try_recv() else { return Taken::All };
-            taken += self.unpack(parcel, &mut each);
+        while events < most {
+            let Ok(parcel) = self.receiver.try_recv() else { return Taken { events, left: Left::Nothing } };
+            events += self.unpack(parcel, &mut each);
         }
-        Taken::Some
+        Taken { events, left: Left::Some }
     }
 
     fn unpack(&self, parcel: Parcel, each: &mut impl FnMut(Event)) -> usize {
@@ -199,10 +205,11 @@ impl Source {
                 each(event);
                 1
             }
-            Parcel::Tokens(tokens) => {
-                self.shared.gathered.fetch_sub(tokens.len(), Ordering::Relaxed);
-                tokens.iter().for_each(|token| each((*token).into()));
-                tokens.len()
+            Parcel::Several(events) => {
+                let several = events.len();
+                self.shared.gathered.fetch_sub(several, Ordering::Relaxed);
+                events.into_iter().for_each(each);
+                several
             }
         }
     }
@@ -224,14 +231,20 @@ impl Source {
 }
 
 /// What was taken out of the channel.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taken {
+    pub events: usize,
+    pub left: Left,
+}
+
+/// What is still in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(super) enum Left {
     /// There may be more.
     Some,
-    /// All that was there.
-    All,
-    /// All that there ever will be: the sinks are gone.
-    Last,
+    Nothing,
+    /// Nor will there ever be anything: the sinks are gone.
+    Never,
 }
 
 /// A channel for `capacity` parcels: [`CAPACITY`], but for tests.

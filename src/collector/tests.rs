@@ -1,8 +1,8 @@
 //! The collector with a real channel: what comes in is applied, recorded, published, and counted if lost.
 
-use super::sink::Parcel;
+use super::sink::{Left, Parcel};
 use super::*;
-use crate::event::Ended;
+use crate::event::{Ended, Phase};
 use crate::recording::tests::{Disk, header, read, record, run};
 use crate::recording::{Entry, Losses};
 
@@ -118,21 +118,21 @@ fn token(at_ns: u64) -> Event {
 fn parcels(source: &Source) -> Vec<Vec<u64>> {
     let times = |parcel| match parcel {
         Parcel::Event(event) => vec![event.at_ns()],
-        Parcel::Tokens(tokens) => tokens.iter().map(|token| Event::from(*token).at_ns()).collect(),
+        Parcel::Several(events) => events.iter().map(Event::at_ns).collect(),
     };
     source.receiver.try_iter().map(times).collect()
 }
 
 #[test]
-fn a_thread_that_hands_in_before_it_waits_has_its_tokens_gathered() {
+fn a_thread_that_hands_in_before_it_waits_has_its_events_gathered() {
     std::thread::spawn(|| {
         let (sink, source) = channel(CAPACITY);
         sink.send(token(1));
         assert_eq!(parcels(&source), [[1]], "it may never hand in");
-        hand_in();
+        hand_in(Gather::Tokens);
         (2..8).for_each(|at_ns| sink.send(token(at_ns)));
         assert!(parcels(&source).is_empty());
-        hand_in();
+        hand_in(Gather::Tokens);
         assert_eq!(parcels(&source), [[2, 3, 4, 5, 6, 7]]);
         sink.send(token(8));
         sink.send(Event::Prefill { at_ns: 9, request: 2 });
@@ -141,8 +141,22 @@ fn a_thread_that_hands_in_before_it_waits_has_its_tokens_gathered() {
         let (other, others) = channel(CAPACITY);
         other.send(token(11));
         assert_eq!(parcels(&source), [[10]], "each goes where it belongs");
+        hand_in(Gather::Requests);
+        assert_eq!(parcels(&others), [[11]]);
+        (0..8).for_each(|at_ns| other.send(Event::Prefill { at_ns, request: 2 }));
+        other.send(Event::Phase { at_ns: 8, stage: 0, phase: Phase::Measuring });
+        let gathered: Vec<u64> = (0..8).collect();
+        assert_eq!(
+            parcels(&others),
+            [gathered, vec![8]],
+            "what is not of requests is told at once, and behind them"
+        );
         (12..12 + 1000).for_each(|at_ns| other.send(token(at_ns)));
         assert!(parcels(&others).iter().map(Vec::len).sum::<usize>() >= 512, "no more than some wait");
+        hand_in(Gather::Nothing);
+        parcels(&others);
+        other.send(token(13));
+        assert_eq!(parcels(&others), [[13]]);
     })
     .join()
     .unwrap();
@@ -153,32 +167,32 @@ fn what_a_thread_has_gathered_is_handed_in_at_its_end_and_counted_if_there_is_no
     let (sink, source) = channel(10);
     let theirs = sink.clone();
     std::thread::spawn(move || {
-        hand_in();
+        hand_in(Gather::Tokens);
         (0..40).for_each(|at_ns| theirs.send(token(at_ns)));
     })
     .join()
     .unwrap();
     assert_eq!(parcels(&source).concat(), (0..40).collect::<Vec<u64>>());
     (0..10).for_each(|at_ns| sink.send(Event::Prefill { at_ns, request: 0 }));
-    hand_in();
+    hand_in(Gather::Tokens);
     (0..30).for_each(|at_ns| sink.send(token(at_ns)));
-    hand_in();
+    hand_in(Gather::Tokens);
     assert_eq!(source.take_lost(), 30);
 }
 
 #[test]
-fn gathered_tokens_take_no_more_memory_than_is_said() {
+fn gathered_events_take_no_more_memory_than_is_said() {
     std::thread::spawn(|| {
-        const MOST: u64 = 1 << 20;
+        const MOST: u64 = 1 << 19;
         let (sink, source) = channel(CAPACITY);
-        hand_in();
+        hand_in(Gather::Tokens);
         (0..MOST + 1000).for_each(|at_ns| sink.send(token(at_ns)));
-        hand_in();
-        assert_eq!(source.take_lost(), 1000, "there is room for parcels, and none for tokens");
+        hand_in(Gather::Tokens);
+        assert_eq!(source.take_lost(), 1000, "there is room for parcels, and none for what they hold");
         sink.send(Event::Prefill { at_ns: 7, request: 2 });
         assert_eq!(source.take_lost(), 0);
         let (mut seen, mut rounds) = (0, 0);
-        while source.take(Duration::ZERO, 5000, |_| seen += 1) == Taken::Some {
+        while source.take(Duration::ZERO, 5000, |_| seen += 1).left == Left::Some {
             rounds += 1;
         }
         assert_eq!(seen, MOST + 1);
@@ -187,9 +201,18 @@ fn gathered_tokens_take_no_more_memory_than_is_said() {
             "so many at a time, and the last one's parcel: {rounds}"
         );
         (0..MOST).for_each(|at_ns| sink.send(token(at_ns)));
-        hand_in();
+        hand_in(Gather::Tokens);
         assert_eq!(source.take_lost(), 0, "what was taken makes room");
     })
     .join()
     .unwrap();
+}
+
+#[test]
+fn the_collector_rests_the_less_the_more_there_is_to_do() {
+    let after =
+        |batches: &[usize]| batches.iter().fold(LULL, |lull, events| next_lull(lull, *events)).as_micros();
+    assert_eq!((after(&[511]), after(&[512]), after(&[600, 600])), (10_000, 5_000, 2_500));
+    assert_eq!((after(&[5000; 9]), after(&[512, 200])), (1_000, 5_000), "no less than that, and it settles");
+    assert_eq!((after(&[512, 512, 127]), after(&[512, 0, 0])), (5_000, 10_000));
 }

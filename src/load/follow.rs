@@ -220,7 +220,9 @@ impl<'a> Alarm<'a> {
     /// The limit that comes first, on the run's clock, and what it makes of the request. While the process stands still,
     /// nobody could keep to it.
     fn due(&self) -> Option<(u64, Outcome)> {
-        let (load, now_ns) = (&self.stage.load, self.stage.clock.now_ns());
+        let load = &self.stage.load;
+        load.request_timeout.or(load.ttft_timeout).or(load.idle_timeout)?;
+        let now_ns = self.stage.clock.now_ns();
         let after = |from_ns: u64, limit: Option<Duration>| {
             limit.map(|limit| {
                 let limit_ns = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);

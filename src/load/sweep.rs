@@ -15,6 +15,7 @@ use super::readings::Telemetry;
 use super::threads::{ClientThreads, EventLoop};
 use crate::backend::rounds::Due;
 use crate::backend::{Backend, BackendError};
+use crate::collector::Gather;
 use crate::event::{Ended, Event, StageEnd, StageId, StageOutcome};
 use crate::profile::StagePlan;
 
@@ -75,7 +76,7 @@ impl Sweep {
     pub fn run(mut self) -> (Ended, Option<Arc<dyn Backend>>) {
         let most = self.conduct.stages.iter().map(client_threads).max().unwrap_or(1);
         let (clock, due) = (self.conduct.clock, Due::default());
-        let started = EventLoop::new(clock, &due).and_then(|own| {
+        let started = EventLoop::new(clock, &due, Gather::Requests).and_then(|own| {
             self.threads = Some(ClientThreads::start(own.handle(), clock, due, most)?);
             Ok(own)
         });

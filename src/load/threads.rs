@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::backend::lane;
 use crate::backend::rounds::{self, Due, Rounds};
 use crate::clock::Clock;
-use crate::collector;
+use crate::collector::{self, Gather};
 
 /// An event loop for clients.
 pub(super) struct EventLoop(Runtime);
@@ -21,17 +21,21 @@ impl EventLoop {
     ///
     /// # Errors
     /// If the system gives none.
-    pub fn new(clock: Clock, due: &Due) -> io::Result<Self> {
+    pub fn new(clock: Clock, due: &Due, gather: Gather) -> io::Result<Self> {
         let before_wait = due.clone();
         let runtime = Builder::new_current_thread()
             .enable_all()
             .on_thread_park(move || {
-                collector::hand_in();
+                collector::hand_in(gather);
                 rounds::before_wait(&clock, &before_wait);
             })
             .on_thread_unpark(move || rounds::after_wait(&clock))
             .build()?;
-        runtime.spawn(Rounds { clock, due: due.clone(), before_sleep: collector::hand_in });
+        runtime.spawn(Rounds {
+            clock,
+            due: due.clone(),
+            before_sleep: Box::new(move || collector::hand_in(gather)),
+        });
         Ok(Self(runtime))
     }
 
@@ -43,6 +47,7 @@ impl EventLoop {
     pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
         let done = self.0.block_on(work);
         rounds::leave();
+        collector::hand_in(Gather::Nothing);
         done
     }
 }
@@ -89,7 +94,7 @@ impl ClientThreads {
         let mut loops = vec![own.clone()];
         let (mut ends, mut others) = (Vec::new(), Vec::new());
         for number in 1..threads as usize {
-            let event_loop = EventLoop::new(clock, &due)?;
+            let event_loop = EventLoop::new(clock, &due, Gather::Tokens)?;
             loops.push(event_loop.handle().clone());
             let (end, ended) = oneshot::channel();
             let thread = std::thread::Builder::new().name(format!("client-{number}")).spawn(move || {
@@ -158,7 +163,7 @@ mod tests {
                     }
                     rounds::slept()
                 };
-                EventLoop::new(Clock::start(), &Due::default()).unwrap().block_on(busy)
+                EventLoop::new(Clock::start(), &Due::default(), Gather::Requests).unwrap().block_on(busy)
             });
             thread.join().unwrap()
         };
@@ -180,14 +185,14 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        EventLoop::new(Clock::start(), &Due::default()).unwrap().block_on(busy);
+        EventLoop::new(Clock::start(), &Due::default(), Gather::Requests).unwrap().block_on(busy);
     }
 
     #[test]
     fn a_loop_that_is_left_asks_nobody_in_turn_and_one_that_is_entered_again_does() {
         let clock = Clock::start();
         moderation::decide(true);
-        let event_loop = EventLoop::new(clock, &Due::default()).unwrap();
+        let event_loop = EventLoop::new(clock, &Due::default(), Gather::Requests).unwrap();
         let in_turn = async || {
             while !rounds::in_turn() {
                 tokio::task::yield_now().await;

@@ -22,10 +22,11 @@ impl Random {
     /// A whole number below `bound`, which must not be 0; all alike (Lemire's method, with rejection).
     pub fn below(&mut self, bound: u32) -> u32 {
         let bound = u64::from(bound.max(1));
-        let reject_below = (1u64 << 32) % bound;
         loop {
             let product = u64::from(self.0.next_u32()) * bound;
-            if product & 0xffff_ffff >= reject_below {
+            let low = product & 0xffff_ffff;
+            // What is rejected is below the bound, too, so that hardly any number costs a division.
+            if low >= bound || low >= (1u64 << 32) % bound {
                 return (product >> 32) as u32;
             }
         }

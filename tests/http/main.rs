@@ -196,6 +196,11 @@ async fn counts_in_each_event_are_asked_for_as_long_as_they_are_needed() {
             assert_eq!(all == 6, asked || chunks == 6, "{scenario} {more}: {:?}", story.chunks);
         }
     }
+    let backend = load(&server.url("ones-vllm"), "");
+    tell(&*backend, 1).await;
+    let body = server.seen.bodies.lock().unwrap().pop().unwrap();
+    let none = serde_json::json!({ "include_usage": true });
+    assert_eq!(body["stream_options"], none, "a single token needs no count of its own");
 }
 
 /// Scenario, outcome, tokens, words of the message.

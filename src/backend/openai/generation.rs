@@ -15,7 +15,7 @@ use super::server::{Server, Ticket};
 use super::shared::Stream;
 use super::speech::Speech;
 use super::watch::PromptWatch;
-use super::wire::{Unanswered, Wire};
+use super::wire::{Unanswered, Wire, beside_head};
 use crate::backend::moderation::UnderWay;
 use crate::backend::{End, Generation, Item, Refusal};
 use crate::clock::Clock;
@@ -106,7 +106,7 @@ impl HttpGeneration {
         let Some(server) = self.server() else { return };
         self.state = match server.idle(cx) {
             Some(mut wire) => {
-                wire.begin(server.post(body.len()), body);
+                wire.begin(server.post(body.len(), beside_head(body.len())), body);
                 State::Sent(wire)
             }
             None => State::Opening(Box::pin(open(server.clone(), body, self.whole))),

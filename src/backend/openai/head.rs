@@ -1,6 +1,7 @@
 //! The head of an answer: what a client must know of it, and nothing else.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use http::StatusCode;
 use http::response::Parts;
@@ -12,6 +13,14 @@ use super::framing::{Chunked, Framing};
 const LINES: [usize; 2] = [24, 256];
 /// What most answers are.
 const EVENTS: &str = "text/event-stream";
+
+/// A longer head is not remembered.
+const REMEMBERED: usize = 4 * 1024;
+
+thread_local! {
+    /// The head that was read last, and what it says: the next one is mostly the same, byte by byte.
+    static LAST: RefCell<(Vec<u8>, Option<Lines>)> = const { RefCell::new((Vec::new(), None)) };
+}
 
 /// The head of an answer, of whichever HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +37,7 @@ pub struct Head {
 }
 
 /// A head over HTTP/1.1, and what it says of the bytes behind it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lines {
     pub head: Head,
     pub framing: Framing,
@@ -77,6 +86,22 @@ impl Lines {
     /// # Errors
     /// It is no head of HTTP/1.
     pub fn read(bytes: &[u8]) -> Result<Option<Self>, BadHead> {
+        LAST.with_borrow_mut(|(last, said)| {
+            // A head is whole, so whatever is behind it, what begins with its bytes begins with it.
+            if said.is_some() && bytes.starts_with(last) {
+                return Ok(said.clone());
+            }
+            let lines = Self::read_anew(bytes)?;
+            if let Some(lines) = lines.as_ref().filter(|lines| lines.length <= REMEMBERED) {
+                last.clear();
+                last.extend_from_slice(&bytes[..lines.length]);
+                *said = Some(lines.clone());
+            }
+            Ok(lines)
+        })
+    }
+
+    fn read_anew(bytes: &[u8]) -> Result<Option<Self>, BadHead> {
         match Self::read_in(&mut [EMPTY_HEADER; LINES[0]], bytes) {
             Err(BadHead::Other(Error::TooManyHeaders)) => Self::read_in(&mut [EMPTY_HEADER; LINES[1]], bytes),
             read => read,
@@ -240,6 +265,21 @@ mod tests {
             let lines = read(&format!("{head}\r\n\r\n")).unwrap().unwrap();
             assert_eq!((lines.framing, lines.keep), (framing, keep), "{head}");
         }
+    }
+
+    #[test]
+    fn a_head_like_the_last_says_the_same_and_any_other_is_read() {
+        let head = |length: u8| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+        let length = |text: &str| read(text).unwrap().map(|lines| lines.framing);
+        for _ in 0..2 {
+            assert_eq!(length(&head(3)), Some(Framing::Length(3)));
+            assert_eq!(length(&(head(3) + "{}")), Some(Framing::Length(3)));
+            assert_eq!(length(&head(4)), Some(Framing::Length(4)));
+            assert_eq!(length(head(4).trim_end()), None);
+            assert_eq!(length(&head(44)), Some(Framing::Length(44)));
+        }
+        assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"), Err(BadHead::Length));
+        assert_eq!(length(&head(44)), Some(Framing::Length(44)));
     }
 
     #[test]

@@ -330,7 +330,9 @@ impl Backend for OpenaiBackend {
         };
         // A text without a tokenizer has no count that could differ.
         let watched = request.text.is_none() || self.tokenizer.is_some();
-        let counts = self.counting.as_ref().is_some_and(|counting| counting.in_each());
+        // A single token needs no count of its own.
+        let counts =
+            request.max_tokens > 1 && self.counting.as_ref().is_some_and(|counting| counting.in_each());
         Box::new(HttpGeneration::begin(Order {
             ticket,
             body: self.ask.body(&request, counts),

@@ -128,10 +128,10 @@ impl Server {
         self.load.get().map_or("/", |load| &load.path)
     }
 
-    /// The head of one of the load's requests over HTTP/1.1, for a body of so many bytes.
-    pub fn post(&self, length: usize) -> Vec<u8> {
+    /// The head of one of the load's requests over HTTP/1.1, for a body of so many bytes, with room for `more` behind it.
+    pub fn post(&self, length: usize, more: usize) -> Vec<u8> {
         let head = self.load.get().map_or(&[][..], |load| &load.head);
-        let mut lines = Vec::with_capacity(head.len() + LENGTH_ROOM);
+        let mut lines = Vec::with_capacity(head.len() + LENGTH_ROOM + more);
         lines.extend_from_slice(head);
         put_length(&mut lines, length);
         lines

@@ -22,6 +22,8 @@ const ROOM: usize = 64 * 1024;
 const HEAD: usize = 64 * 1024;
 /// Up to this size a body is sent with its head as one piece, which the system takes faster than two.
 const ONE_PIECE: usize = 4 * 1024;
+/// As much room for what comes early stays with a connection, for its next answer.
+const KEPT: usize = 1024;
 /// How long a connection may rest where its server does not say: less than the five seconds after which common servers
 /// close one, so that no request meets that moment.
 const KEEP_NS: u64 = 4_000_000_000;
@@ -55,11 +57,14 @@ struct Out {
     sent: usize,
 }
 
+/// How much of a body of so many bytes is sent as one piece with its head.
+pub fn beside_head(body: usize) -> usize {
+    if body <= ONE_PIECE { body } else { 0 }
+}
+
 impl Out {
     fn new(mut head: Vec<u8>, body: Vec<u8>) -> Self {
-        if body.len() <= ONE_PIECE {
-            head.extend_from_slice(&body);
-        }
+        head.extend_from_slice(&body[..beside_head(body.len())]);
         Self { head, body, sent: 0 }
     }
 
@@ -212,9 +217,14 @@ impl Wire {
             let _ = self.poll_send(cx);
         }
         if !self.early.is_empty() {
-            let early = std::mem::take(&mut self.early);
+            let mut early = std::mem::take(&mut self.early);
             let at_ns = self.read_ns();
-            return Poll::Ready(self.feed(&early, |data| take(data, at_ns)));
+            let fed = self.feed(&early, |data| take(data, at_ns));
+            if early.capacity() <= KEPT {
+                early.clear();
+                self.early = early;
+            }
+            return Poll::Ready(fed);
         }
         READ.with_borrow_mut(|room| {
             let read = match ready!(self.socket.poll_recv(cx, room)) {

@@ -29,7 +29,7 @@ fn on_a_loop<T>(work: impl Future<Output = T>) -> T {
         .on_thread_unpark(move || rounds::after_wait(&clock))
         .build()
         .unwrap();
-    runtime.spawn(Rounds { clock, due: Due::default(), before_sleep: || () });
+    runtime.spawn(Rounds { clock, due: Due::default(), before_sleep: Box::new(|| ()) });
     let all = async { tokio::time::timeout(HANGS, work).await.expect("it hangs") };
     LocalSet::new().block_on(&runtime, all)
 }
