@@ -33,8 +33,8 @@ const LULL: Duration = Duration::from_millis(10);
 /// often and briefly…
 const SHORT_LULL: Duration = Duration::from_millis(1);
 /// …for fewer than so many events at a time, and for more than so many.
-const MANY: usize = 512;
-const FEW: usize = 128;
+const MANY: usize = 1024;
+const FEW: usize = 256;
 /// Events taken in a row before snapshot and recorder are looked after.
 const BATCH: usize = 4096;
 

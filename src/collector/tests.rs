@@ -212,7 +212,7 @@ fn gathered_events_take_no_more_memory_than_is_said() {
 fn the_collector_rests_the_less_the_more_there_is_to_do() {
     let after =
         |batches: &[usize]| batches.iter().fold(LULL, |lull, events| next_lull(lull, *events)).as_micros();
-    assert_eq!((after(&[511]), after(&[512]), after(&[600, 600])), (10_000, 5_000, 2_500));
-    assert_eq!((after(&[5000; 9]), after(&[512, 200])), (1_000, 5_000), "no less than that, and it settles");
-    assert_eq!((after(&[512, 512, 127]), after(&[512, 0, 0])), (5_000, 10_000));
+    assert_eq!((after(&[1023]), after(&[1024]), after(&[1200, 1200])), (10_000, 5_000, 2_500));
+    assert_eq!((after(&[5000; 9]), after(&[1024, 300])), (1_000, 5_000), "no less than that, and it settles");
+    assert_eq!((after(&[1024, 1024, 255]), after(&[1024, 0, 0])), (5_000, 10_000));
 }
