@@ -181,12 +181,11 @@ impl Future for Rounds {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         HERE.with(|here| {
-            let now_ns = self.clock.now_ns();
-            let Pace { moment, in_turn } = moderation::next(now_ns);
+            let Pace { moment, in_turn } = moderation::next(self.clock.now_ns());
             here.in_turn.set(in_turn);
             if in_turn {
                 (self.before_sleep)();
-                here.sleep(moment, &self.due, now_ns);
+                here.sleep(moment, &self.due, self.clock.now_ns());
                 // Behind all that is woken, and after a look at timers and at what is still watched.
                 let mut later = std::pin::pin!(tokio::task::yield_now());
                 let _ = later.as_mut().poll(cx);

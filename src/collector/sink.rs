@@ -41,7 +41,7 @@ pub(super) enum Parcel {
 pub enum Gather {
     Nothing,
     Tokens,
-    /// All that there is of a request, on the thread that tells of stages, too: what others tell must not be overtaken by it.
+    /// All that there is of requests: where a thread is the only one that tells of any, and of their stages.
     Requests,
 }
 

@@ -76,7 +76,9 @@ impl Sweep {
     pub fn run(mut self) -> (Ended, Option<Arc<dyn Backend>>) {
         let most = self.conduct.stages.iter().map(client_threads).max().unwrap_or(1);
         let (clock, due) = (self.conduct.clock, Due::default());
-        let started = EventLoop::new(clock, &due, Gather::Requests).and_then(|own| {
+        // What several threads tell at once must not be overtaken by what one of them tells later.
+        let gather = if most == 1 { Gather::Requests } else { Gather::Tokens };
+        let started = EventLoop::new(clock, &due, gather).and_then(|own| {
             self.threads = Some(ClientThreads::start(own.handle(), clock, due, most)?);
             Ok(own)
         });

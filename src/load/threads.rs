@@ -185,6 +185,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
+        let busy = async { tokio::time::timeout(Duration::from_mins(1), busy).await.expect("it hangs") };
         EventLoop::new(Clock::start(), &Due::default(), Gather::Requests).unwrap().block_on(busy);
     }
 
@@ -213,7 +214,14 @@ mod tests {
         let other = Builder::new_current_thread().enable_all().build().unwrap();
         other.block_on(async { assert!(!rounds::in_turn()) });
         event_loop.block_on(in_turn());
+        let gone = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            event_loop.block_on(async {
+                in_turn().await;
+                panic!("a client does");
+            });
+        }));
+        assert!(gone.is_err() && rounds::in_turn());
         drop(event_loop);
-        assert!(!rounds::in_turn());
+        assert!(!rounds::in_turn(), "it is left as it is gone");
     }
 }

@@ -115,8 +115,26 @@ impl Line {
             Held::Watched(socket) => Held::Free(socket.into_std()?),
             other => other,
         };
-        self.emptied = Some(rounds::number());
+        // The runtime may not have been told yet of what has come.
+        self.emptied = None;
         Ok(())
+    }
+
+    /// Writes at once where nobody watches it; where there is no room, and else, the runtime's way.
+    fn poll_put(
+        &mut self,
+        at_once: impl FnOnce(&mut std::net::TcpStream) -> io::Result<usize>,
+        watched: impl FnOnce(&mut TcpStream) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let Held::Free(socket) = &mut self.held {
+            match at_once(socket) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                other => return Poll::Ready(other),
+            }
+        }
+        let written = watched(self.watch()?);
+        self.writing = written.is_pending();
+        written
     }
 
     /// Has the runtime watch it, again if it must be.
@@ -181,16 +199,8 @@ fn in_turn(
 
 impl AsyncWrite for Line {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        if let Held::Free(socket) = &mut this.held {
-            match socket.write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                other => return Poll::Ready(other),
-            }
-        }
-        let written = Pin::new(this.watch()?).poll_write(cx, bytes);
-        this.writing = written.is_pending();
-        written
+        let at_once = |socket: &mut std::net::TcpStream| socket.write(bytes);
+        self.get_mut().poll_put(at_once, |socket| Pin::new(socket).poll_write(cx, bytes))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -215,16 +225,8 @@ impl AsyncWrite for Line {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        if let Held::Free(socket) = &mut this.held {
-            match socket.write_vectored(parts) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                other => return Poll::Ready(other),
-            }
-        }
-        let written = Pin::new(this.watch()?).poll_write_vectored(cx, parts);
-        this.writing = written.is_pending();
-        written
+        let at_once = |socket: &mut std::net::TcpStream| socket.write_vectored(parts);
+        self.get_mut().poll_put(at_once, |socket| Pin::new(socket).poll_write_vectored(cx, parts))
     }
 }
 

@@ -109,7 +109,7 @@ impl Wire {
     /// Whether another request can be sent over it now. Bytes that nobody asked for, or its end, say no.
     pub fn is_free(&mut self, cx: &mut Context<'_>) -> bool {
         let at_rest = self.keep && self.out.is_none() && self.early.is_empty() && self.framing.is_over();
-        // Its answer's last bytes may have been read just now, and its end have come since.
+        // Asked in turn, its answer's last bytes may have been read in this round, and its end have come since.
         self.socket.ask_anew();
         at_rest && self.socket.poll_recv(cx, &mut [0]).is_pending()
     }

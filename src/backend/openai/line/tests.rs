@@ -102,7 +102,7 @@ fn streams_lose_nothing_where_they_are_asked_in_turn_and_where_they_are_watched_
                     }
                     seen.extend_from_slice(&room[..bytes]);
                     last_in_turn.set(rounds::in_turn());
-                    if rounds::in_turn() && rounds::number() > 100 {
+                    if rounds::in_turn() && rounds::number() > 100 && seen.len() > 256 {
                         moderation::decide(false);
                         enough.store(true, Ordering::Relaxed);
                     }
@@ -222,5 +222,26 @@ fn a_close_in_the_round_in_which_all_was_read_is_seen_if_it_is_asked_for() {
         line.ask_anew();
         let asked = ask(&mut line).await;
         assert!(matches!(asked, Poll::Ready(Ok((0, _)))), "{asked:?}");
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_connection_that_waits_to_write_stays_watched() {
+    let (tell, told) = std::sync::mpsc::sync_channel::<()>(1);
+    let sockets = connections(move |ends| {
+        told.recv().unwrap();
+        drop(ends);
+    });
+    moderation::decide(true);
+    on_a_loop(async {
+        let (mut line, much) = (line(sockets.into_iter().next().unwrap()), vec![0; MUCH]);
+        while !rounds::in_turn() {
+            tokio::task::yield_now().await;
+        }
+        while poll_fn(|cx| Poll::Ready(Pin::new(&mut line).poll_write(cx, &much))).await.is_ready() {}
+        assert!(ask(&mut line).await.is_pending());
+        assert!(matches!(line.held, Held::Watched(_)), "nobody else tells when there is room");
+        tell.send(()).unwrap();
     });
 }
