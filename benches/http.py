@@ -6,7 +6,7 @@ these programs do. What the server spends on a token is told, too: a server that
 whoever reads from it.
 
 Usage: benches/http.py SERVER OHA [DRAIN] [--rounds N] [--streams N,N] [--tokens N] [--requests N]
-                       [--ttft-ms N --itl-ms N] [--burst N] [--http2 NGHTTPX]
+                       [--ttft-ms N --itl-ms N] [--burst N] [--http2 NGHTTPX] [--plain]
 
 SERVER: a program with mocksrv's flags (--port, --ttft-ms, --itl-ms; with --burst that, too: tokens it writes at once).
 With --http2 the server stands behind nghttpx (Debian's nghttp2-proxy), which takes the server's core, too; `drain` is left
@@ -38,6 +38,7 @@ options.add_argument("--ttft-ms", default="0")
 options.add_argument("--itl-ms", default="0")
 options.add_argument("--burst")
 options.add_argument("--http2")
+options.add_argument("--plain", action="store_true", help="oha asks for no usage, with a prompt of words")
 options = options.parse_args()
 port, proxy_port = 8197, 8196
 url = f"http://127.0.0.1:{proxy_port if options.http2 else port}/v1"
@@ -45,6 +46,8 @@ url = f"http://127.0.0.1:{proxy_port if options.http2 else port}/v1"
 asked = {"model": "mock", "stream": True, "stream_options": {"include_usage": True}}
 asked |= {"max_tokens": options.tokens, "min_tokens": options.tokens, "ignore_eos": True}
 body = json.dumps(asked | {"prompt": list(range(10_001, 10_033))}, separators=(",", ":"))
+if options.plain:
+    body = json.dumps({"model": "mock", "prompt": "x " * 32, "max_tokens": options.tokens, "stream": True})
 
 
 def run(command):

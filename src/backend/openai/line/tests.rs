@@ -58,6 +58,14 @@ async fn read(line: &mut Line, room: &mut [u8]) -> usize {
     bytes
 }
 
+/// Waits until the loop asks its streams in turn.
+async fn asked_in_turn() {
+    moderation::decide(true);
+    while !rounds::in_turn() {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// What there is for a reader now.
 async fn ask(line: &mut Line) -> Poll<io::Result<Read>> {
     poll_fn(|cx| Poll::Ready(line.poll_recv(cx, &mut [0]))).await
@@ -203,15 +211,12 @@ fn a_close_in_the_round_in_which_all_was_read_is_seen_if_it_is_asked_for() {
         }
         told.recv().unwrap();
     });
-    moderation::decide(true);
     on_a_loop(async {
         let socket = sockets.into_iter().next().unwrap();
         let end = socket.try_clone().unwrap();
         let mut line = line(socket);
         line.set_free().unwrap();
-        while !rounds::in_turn() {
-            tokio::task::yield_now().await;
-        }
+        asked_in_turn().await;
         assert_eq!(read(&mut line, &mut [0; 16]).await, 3);
         // Nothing that the loop does is between this and the round's end.
         tell.send(()).unwrap();
@@ -233,12 +238,9 @@ fn a_connection_that_waits_to_write_stays_watched() {
         told.recv().unwrap();
         drop(ends);
     });
-    moderation::decide(true);
     on_a_loop(async {
         let (mut line, much) = (line(sockets.into_iter().next().unwrap()), vec![0; MUCH]);
-        while !rounds::in_turn() {
-            tokio::task::yield_now().await;
-        }
+        asked_in_turn().await;
         while poll_fn(|cx| Poll::Ready(Pin::new(&mut line).poll_write(cx, &much))).await.is_ready() {}
         assert!(ask(&mut line).await.is_pending());
         assert!(matches!(line.held, Held::Watched(_)), "nobody else tells when there is room");
